@@ -1,0 +1,233 @@
+//! The whole server: wired together from a [`Config`], served, and drained.
+//!
+//! `main` and the tests from outside build the same [`Application`] and differ in the settings alone.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use secrecy::SecretString;
+use shared::demo;
+use tokio::{
+    net::TcpListener,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    audit::AuditTrail,
+    config::{Config, ConfigError, DemoConfig, SessionConfig},
+    http::{
+        self, Access, HttpState,
+        health::Health,
+        serve::{ServeLimits, serve},
+    },
+    identity::{ApiKey, Authenticator, Pepper},
+    mcp::{Engine, ServerIdentity, SessionSettings},
+    metrics::Metrics,
+    payments::{
+        Ledger,
+        demo::{DemoKey, DemoKeys, seed_demo},
+    },
+    store::{
+        KeyMode, Store,
+        sqlite::{SqliteLocation, SqliteStore},
+    },
+    tools,
+};
+
+mod pepper_file;
+
+pub use pepper_file::PepperFileError;
+
+/// Largest body of a request, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How often expired sessions are looked for. They are refused from the moment they expire; this gives back their
+/// place.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the shutdown may take beyond [`ServeLimits::drain`]: calls whose client is gone, and the store's last writes.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+const LAST_WRITES: Duration = Duration::from_millis(1_500);
+
+/// A server that is ready to run: it listens, and its store is open.
+pub struct Application {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    engine: Arc<Engine>,
+    store: Arc<dyn Store>,
+    health: Health,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    demo_users: &'static [&'static str],
+}
+
+impl Application {
+    /// Opens the store, listens, seeds the demo where it is wanted, and wires the rooms together.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] when the store holds demo keys and other machines are let in; otherwise whatever kept the
+    /// server from listening or the store from opening.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
+        let pepper = pepper(config.pepper.as_ref(), &config.database)?;
+        if let Some(exposed) = config.exposed
+            && store.keys().await?.iter().any(|key| key.mode == KeyMode::Demo)
+        {
+            return Err(ConfigError::PublicDemoKeysStored { exposed }.into());
+        }
+        // Before anything is written: a second server on the same port must not change the first one's keys.
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (PORT=0 picks a free port)", config.listen))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let demo_users = match &config.demo {
+            Some(keys) => seed(store.as_ref(), keys, &pepper).await.context("cannot seed the demo")?,
+            None => &[],
+        };
+
+        let stop = CancellationToken::new();
+        let metrics = Arc::new(Metrics::new());
+        let health = Health::new(Arc::clone(&store));
+        let engine = Arc::new(engine(&config.sessions, &store, &metrics, &stop)?);
+        let access =
+            Access { authenticator: Authenticator::new(Arc::clone(&store), pepper), guard: config.guard };
+        let state =
+            HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
+        let router = http::router(state);
+        Ok(Self { listener, address, router, engine, store, health, metrics, stop, demo_users })
+    }
+
+    /// Where it listens; the real port where port 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of its MCP endpoint.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address, http::MCP_PATH)
+    }
+
+    /// The demo users that it knows; none in a real deployment.
+    #[must_use]
+    pub const fn demo_users(&self) -> &'static [&'static str] {
+        self.demo_users
+    }
+
+    /// What it keeps its data in.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Serves until `shutdown`, then drains: it accepts no connection, says that it is not ready, ends open streams,
+    /// finishes the calls under way, writes what is queued, and returns. That takes less than ten seconds, whatever
+    /// the peers do.
+    ///
+    /// # Errors
+    /// When the accept loop died, or the store could not write its queue.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+        let mut serving =
+            tokio::spawn(serve(self.listener, self.router, ServeLimits::default(), self.stop.clone()));
+        let sweeping = tokio::spawn(sweep(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.store),
+            Arc::clone(&self.metrics),
+            self.stop.clone(),
+        ));
+        let died = tokio::select! {
+            () = shutdown => None,
+            died = &mut serving => Some(died),
+        };
+        tracing::info!("stopping");
+        self.health.drain();
+        self.stop.cancel();
+        let served = match died {
+            Some(died) => died,
+            None => serving.await,
+        };
+        sweeping.await.context("the session sweep failed")?;
+        if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
+            tracing::warn!("calls were still running when the server stopped");
+        }
+        timeout(LAST_WRITES, self.store.close())
+            .await
+            .context("the database took too long to close")?
+            .context("the database did not close")?;
+        served.context("the accept loop failed")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Application").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The pepper that was set, or the one beside the database; a database in memory gets one that dies with it.
+fn pepper(set: Option<&SecretString>, database: &SqliteLocation) -> anyhow::Result<Pepper> {
+    match (set, database) {
+        (Some(secret), _) => Ok(Pepper::from_secret(secret)),
+        (None, SqliteLocation::File(path)) => Ok(Pepper::from_secret(&pepper_file::pepper_beside(path)?)),
+        (None, SqliteLocation::Memory) => Pepper::generate().context("no randomness for a key pepper"),
+    }
+}
+
+async fn seed(
+    store: &dyn Store,
+    keys: &DemoConfig,
+    pepper: &Pepper,
+) -> anyhow::Result<&'static [&'static str]> {
+    let demo_key =
+        |key: &ApiKey| DemoKey { digest: pepper.digest(key), last_four: key.last_four().to_owned() };
+    seed_demo(store, &DemoKeys { bob: demo_key(&keys.bob), alice: demo_key(&keys.alice) }).await?;
+    Ok(&["bob", "alice"])
+}
+
+fn engine(
+    sessions: &SessionConfig,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Engine> {
+    let identity = ServerIdentity {
+        name: demo::SERVER_NAME.to_owned(),
+        version: demo::SERVER_VERSION.to_owned(),
+        instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
+    };
+    let builder = Engine::builder(identity).sessions(SessionSettings {
+        idle: sessions.idle,
+        max: sessions.max,
+        per_key: sessions.per_key,
+        total: sessions.total,
+    });
+    let audit = Arc::new(AuditTrail::new(Arc::clone(store), Arc::clone(metrics)));
+    let engine = tools::register(builder, Ledger::new(Arc::clone(store))).build(
+        Arc::clone(store),
+        audit,
+        stop.clone(),
+    );
+    engine.context("the set of tools is wrong")
+}
+
+/// Ends expired sessions and counts the others, until `stop`.
+async fn sweep(engine: Arc<Engine>, store: Arc<dyn Store>, metrics: Arc<Metrics>, stop: CancellationToken) {
+    let mut ticks = interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        engine.sweep().await;
+        match store.count_sessions().await {
+            Ok(open) => metrics.observe_sessions(open),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sessions could not be counted");
+            }
+        }
+    }
+}

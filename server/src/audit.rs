@@ -1,0 +1,105 @@
+//! What is recorded of every tool call: one record, however the call ended.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use sha2::{Digest, Sha256};
+use shared::mcp::ProtocolVersion;
+
+use crate::{
+    clock::UnixMillis,
+    identity::{Permission, Principal},
+    metrics::Metrics,
+    store::{AuditRecord, Outcome, SessionHash, Store, StoreError},
+};
+
+/// How much of a tool's name is kept, in characters: names that callers make up can be of any length.
+const TOOL_NAME_MAX: usize = 128;
+
+/// A tool call that began. Give it to [`AuditTrail::record`] when it has ended.
+#[derive(Debug)]
+pub struct CallBegun {
+    at: UnixMillis,
+    started: Instant,
+    tool: String,
+    arguments_digest: [u8; 32],
+}
+
+impl CallBegun {
+    /// Notes a call of `tool` that arrives now, with its arguments as they arrived; `""` where there are none.
+    #[must_use]
+    pub fn now(tool: &str, arguments: &str) -> Self {
+        Self {
+            at: UnixMillis::now(),
+            started: Instant::now(),
+            tool: tool.chars().take(TOOL_NAME_MAX).collect(),
+            arguments_digest: Sha256::digest(arguments).into(),
+        }
+    }
+}
+
+/// Who called, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Whom the key speaks for.
+    pub principal: &'a Principal,
+    /// The HTTP request's id.
+    pub request_id: &'a str,
+    /// The session, where there is one.
+    pub session: Option<SessionHash>,
+    /// The revision that is spoken.
+    pub protocol: ProtocolVersion,
+    /// `clientInfo` in short.
+    pub client: &'a str,
+}
+
+/// The audit trail's writing side: counts each call and hands its record to the store.
+pub struct AuditTrail {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl AuditTrail {
+    /// A trail that is kept in `store` and counted in `metrics`.
+    #[must_use]
+    pub const fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+
+    /// Records how a call ended. `needed` is the permission that decided; `None` where there was no such tool. Returns
+    /// when the record is queued, which waits while the queue is full.
+    ///
+    /// # Errors
+    /// When it cannot be recorded. The caller must then withhold what the call returned.
+    pub async fn record(
+        &self,
+        call: CallBegun,
+        origin: Origin<'_>,
+        needed: Option<Permission>,
+        outcome: Outcome,
+    ) -> Result<(), StoreError> {
+        let elapsed = call.started.elapsed();
+        self.metrics.observe_tool_call(&call.tool, outcome, elapsed);
+        let record = AuditRecord {
+            at: call.at,
+            request_id: origin.request_id.to_owned(),
+            user: origin.principal.user(),
+            username: origin.principal.username().to_owned(),
+            key: origin.principal.key().clone(),
+            session: origin.session,
+            protocol: origin.protocol,
+            client: origin.client.to_owned(),
+            tool: call.tool,
+            arguments_digest: call.arguments_digest,
+            rule: needed.map_or("", Permission::as_str).to_owned(),
+            outcome,
+            duration_us: i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX),
+        };
+        self.store.append_audit(record).await
+    }
+}
+
+impl fmt::Debug for AuditTrail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditTrail")
+    }
+}

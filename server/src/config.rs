@@ -1,0 +1,389 @@
+//! Every setting of the server, read from the environment once, here and nowhere else.
+//!
+//! Settings are parsed into types that cannot be wrong, so nothing behind this file checks them again. A wrong one
+//! stops the start with one sentence that names the variable, the rule and an example, and never the value: it may be
+//! a secret in the wrong place. A variable that is set to nothing counts as not set.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use shared::demo;
+
+use crate::{
+    http::guard::Guard,
+    identity::ApiKey,
+    store::sqlite::SqliteLocation,
+    telemetry::{LogFilter, LogFormat},
+};
+
+use self::variables::Variables;
+
+mod variables;
+
+/// Shortest pepper that is taken, in bytes: as long as what it keys.
+const PEPPER_MIN_BYTES: usize = 32;
+
+/// Every setting of the server. Made by [`Config::from_env`] and, for tests, [`Config::ephemeral`].
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen (`HOST`, `PORT`). Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// What lets other machines in, if anything does.
+    pub exposed: Option<Exposed>,
+    /// Where the store keeps its data (`DATABASE_URL`).
+    pub database: SqliteLocation,
+    /// What key digests are made with (`KEY_PEPPER`). Without it a random one is kept beside the database.
+    pub pepper: Option<SecretString>,
+    /// The demo users and their keys (`PAYMENTS_DEMO`, `BOB_API_KEY`, `ALICE_API_KEY`); `None` for a real deployment.
+    pub demo: Option<DemoConfig>,
+    /// Which hosts and origins requests may name (`ALLOWED_HOSTS`, `ALLOWED_ORIGINS`).
+    pub guard: Guard,
+    /// How long sessions live and how many there may be.
+    pub sessions: SessionConfig,
+    /// Whether callers are limited in how often they may call (`RATE_LIMIT`).
+    pub rate_limit: RateLimit,
+    /// What is logged, and how (`RUST_LOG`, `LOG_FORMAT`, `NO_COLOR`).
+    pub log: LogConfig,
+}
+
+/// What lets other machines in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposed {
+    /// An address that is not loopback, with nothing before it.
+    Address(IpAddr),
+    /// A proxy that ends TLS (`--behind-proxy`).
+    Proxy,
+}
+
+impl Exposed {
+    fn of(host: IpAddr, behind_proxy: bool) -> Option<Self> {
+        if behind_proxy {
+            Some(Self::Proxy)
+        } else {
+            (!host.to_canonical().is_loopback()).then_some(Self::Address(host))
+        }
+    }
+}
+
+impl fmt::Display for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(host) => write!(f, "HOST={host}"),
+            Self::Proxy => f.write_str("--behind-proxy"),
+        }
+    }
+}
+
+/// The keys of the two demo users.
+#[derive(Debug)]
+pub struct DemoConfig {
+    /// Bob's (`BOB_API_KEY`).
+    pub bob: ApiKey,
+    /// Alice's (`ALICE_API_KEY`); another than Bob's.
+    pub alice: ApiKey,
+}
+
+/// Lives and numbers of MCP sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// A session ends when it was not used for this long (`SESSION_IDLE_SECS`).
+    pub idle: Duration,
+    /// A session ends this long after it was opened, used or not (`SESSION_MAX_SECS`); not shorter than `idle`.
+    pub max: Duration,
+    /// How many sessions one key may have (`MAX_SESSIONS_PER_KEY`).
+    pub per_key: u64,
+    /// How many there may be in all (`MAX_SESSIONS`).
+    pub total: u64,
+}
+
+/// Whether callers are limited in how often they may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RateLimit {
+    /// The limits that this build has are in force.
+    #[default]
+    On,
+    /// For benchmarks; on a loopback address only.
+    Off,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogConfig {
+    /// Which lines (`RUST_LOG`).
+    pub filter: LogFilter,
+    /// In which form (`LOG_FORMAT`).
+    pub format: LogFormat,
+    /// Whether colours are unwelcome (`NO_COLOR`).
+    pub no_colour: bool,
+}
+
+/// Why the server does not start: a setting is wrong. The person who started it puts it right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable holds something it cannot.
+    #[error("{variable} must be {rule}, for example {variable}={example}")]
+    Wrong {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it takes.
+        rule: String,
+        /// A value that would do.
+        example: &'static str,
+    },
+    /// `DATABASE_URL` names an engine that is not built in.
+    #[error(
+        "DATABASE_URL names a PostgreSQL database, which this build does not support; \
+         use a file, for example DATABASE_URL=sqlite://data/payments.db"
+    )]
+    PostgresNotSupported,
+    /// Without TLS, keys would cross the network in the clear.
+    #[error(
+        "HOST={host} can be reached from other machines, and this server speaks plain HTTP: put a proxy that ends TLS \
+         before it and start with `server serve --behind-proxy`, or use HOST=127.0.0.1"
+    )]
+    PublicWithoutTls {
+        /// The address.
+        host: IpAddr,
+    },
+    /// The demo keys are published, so they stay on the machine.
+    #[error(
+        "{exposed} lets other machines in, and the demo keys are public: set PAYMENTS_DEMO=false, or stay on \
+         HOST=127.0.0.1 without a proxy"
+    )]
+    PublicDemo {
+        /// What lets them in.
+        exposed: Exposed,
+    },
+    /// The database was used for the demo before, and the keys are in it.
+    #[error(
+        "{exposed} lets other machines in, and the database holds demo keys, which are public: use another \
+         DATABASE_URL, or stay on HOST=127.0.0.1 without a proxy"
+    )]
+    PublicDemoKeysStored {
+        /// What lets them in.
+        exposed: Exposed,
+    },
+    /// Benchmarks are run at home.
+    #[error(
+        "{exposed} lets other machines in, where RATE_LIMIT must be on; off is for HOST=127.0.0.1 without a proxy"
+    )]
+    PublicWithoutRateLimit {
+        /// What lets them in.
+        exposed: Exposed,
+    },
+    /// A file with settings could not be read.
+    #[error(".env cannot be read: every line must be NAME=value, with quotes around a value that has spaces")]
+    DotEnv,
+}
+
+/// Adds the settings of a file `.env`, in this folder or the nearest above that has one, to the environment. What is
+/// set already stays; no such file is fine.
+///
+/// # Errors
+/// [`ConfigError::DotEnv`] when a line is not a setting. It is not shown: it may hold a key.
+pub fn load_dotenv() -> Result<(), ConfigError> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(_) => Err(ConfigError::DotEnv),
+    }
+}
+
+impl Config {
+    /// Reads the environment. `behind_proxy` says that a proxy in front ends TLS.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first setting that is wrong.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn from_env(behind_proxy: bool) -> Result<Self, ConfigError> {
+        Self::from_variables(&Variables::new(&|name| std::env::var_os(name)), behind_proxy)
+    }
+
+    /// Every default, on a free loopback port, over a database in memory: for tests.
+    ///
+    /// # Errors
+    /// None that a test would see: the defaults are right.
+    pub fn ephemeral() -> Result<Self, ConfigError> {
+        let mut config = Self::from_variables(&Variables::new(&|_| None), false)?;
+        config.listen.set_port(0);
+        config.database = SqliteLocation::Memory;
+        Ok(config)
+    }
+
+    fn from_variables(variables: &Variables<'_>, behind_proxy: bool) -> Result<Self, ConfigError> {
+        let host = variables.parsed(
+            "HOST",
+            "an IP address of this machine, or localhost",
+            "127.0.0.1",
+            parse_host,
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+        )?;
+        let port = variables.parsed(
+            "PORT",
+            "a port from 0 to 65535 (0 picks a free one)",
+            "8080",
+            |text| text.parse().ok(),
+            demo::DEFAULT_PORT,
+        )?;
+        let config = Self {
+            listen: SocketAddr::new(host, port),
+            exposed: Exposed::of(host, behind_proxy),
+            database: database(variables)?,
+            pepper: pepper(variables)?,
+            demo: demo_users(variables)?,
+            guard: guard(variables)?,
+            sessions: sessions(variables)?,
+            rate_limit: variables.one_of(
+                "RATE_LIMIT",
+                &[("on", RateLimit::On), ("off", RateLimit::Off)],
+                RateLimit::On,
+            )?,
+            log: log(variables)?,
+        };
+        config.may_be_exposed()?;
+        Ok(config)
+    }
+
+    /// What is published or unlimited stays at home; what goes out goes through TLS.
+    fn may_be_exposed(&self) -> Result<(), ConfigError> {
+        let Some(exposed) = self.exposed else { return Ok(()) };
+        if self.demo.is_some() {
+            return Err(ConfigError::PublicDemo { exposed });
+        }
+        if self.rate_limit == RateLimit::Off {
+            return Err(ConfigError::PublicWithoutRateLimit { exposed });
+        }
+        match exposed {
+            Exposed::Proxy => Ok(()),
+            Exposed::Address(host) => Err(ConfigError::PublicWithoutTls { host }),
+        }
+    }
+}
+
+fn parse_host(text: &str) -> Option<IpAddr> {
+    let literal = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if text.eq_ignore_ascii_case("localhost") {
+        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    } else {
+        literal.parse().ok()
+    }
+}
+
+fn database(variables: &Variables<'_>) -> Result<SqliteLocation, ConfigError> {
+    const DEFAULT: &str = "sqlite://data/payments.db";
+    let text = variables.text("DATABASE_URL")?.unwrap_or_else(|| DEFAULT.to_owned());
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err(ConfigError::PostgresNotSupported);
+    }
+    text.parse().map_err(|_| ConfigError::Wrong {
+        variable: "DATABASE_URL",
+        rule: "sqlite:// and a path, or sqlite::memory:".to_owned(),
+        example: DEFAULT,
+    })
+}
+
+fn pepper(variables: &Variables<'_>) -> Result<Option<SecretString>, ConfigError> {
+    let Some(text) = variables.secret("KEY_PEPPER")? else { return Ok(None) };
+    if text.expose_secret().len() < PEPPER_MIN_BYTES {
+        return Err(ConfigError::Wrong {
+            variable: "KEY_PEPPER",
+            rule: format!("a secret of at least {PEPPER_MIN_BYTES} characters"),
+            example: "$(openssl rand -hex 32)",
+        });
+    }
+    Ok(Some(text))
+}
+
+fn demo_users(variables: &Variables<'_>) -> Result<Option<DemoConfig>, ConfigError> {
+    if !variables.one_of("PAYMENTS_DEMO", &[("true", true), ("false", false)], true)? {
+        return Ok(None);
+    }
+    let bob = demo_key(variables, demo::BOB_KEY_VARIABLE, demo::BOB_API_KEY)?;
+    let alice = demo_key(variables, demo::ALICE_KEY_VARIABLE, demo::ALICE_API_KEY)?;
+    if bob.is_same_as(&alice) {
+        return Err(ConfigError::Wrong {
+            variable: demo::ALICE_KEY_VARIABLE,
+            rule: format!("another key than {}", demo::BOB_KEY_VARIABLE),
+            example: demo::ALICE_API_KEY,
+        });
+    }
+    Ok(Some(DemoConfig { bob, alice }))
+}
+
+fn demo_key(
+    variables: &Variables<'_>,
+    variable: &'static str,
+    published: &'static str,
+) -> Result<ApiKey, ConfigError> {
+    let secret = variables.secret(variable)?.unwrap_or_else(|| published.into());
+    ApiKey::new(secret).map_err(|error| ConfigError::Wrong {
+        variable,
+        rule: format!("a key ({error})"),
+        example: published,
+    })
+}
+
+fn guard(variables: &Variables<'_>) -> Result<Guard, ConfigError> {
+    let loopback = || ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+    let hosts = variables.list("ALLOWED_HOSTS")?.unwrap_or_else(loopback);
+    let origins = variables.list("ALLOWED_ORIGINS")?.unwrap_or_else(loopback);
+    // The lists are tried one by one, so that the error names the one that is wrong.
+    // What `Guard` says of an entry is not passed on, because it quotes it.
+    Guard::new(&hosts, &[]).map_err(|_| ConfigError::Wrong {
+        variable: "ALLOWED_HOSTS",
+        rule: "names or addresses of hosts, without scheme and path, with commas between them".to_owned(),
+        example: "payments.example.com,localhost",
+    })?;
+    Guard::new(&hosts, &origins).map_err(|_| ConfigError::Wrong {
+        variable: "ALLOWED_ORIGINS",
+        rule: "origins without a path, or hosts for any scheme and port of theirs, with commas between them"
+            .to_owned(),
+        example: "https://app.example.com,localhost",
+    })
+}
+
+fn sessions(variables: &Variables<'_>) -> Result<SessionConfig, ConfigError> {
+    // A year: longer lives are mistakes, and would leave the range of dates one day.
+    let secs = 1..=31_536_000;
+    let idle = variables.number("SESSION_IDLE_SECS", secs.clone(), "1800", 1_800)?;
+    let max = variables.number("SESSION_MAX_SECS", secs, "86400", 86_400)?;
+    if max < idle {
+        return Err(ConfigError::Wrong {
+            variable: "SESSION_MAX_SECS",
+            rule: "no shorter than SESSION_IDLE_SECS".to_owned(),
+            example: "86400",
+        });
+    }
+    let many = 1..=10_000_000;
+    Ok(SessionConfig {
+        idle: Duration::from_secs(idle),
+        max: Duration::from_secs(max),
+        per_key: variables.number("MAX_SESSIONS_PER_KEY", many.clone(), "1000", 1_000)?,
+        total: variables.number("MAX_SESSIONS", many, "100000", 100_000)?,
+    })
+}
+
+fn log(variables: &Variables<'_>) -> Result<LogConfig, ConfigError> {
+    Ok(LogConfig {
+        filter: variables.parsed(
+            "RUST_LOG",
+            "a tracing filter",
+            "info,server=debug",
+            |text| text.parse().ok(),
+            LogFilter::default(),
+        )?,
+        format: variables.one_of(
+            "LOG_FORMAT",
+            &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+            LogFormat::Pretty,
+        )?,
+        no_colour: variables.text("NO_COLOR")?.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Settings from a table of variables: what each takes, what it refuses, and how it says so.
+
+use super::*;
+
+fn read(set: &[(&'static str, &str)], behind_proxy: bool) -> Result<Config, ConfigError> {
+    let lookup = |name: &str| {
+        set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| std::ffi::OsString::from(*value))
+    };
+    Config::from_variables(&Variables::new(&lookup), behind_proxy)
+}
+
+#[test]
+fn with_nothing_set_every_setting_has_its_published_default() {
+    let config = read(&[], false).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.database, "sqlite://data/payments.db".parse().unwrap());
+    assert!(config.pepper.is_none() && config.demo.is_some() && config.exposed.is_none());
+    assert_eq!(config.sessions.idle, Duration::from_secs(1_800));
+    assert_eq!(config.sessions.max, Duration::from_secs(86_400));
+    assert_eq!((config.sessions.per_key, config.sessions.total), (1_000, 100_000));
+    assert_eq!(config.rate_limit, RateLimit::On);
+    assert_eq!(config.log, LogConfig::default());
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let config = read(&[("PORT", ""), ("KEY_PEPPER", " "), ("ALLOWED_HOSTS", ""), ("RUST_LOG", "")], false);
+    assert_eq!(config.unwrap().listen.port(), 8080);
+}
+
+#[test]
+fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
+    for (variable, values) in [
+        ("HOST", &["example.com", "127.0.0.1:80", "[::1", "256.0.0.1"][..]),
+        ("PORT", &["-1", "65536", "http", "80 80", "0x50"]),
+        ("DATABASE_URL", &["mysql://secret", "payments.db", "sqlite://", "sqlite:"]),
+        ("KEY_PEPPER", &["secret-but-short"]),
+        ("PAYMENTS_DEMO", &["yes", "1", "TRUE "]),
+        ("BOB_API_KEY", &["secret1", "a secret with spaces", "geheimer-schlüssel"]),
+        ("ALICE_API_KEY", &["secret1", "a secret with spaces"]),
+        ("ALLOWED_HOSTS", &["http://secret.example", "a b", "host/path"]),
+        ("ALLOWED_ORIGINS", &["https://host/secret-path", "a b"]),
+        ("SESSION_IDLE_SECS", &["0", "-5", "1.5", "forever", "31536001"]),
+        ("SESSION_MAX_SECS", &["0", "1799", "99999999999999999999"]),
+        ("MAX_SESSIONS_PER_KEY", &["0", "-1", "many"]),
+        ("MAX_SESSIONS", &["0", "1e3"]),
+        ("RATE_LIMIT", &["maybe", "OFF", "0"]),
+        ("RUST_LOG", &["server=secret", "a=b=c"]),
+        ("LOG_FORMAT", &["xml", "JSON"]),
+    ] {
+        for value in values {
+            let error = read(&[(variable, value)], false).expect_err(value).to_string();
+            assert!(error.starts_with(&format!("{variable} must be ")), "{variable}={value}: {error}");
+            assert!(error.contains(&format!("for example {variable}=")), "{variable}={value}: {error}");
+            assert!(!error.contains("secret-") && !error.contains(&format!("={value},")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn two_users_cannot_share_a_key() {
+    let error =
+        read(&[("BOB_API_KEY", "the-same-key"), ("ALICE_API_KEY", "the-same-key")], false).unwrap_err();
+    assert!(error.to_string().contains("ALICE_API_KEY must be another key than BOB_API_KEY"), "{error}");
+}
+
+#[test]
+fn postgres_is_refused_without_a_promise() {
+    for url in ["postgres://user:secret@db/payments", "postgresql://db/payments"] {
+        let error = read(&[("DATABASE_URL", url)], false).unwrap_err();
+        assert_eq!(error, ConfigError::PostgresNotSupported);
+        assert!(!error.to_string().contains("secret"));
+    }
+}
+
+#[test]
+fn other_machines_are_let_in_through_a_proxy_only_and_never_to_the_demo() {
+    for host in ["0.0.0.0", "::", "192.0.2.7", "::ffff:192.0.2.7"] {
+        let demo = read(&[("HOST", host)], true).unwrap_err();
+        assert!(matches!(demo, ConfigError::PublicDemo { .. }), "{host}: {demo}");
+        let plain = read(&[("HOST", host), ("PAYMENTS_DEMO", "false")], false).unwrap_err();
+        assert!(matches!(plain, ConfigError::PublicWithoutTls { .. }), "{host}: {plain}");
+        let unlimited = read(&[("HOST", host), ("PAYMENTS_DEMO", "false"), ("RATE_LIMIT", "off")], true);
+        assert!(matches!(unlimited, Err(ConfigError::PublicWithoutRateLimit { .. })), "{host}");
+        assert!(read(&[("HOST", host), ("PAYMENTS_DEMO", "false")], true).is_ok(), "{host}");
+    }
+    for host in ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1"] {
+        assert!(read(&[("HOST", host), ("RATE_LIMIT", "off")], false).is_ok(), "{host}");
+    }
+    let proxied = read(&[("HOST", "127.0.0.1")], true).unwrap_err();
+    assert!(proxied.to_string().starts_with("--behind-proxy lets other machines in"), "{proxied}");
+}
+
+#[test]
+fn no_secret_is_shown_by_debug() {
+    let set = [
+        ("KEY_PEPPER", "canary-pepper-canary-pepper-canary-pepper"),
+        ("BOB_API_KEY", "canary-bob"),
+        ("ALICE_API_KEY", "canary-alice"),
+    ];
+    let shown = format!("{:?}", read(&set, false).unwrap());
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let lookup = |name: &str| (name == "HOST").then(|| std::ffi::OsString::from_vec(vec![0xFF]));
+    let error = Config::from_variables(&Variables::new(&lookup), false).unwrap_err();
+    assert!(error.to_string().starts_with("HOST must be text in UTF-8"), "{error}");
+}

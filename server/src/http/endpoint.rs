@@ -1,0 +1,154 @@
+//! The MCP endpoint: POST, GET and DELETE, and the checks before them, cheapest and strictest first.
+//!
+//! The checks run here, in one function in the order in which they are written, and not as layers around a route: that
+//! order is a promise, and this way it can be read.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use shared::headers;
+
+use super::{HttpState, negotiation, refusal::Refusal};
+use crate::mcp::{Exchange, Reply};
+
+/// Answers one request to the endpoint.
+pub(super) async fn answer(
+    state: &HttpState,
+    request_id: &Arc<str>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    state.guard().check(&request)?;
+    let principal = state.authenticator().authenticate(request.headers()).await?;
+    let (parts, body) = request.into_parts();
+    let exchange = Exchange {
+        principal,
+        request_id: Arc::clone(request_id),
+        session_id: bytes_of(&parts.headers, headers::SESSION_ID),
+        protocol_version: bytes_of(&parts.headers, headers::PROTOCOL_VERSION),
+    };
+    match parts.method {
+        Method::POST => post(state, exchange, &parts.headers, body).await,
+        Method::GET => get(state, exchange, &parts.headers).await,
+        Method::DELETE => {
+            state.engine().end_session(exchange).await?;
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        _ => Err(Refusal::Method),
+    }
+}
+
+async fn post(
+    state: &HttpState,
+    exchange: Exchange<'_>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    if !negotiation::accepts_an_answer(headers) {
+        return Err(Refusal::AcceptBoth);
+    }
+    if !negotiation::sends_json(headers) {
+        return Err(Refusal::ContentType);
+    }
+    let body = read(body, state.body_limit()).await?;
+    match state.engine().post(exchange, &body).await? {
+        Reply::Message(message) => Ok(json(message)),
+        Reply::Opened { session, message } => {
+            let mut response = json(message);
+            if let Ok(mut id) = HeaderValue::from_str(session.expose()) {
+                id.set_sensitive(true);
+                response.headers_mut().insert(headers::SESSION_ID, id);
+            }
+            Ok(response)
+        }
+        Reply::Accepted => Ok(empty(StatusCode::ACCEPTED)),
+    }
+}
+
+async fn get(state: &HttpState, exchange: Exchange<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+    if !negotiation::accepts_a_stream(headers) {
+        return Err(Refusal::AcceptStream);
+    }
+    let events = state.engine().open_stream(exchange).await?;
+    let pieces = stream::unfold(events, async |mut events| {
+        let piece = events.next().await?;
+        Some((Ok::<_, Infallible>(piece), events))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Reads a body of at most `limit` bytes. A longer one is refused as soon as that is known: by what it says of itself,
+/// or when the byte too many arrives.
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).map_or(true, |announced| announced > limit) {
+        return Err(Refusal::TooLarge(limit));
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() else { continue };
+        let length = first.len().max(all.len()).saturating_add(data.len());
+        if length > limit {
+            return Err(Refusal::TooLarge(limit));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn bytes_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers.get(name).map(HeaderValue::as_bytes)
+}
+
+fn json(message: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(message));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read_pieces(pieces: &[&'static str], limit: usize) -> Result<Bytes, Refusal> {
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))).collect();
+        read(Body::from_stream(stream::iter(pieces)), limit).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_up_to_the_limit() {
+        for pieces in [&["abcdef"][..], &["abc", "def"], &["", "a", "", "bcde", "f"]] {
+            assert_eq!(read_pieces(pieces, 6).await.unwrap(), "abcdef");
+            assert!(matches!(read_pieces(pieces, 5).await, Err(Refusal::TooLarge(5))), "{pieces:?}");
+        }
+        assert_eq!(read_pieces(&[], 0).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_it_is_too_large_is_not_read() {
+        assert!(matches!(read(Body::from("abcdef"), 5).await, Err(Refusal::TooLarge(5))));
+    }
+}

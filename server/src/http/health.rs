@@ -1,0 +1,102 @@
+//! Is the process alive, and should it be sent requests? Two questions, because their answers differ while it drains.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use crate::store::Store;
+
+/// How long the store may take to say that it works.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What `/readyz` knows. Clones share one state.
+#[derive(Clone)]
+pub struct Health {
+    store: Arc<dyn Store>,
+    draining: Arc<AtomicBool>,
+}
+
+/// Whether requests should come here, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// They should.
+    Ready,
+    /// The server is about to stop.
+    Draining,
+    /// The store does not work at this moment.
+    StoreUnavailable,
+}
+
+impl Health {
+    /// Ready for as long as `store` works and [`drain`](Self::drain) was not called.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, draining: Arc::default() }
+    }
+
+    /// From now on the server is not ready. There is no way back.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// The answer to `GET /healthz`: 200 while the process lives.
+    #[must_use]
+    pub fn live(&self) -> Response {
+        answer(StatusCode::OK, r#"{"status":"ok"}"#)
+    }
+
+    /// The answer to `GET /readyz`: 200, or 503 while draining or when the store does not work. Says which, and nothing
+    /// else.
+    pub async fn ready(&self) -> Response {
+        match self.readiness().await {
+            Readiness::Ready => answer(StatusCode::OK, r#"{"status":"ready"}"#),
+            Readiness::Draining => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#),
+            Readiness::StoreUnavailable => {
+                answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"store unavailable"}"#)
+            }
+        }
+    }
+
+    /// Whether requests should come here at this moment. A store that has not answered in two seconds does not work.
+    pub async fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::Acquire) {
+            return Readiness::Draining;
+        }
+        match tokio::time::timeout(CHECK_TIMEOUT, self.store.check()).await {
+            Ok(Ok(())) => Readiness::Ready,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store's check failed");
+                Readiness::StoreUnavailable
+            }
+            Err(_elapsed) => {
+                tracing::warn!("the store's check took too long");
+                Readiness::StoreUnavailable
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("draining", &self.draining).finish_non_exhaustive()
+    }
+}
+
+fn answer(status: StatusCode, body: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, body).into_response()
+}

@@ -1,0 +1,103 @@
+//! Ending a connection so that its last answer arrives.
+//!
+//! A request may be refused before its body was read. Closing the socket then would make the kernel answer the rest of
+//! that body with a reset, and a reset throws away what the peer has not read yet: the refusal. So the sending side is
+//! closed first, and what still comes is discarded for a moment.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+/// How long a peer may go on sending after its answer is complete.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of what it sends then is discarded, in bytes.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A connection that lingers when it is shut down.
+pub(super) struct Lingering {
+    stream: TcpStream,
+    end: Option<End>,
+}
+
+/// The sending side is closed.
+struct End {
+    deadline: Pin<Box<Sleep>>,
+    discarded: usize,
+}
+
+impl Lingering {
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self { stream, end: None }
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.end.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let end = this.end.get_or_insert_with(|| End { deadline: Box::pin(sleep(LINGER)), discarded: 0 });
+        let mut scratch = [0; 8 * 1024];
+        while end.discarded < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    end.discarded = end.discarded.saturating_add(buffer.filled().len());
+                }
+                // The peer has closed its side as well, or is gone.
+                Poll::Ready(Ok(()) | Err(_)) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    ready!(end.deadline.as_mut().poll(context));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

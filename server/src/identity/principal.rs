@@ -1,0 +1,88 @@
+//! Whom an accepted key speaks for.
+
+use super::{Permission, PermissionDenied, PermissionSet, role_permissions};
+use crate::store::{KeyId, KeyMode, StoredKey, UserId};
+
+/// Whom an accepted key speaks for, and what it may do. Only [`super::Authenticator`] makes one.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    user: UserId,
+    username: String,
+    key: KeyId,
+    role: String,
+    permissions: PermissionSet,
+    mode: KeyMode,
+}
+
+impl Principal {
+    /// The principal of a key that was accepted.
+    pub(super) fn of(key: StoredKey) -> Self {
+        Self {
+            user: key.user,
+            username: key.username,
+            key: key.id,
+            permissions: role_permissions(&key.role),
+            role: key.role,
+            mode: key.mode,
+        }
+    }
+
+    /// The user's number.
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// The user's name.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The public id of the key that was presented.
+    #[must_use]
+    pub const fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// The name of the set of permissions that the key has.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// What the key may do.
+    #[must_use]
+    pub const fn permissions(&self) -> PermissionSet {
+        self.permissions
+    }
+
+    /// What the key is for.
+    #[must_use]
+    pub const fn mode(&self) -> KeyMode {
+        self.mode
+    }
+
+    /// The one rule of who may do what; listing and calling both ask it.
+    ///
+    /// # Errors
+    /// [`PermissionDenied`] when the key does not have the permission.
+    pub const fn authorize(&self, permission: Permission) -> Result<(), PermissionDenied> {
+        if self.permissions.contains(permission) { Ok(()) } else { Err(PermissionDenied(permission)) }
+    }
+}
+
+#[cfg(test)]
+impl Principal {
+    /// A principal for the tests of other rooms, of user 1, `bob`, with a key of this role.
+    pub(crate) fn for_test(role: &str) -> Self {
+        Self {
+            user: UserId(1),
+            username: "bob".to_owned(),
+            key: KeyId("1".to_owned()),
+            role: role.to_owned(),
+            permissions: role_permissions(role),
+            mode: KeyMode::Demo,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! An authenticated, stateful MCP payment server.
+//!
+//! The rooms, from the door inwards; each imports only what stands below it (`tests/architecture.rs` sees to that):
+//!
+//! - [`app`] wires everything together from a [`config`], serves, and drains.
+//! - [`http`] has every route and every check that HTTP can make.
+//! - [`tools`] are the payment tools, one file each.
+//! - [`mcp`] is the protocol engine. It knows no payment: it serves whatever set of tools it is given.
+//! - [`payments`] are the rules of money, and [`audit`] is what is recorded of every call.
+//! - [`identity`] turns a key into a `Principal`, and is the only room that can.
+//! - [`store`] is the one place that keeps anything, behind a trait; `store/sqlite` is the only SQL.
+//! - [`metrics`] counts, and [`telemetry`] logs, for all of them.
+//! - [`money`] and [`clock`] are the values that all of them speak in.
+
+pub mod app;
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod mcp;
+pub mod metrics;
+pub mod money;
+pub mod payments;
+pub mod store;
+pub mod telemetry;
+pub mod tools;

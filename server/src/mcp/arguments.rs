@@ -1,0 +1,246 @@
+//! From the arguments of a call to the tool's own type, or to words that a model can act on.
+//!
+//! Serde stops at the first thing it cannot read and says so in Rust's terms. Here each argument is held against the
+//! schema that the tool published, so that the refusal names the argument, the rule and the way out. What was sent is
+//! described, never repeated: it may be something that belongs in no log.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
+
+use super::field::{Field, quoted};
+
+/// The arguments are not what the tool takes. The text is for the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ArgumentError(pub(super) String);
+
+/// What a tool takes.
+#[derive(Debug)]
+pub(super) struct Shape {
+    tool: &'static str,
+    fields: Vec<Field>,
+}
+
+impl Shape {
+    /// The shape that the tool's schema describes.
+    pub(super) fn new(tool: &'static str, schema: &Map<String, Value>) -> Self {
+        let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let fields =
+            schema.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |properties| {
+                let field = |(name, schema): (&String, &Value)| {
+                    Field::new(name, schema, required.iter().any(|required| required == name))
+                };
+                properties.iter().map(field).collect()
+            });
+        Self { tool, fields }
+    }
+
+    /// Reads arguments, which are an object or absent.
+    pub(super) fn read<T: DeserializeOwned>(&self, arguments: Option<&RawValue>) -> Result<T, ArgumentError> {
+        let members = match arguments {
+            Some(arguments) => serde_json::from_str(arguments.get())
+                .map_err(|error| self.refusal(&format!("the arguments cannot be read: {error}")))?,
+            None => Members(Vec::new()),
+        };
+        let mut read = Map::new();
+        for (name, raw) in members.0 {
+            let Some(field) = self.fields.iter().find(|field| field.name() == name) else {
+                return Err(self.unknown(&name));
+            };
+            let value = field.read(raw.get()).map_err(|reason| self.refusal(&reason))?;
+            if read.insert(name, value).is_some() {
+                return Err(self.refusal(&format!("`{}` is given twice", field.name())));
+            }
+        }
+        if let Some(missing) =
+            self.fields.iter().find(|field| field.required() && !read.contains_key(field.name()))
+        {
+            return Err(self.refusal(&missing.missing()));
+        }
+        T::deserialize(Value::Object(read)).map_err(|error| {
+            self.refusal(&format!("the arguments cannot be used: {}", without_values(&error)))
+        })
+    }
+
+    fn refusal(&self, reason: &str) -> ArgumentError {
+        ArgumentError(format!("{reason}. Correct the arguments and call {} again.", self.tool))
+    }
+
+    fn unknown(&self, name: &str) -> ArgumentError {
+        let name = quoted(name);
+        if self.fields.is_empty() {
+            return ArgumentError(format!("unknown argument {name}; {} takes no arguments", self.tool));
+        }
+        let known: Vec<_> = self.fields.iter().map(Field::name).collect();
+        ArgumentError(format!("unknown argument {name}; {} takes: {}", self.tool, known.join(", ")))
+    }
+}
+
+/// Serde's message without the value that it quotes: what was expected instead.
+fn without_values(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let quotes = ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"]
+        .iter()
+        .any(|start| message.starts_with(start));
+    match message.split_once(", expected ") {
+        Some((_, expected)) if quotes => format!("expected {expected}"),
+        _ if quotes => "a value is not what the tool's schema describes".to_owned(),
+        _ => message,
+    }
+}
+
+/// The members of an object, in order, each as it was written.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::schema;
+
+    #[derive(Debug, PartialEq, schemars::JsonSchema, Deserialize)]
+    struct Latest {
+        #[schemars(range(min = 1, max = 100))]
+        #[serde(default = "three")]
+        limit: u32,
+    }
+
+    fn three() -> u32 {
+        3
+    }
+
+    #[derive(Debug, schemars::JsonSchema, Deserialize)]
+    struct Payment {
+        #[schemars(length(min = 1, max = 10))]
+        to: String,
+        #[expect(dead_code, reason = "read by serde alone")]
+        amount: f64,
+    }
+
+    #[derive(Debug, schemars::JsonSchema, Deserialize)]
+    #[expect(dead_code, reason = "read by serde alone")]
+    struct Choice {
+        order: Order,
+        #[serde(default)]
+        parts: Vec<u8>,
+    }
+
+    #[derive(Debug, schemars::JsonSchema, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Order {
+        Newest,
+        Oldest,
+    }
+
+    #[derive(Debug, schemars::JsonSchema, Deserialize)]
+    struct Nothing {}
+
+    fn read<T: DeserializeOwned + schemars::JsonSchema>(json: &str) -> Result<T, String> {
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        let shape = Shape::new("theTool", &schema::of_arguments::<T>());
+        shape.read(Some(&raw)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_whole_number_in_the_range_is_taken_however_it_is_written() {
+        for (json, limit) in
+            [("{}", 3), (r#"{"limit":1}"#, 1), (r#"{"limit":100}"#, 100), (r#"{"limit":5.0}"#, 5)]
+        {
+            assert_eq!(read::<Latest>(json), Ok(Latest { limit }), "{json}");
+        }
+        assert!(Shape::new("theTool", &schema::of_arguments::<Nothing>()).read::<Nothing>(None).is_ok());
+    }
+
+    #[test]
+    fn any_other_limit_is_refused_with_name_range_and_way_out() {
+        for (value, was) in [
+            ("0", "too small"),
+            ("-1", "too small"),
+            ("101", "too large"),
+            ("18446744073709551616", "too large"),
+            ("-1e30", "too small"),
+            ("1.5", "a fraction"),
+            ("1e308", "too large"),
+            ("1e999", "too large"),
+            ("\"abc\"", "a string"),
+            ("\"5\"", "a string"),
+            ("null", "null"),
+            ("true", "a boolean"),
+            ("[]", "a list"),
+            ("{}", "an object"),
+        ] {
+            let text = read::<Latest>(&format!(r#"{{"limit":{value}}}"#)).unwrap_err();
+            let expected = format!(
+                "`limit` must be a whole number from 1 to 100, and it is {was}; leave it out for the default of 3. \
+                 Correct the arguments and call theTool again."
+            );
+            assert_eq!(text, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_a_repeated_and_a_missing_argument_are_named() {
+        assert_eq!(read::<Latest>(r#"{"x":1}"#).unwrap_err(), "unknown argument `x`; theTool takes: limit");
+        assert_eq!(
+            read::<Nothing>(r#"{"x":1}"#).unwrap_err(),
+            "unknown argument `x`; theTool takes no arguments"
+        );
+        assert!(
+            read::<Latest>(r#"{"limit":1,"limit":2}"#).unwrap_err().starts_with("`limit` is given twice")
+        );
+        assert!(
+            read::<Payment>(r#"{"to":"bob"}"#).unwrap_err().starts_with("`amount` is required: a number")
+        );
+    }
+
+    #[test]
+    fn a_choice_lists_what_there_is_and_a_nested_value_is_not_repeated() {
+        let refusal = read::<Choice>(r#"{"order":"4111111111111111"}"#).unwrap_err();
+        assert!(
+            refusal.starts_with("`order` must be one of newest, oldest, and it is another string"),
+            "{refusal}"
+        );
+        let refusal = read::<Choice>(r#"{"order":"newest","parts":["4111111111111111"]}"#).unwrap_err();
+        assert!(refusal.starts_with("the arguments cannot be used: expected u8"), "{refusal}");
+        assert!(read::<Choice>(r#"{"order":"newest","parts":[1]}"#).is_ok());
+    }
+
+    #[test]
+    fn texts_have_their_length_in_characters() {
+        assert_eq!(read::<Payment>(r#"{"to":"ääääääääää","amount":1}"#).unwrap().to.chars().count(), 10);
+        for to in ["", "12345678901"] {
+            let refusal = read::<Payment>(&format!(r#"{{"to":"{to}","amount":1}}"#)).unwrap_err();
+            assert!(refusal.starts_with("`to` must be a string of 1 to 10 characters"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_not_repeated_at_length() {
+        let refusal = read::<Latest>(&format!(r#"{{"{}\u0007\u202e":1}}"#, "x".repeat(500))).unwrap_err();
+        assert!(refusal.len() < 200 && refusal.chars().all(|char| char.is_ascii_graphic() || char == ' '));
+    }
+}

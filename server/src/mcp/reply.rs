@@ -1,0 +1,104 @@
+//! What the engine answers: messages as bytes, or a refusal that HTTP has a status for.
+
+use serde::Serialize;
+use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, MessageError, RequestId, ResultResponse};
+use shared::mcp::ProtocolVersion;
+
+use super::session::SessionId;
+use crate::store::StoreError;
+
+/// The answer to what was posted.
+#[derive(Debug)]
+pub enum Reply {
+    /// One message, or an array of them.
+    Message(Vec<u8>),
+    /// The answer to `initialize`, and the session that it opened.
+    Opened {
+        /// The session's id, for its owner alone.
+        session: SessionId,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// There is nothing to say.
+    Accepted,
+}
+
+/// A refusal, and the request it refuses where that could be read.
+#[derive(Debug)]
+pub struct Refused {
+    /// The id of the request.
+    pub id: Option<RequestId>,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// Why the engine does not serve a request at all. What a method refuses is a [`Reply`].
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// What arrived is no message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// An array of messages that may not be sent here.
+    #[error("{0}")]
+    Batch(&'static str),
+    /// The request belongs to no session.
+    #[error("Mcp-Session-Id header required: send `initialize` first, then repeat the session id it returns")]
+    SessionRequired,
+    /// The session is unknown, ended, or another's: which of them is not told.
+    #[error("Session not found: send `initialize` to open a new one")]
+    SessionNotFound,
+    /// The version header names no revision that is served with sessions.
+    #[error("Unsupported MCP-Protocol-Version; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
+    UnsupportedVersion,
+    /// The version header names another revision than the session's.
+    #[error("MCP-Protocol-Version is not the one negotiated for this session, which is {0}")]
+    OtherVersion(ProtocolVersion),
+    /// There are as many sessions as there may be.
+    #[error("Too many open sessions {0}; end one with DELETE, or try again later")]
+    TooManySessions(&'static str),
+    /// The store does not answer.
+    #[error("The server cannot reach its database at the moment; try again shortly")]
+    Unavailable(#[source] StoreError),
+    /// The operating system has no randomness to give.
+    #[error("The server cannot make a session id at the moment; try again shortly")]
+    NoRandomness(#[source] getrandom::Error),
+}
+
+impl Refusal {
+    /// The code to answer with.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Message(error) => error.code(),
+            Self::Batch(_) | Self::SessionRequired | Self::UnsupportedVersion | Self::OtherVersion(_) => {
+                ErrorCode::INVALID_REQUEST
+            }
+            Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
+            Self::TooManySessions(_) => ErrorCode::LIMITED,
+            Self::Unavailable(_) | Self::NoRandomness(_) => ErrorCode::INTERNAL_ERROR,
+        }
+    }
+}
+
+/// The response that carries a result.
+pub(super) fn result(id: &RequestId, result: impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(&ResultResponse::new(id, result)).unwrap_or_else(|cause| {
+        tracing::error!(%cause, "a result cannot be written as JSON");
+        error(id, ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")
+    })
+}
+
+/// The response that carries an error.
+pub(super) fn error(id: &RequestId, code: ErrorCode, message: impl Into<String>) -> Vec<u8> {
+    error_without_request(Some(id), code, message)
+}
+
+/// The error for what was no request, or for one whose id could not be read.
+pub(super) fn error_without_request(
+    id: Option<&RequestId>,
+    code: ErrorCode,
+    message: impl Into<String>,
+) -> Vec<u8> {
+    // Strings and integers can always be written.
+    serde_json::to_vec(&ErrorResponse::new(id, &ErrorObject::new(code, message))).unwrap_or_default()
+}

@@ -1,0 +1,257 @@
+//! One session: its id, its owner, and when it was last used.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use sha2::{Digest, Sha256};
+use shared::mcp::ProtocolVersion;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::UnixMillis,
+    identity::Principal,
+    store::{KeyId, SessionHash, StoredSession, UserId},
+};
+
+/// A session's id: a secret of its owner, 192 random bits in 32 visible ASCII characters. Only its hash is kept.
+#[derive(Clone)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// A fresh one.
+    pub(super) fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 24];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(BASE64URL_NOPAD.encode(&bytes)))
+    }
+
+    /// The id, for its owner's answer and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// What an id, as it was presented, hashes to.
+pub(super) fn hash(presented: &[u8]) -> SessionHash {
+    SessionHash(Sha256::digest(presented).into())
+}
+
+/// The first four bytes of a hash, by which logs name a session.
+pub(super) fn short(hash: &SessionHash) -> String {
+    HEXLOWER.encode(hash.0.first_chunk::<4>().map_or(&[], |head| head.as_slice()))
+}
+
+/// A session as this process knows it.
+pub(super) struct Session {
+    hash: SessionHash,
+    user: UserId,
+    key: KeyId,
+    permissions: u64,
+    protocol: ProtocolVersion,
+    client: Arc<str>,
+    created_at: UnixMillis,
+    seen_at: AtomicI64,
+    /// The newest `seen_at` that was given to the store.
+    written_at: AtomicI64,
+    /// When the store last said that the session exists.
+    checked_at: AtomicI64,
+    /// Requests that are being answered and streams that are open.
+    in_use: AtomicU32,
+    /// Made when somebody first waits for the end, or when it comes: an idle session needs none.
+    ended: OnceLock<CancellationToken>,
+}
+
+impl Session {
+    /// A session that the store holds as of `now`.
+    pub(super) fn new(stored: StoredSession, now: UnixMillis) -> Self {
+        Self {
+            hash: stored.hash,
+            user: stored.user,
+            key: stored.key,
+            permissions: stored.permissions,
+            protocol: stored.protocol,
+            client: stored.client.into(),
+            created_at: stored.created_at,
+            seen_at: AtomicI64::new(stored.seen_at.as_millis()),
+            written_at: AtomicI64::new(stored.seen_at.as_millis()),
+            checked_at: AtomicI64::new(now.as_millis()),
+            in_use: AtomicU32::new(0),
+            ended: OnceLock::new(),
+        }
+    }
+
+    pub(super) const fn hash(&self) -> SessionHash {
+        self.hash
+    }
+
+    pub(super) const fn protocol(&self) -> ProtocolVersion {
+        self.protocol
+    }
+
+    pub(super) fn client(&self) -> Arc<str> {
+        Arc::clone(&self.client)
+    }
+
+    /// Whether it is this principal's: the same user, the same key, and the key as strong as it was.
+    pub(super) fn belongs_to(&self, principal: &Principal) -> bool {
+        self.user == principal.user()
+            && self.key == *principal.key()
+            && self.permissions == principal.permissions().bits()
+    }
+
+    /// Whether it has been idle or open for too long. In use it is not idle.
+    pub(super) fn has_expired(&self, now: UnixMillis, idle: Duration, max: Duration) -> bool {
+        let unused = self.in_use.load(Ordering::Acquire) == 0;
+        let seen_at = UnixMillis::from_millis(self.seen_at.load(Ordering::Acquire));
+        now.since(self.created_at) >= max || (unused && now.since(seen_at) >= idle)
+    }
+
+    /// Whether the store was asked within `span`.
+    pub(super) fn checked_within(&self, span: Duration, now: UnixMillis) -> bool {
+        now.since(UnixMillis::from_millis(self.checked_at.load(Ordering::Acquire))) < span
+    }
+
+    /// The store said again that it exists, and when it knows it to have been used.
+    pub(super) fn confirm(&self, stored: &StoredSession, now: UnixMillis) {
+        self.checked_at.fetch_max(now.as_millis(), Ordering::AcqRel);
+        self.seen_at.fetch_max(stored.seen_at.as_millis(), Ordering::AcqRel);
+        self.written_at.fetch_max(stored.seen_at.as_millis(), Ordering::AcqRel);
+    }
+
+    /// Notes that it is used. `true` when the store should be told, which is at most once every `grain`.
+    pub(super) fn touch(&self, now: UnixMillis, grain: Duration) -> bool {
+        self.seen_at.fetch_max(now.as_millis(), Ordering::AcqRel);
+        let written = self.written_at.load(Ordering::Acquire);
+        now.since(UnixMillis::from_millis(written)) >= grain
+            && self
+                .written_at
+                .compare_exchange(written, now.as_millis(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Whether a request or a stream uses it at this moment.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire) > 0
+    }
+
+    /// Ends it for everybody who waits for that.
+    pub(super) fn end(&self) {
+        self.ended.get_or_init(CancellationToken::new).cancel();
+    }
+
+    /// Cancelled when it ends.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.get_or_init(CancellationToken::new).clone()
+    }
+}
+
+/// A use of a session: while it lives the session is not idle, and the idle time starts when it is dropped.
+pub(super) struct Activity(Arc<Session>);
+
+impl Activity {
+    pub(super) fn begin(session: Arc<Session>) -> Self {
+        session.in_use.fetch_add(1, Ordering::AcqRel);
+        Self(session)
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.0.seen_at.fetch_max(UnixMillis::now().as_millis(), Ordering::AcqRel);
+        self.0.in_use.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(100);
+    const MAX: Duration = Duration::from_millis(1_000);
+
+    fn at(millis: i64) -> UnixMillis {
+        UnixMillis::from_millis(millis)
+    }
+
+    fn session() -> Arc<Session> {
+        let stored = StoredSession {
+            hash: hash(b"an id"),
+            user: UserId(1),
+            key: KeyId("1".to_owned()),
+            permissions: Principal::for_test("customer").permissions().bits(),
+            protocol: ProtocolVersion::V2025_11_25,
+            client: "test/1".to_owned(),
+            created_at: at(0),
+            seen_at: at(0),
+        };
+        Arc::new(Session::new(stored, at(0)))
+    }
+
+    #[test]
+    fn ids_are_random_visible_and_never_printed() {
+        let (one, other) = (SessionId::generate().unwrap(), SessionId::generate().unwrap());
+        assert_ne!(one.expose(), other.expose());
+        assert!(one.expose().len() >= 22 && one.expose().bytes().all(|byte| byte.is_ascii_graphic()));
+        assert_eq!(format!("{one:?}"), "SessionId(..)");
+    }
+
+    #[test]
+    fn a_session_expires_when_idle_and_when_old_but_not_while_in_use() {
+        let session = session();
+        assert!(!session.has_expired(at(99), IDLE, MAX));
+        assert!(session.has_expired(at(100), IDLE, MAX));
+        session.touch(at(60), IDLE);
+        assert!(!session.has_expired(at(159), IDLE, MAX));
+        let activity = Activity::begin(Arc::clone(&session));
+        assert!(!session.has_expired(at(999), IDLE, MAX), "in use it is not idle");
+        assert!(session.has_expired(at(1_000), IDLE, MAX), "in use it is no less old");
+        drop(activity);
+        assert!(!session.is_in_use());
+    }
+
+    #[test]
+    fn the_store_is_told_once_a_grain() {
+        let session = session();
+        let grain = Duration::from_millis(10);
+        let told: Vec<_> = (1..=30).filter(|now| session.touch(at(*now), grain)).collect();
+        assert_eq!(told, [10, 20, 30]);
+    }
+
+    #[test]
+    fn a_session_is_its_owners_with_the_same_strength_only() {
+        let session = session();
+        assert!(session.belongs_to(&Principal::for_test("customer")));
+        assert!(!session.belongs_to(&Principal::for_test("read-only")), "another set of permissions");
+    }
+
+    #[test]
+    fn waiting_after_the_end_is_over_at_once() {
+        let session = session();
+        session.end();
+        assert!(session.ended().is_cancelled());
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        // Beside it: the key's id, the client's name and a place in the map, some 200 bytes.
+        assert!(size_of::<Session>() <= 256, "{}", size_of::<Session>());
+    }
+}

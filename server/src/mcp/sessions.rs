@@ -1,0 +1,225 @@
+//! All sessions: opened, found by their owner, ended and swept.
+//!
+//! The store is the truth, so that a session outlives the process and can be used through any other process on the same
+//! store. What this process has seen is kept beside it: that is where streams wait for the end, and what makes the
+//! common case one look into a map. It is believed for a second, then the store is asked again.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use shared::mcp::ProtocolVersion;
+
+use super::{
+    reply::Refusal,
+    session::{Activity, Session, SessionId, hash, short},
+};
+use crate::{
+    clock::UnixMillis,
+    identity::Principal,
+    store::{OpenSession, SessionCaps, SessionHash, Store, StoredSession},
+};
+
+/// For how long the store is not asked again whether a session exists.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// How many expired sessions are ended in one step.
+const SWEEP_STEP: u32 = 1_000;
+
+/// A presented id longer than this is nobody's.
+const PRESENTED_MAX: usize = 256;
+
+/// How long sessions live and how many there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// How long one may go unused.
+    pub idle: Duration,
+    /// How long one may live.
+    pub max: Duration,
+    /// How many one key may have.
+    pub per_key: u64,
+    /// How many there may be in all.
+    pub total: u64,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(30 * 60),
+            max: Duration::from_secs(24 * 60 * 60),
+            per_key: 1_000,
+            total: 100_000,
+        }
+    }
+}
+
+/// All sessions.
+pub(super) struct Sessions {
+    store: Arc<dyn Store>,
+    settings: SessionSettings,
+    known: DashMap<SessionHash, Arc<Session>>,
+}
+
+impl Sessions {
+    pub(super) fn new(store: Arc<dyn Store>, settings: SessionSettings) -> Self {
+        Self { store, settings, known: DashMap::new() }
+    }
+
+    /// Opens a session of `principal`.
+    pub(super) async fn open(
+        &self,
+        principal: &Principal,
+        protocol: ProtocolVersion,
+        client: String,
+    ) -> Result<SessionId, Refusal> {
+        let id = SessionId::generate().map_err(Refusal::NoRandomness)?;
+        let now = UnixMillis::now();
+        let session = StoredSession {
+            hash: hash(id.expose().as_bytes()),
+            user: principal.user(),
+            key: principal.key().clone(),
+            permissions: principal.permissions().bits(),
+            protocol,
+            client,
+            created_at: now,
+            seen_at: now,
+        };
+        let caps = SessionCaps { per_key: self.settings.per_key, total: self.settings.total };
+        let known = Arc::new(Session::new(session.clone(), now));
+        match self.store.open_session(session, caps).await.map_err(Refusal::Unavailable)? {
+            OpenSession::Opened => {
+                tracing::debug!(session.hash = short(&known.hash()), %protocol, "session opened");
+                self.known.insert(known.hash(), known);
+                Ok(id)
+            }
+            OpenSession::KeyCapReached => Err(Refusal::TooManySessions("of this key")),
+            OpenSession::TotalCapReached => Err(Refusal::TooManySessions("on this server")),
+        }
+    }
+
+    /// The session that `presented` names, if it is `principal`'s; counts as a use of it.
+    pub(super) async fn find(&self, presented: &[u8], principal: &Principal) -> Result<Activity, Refusal> {
+        let now = UnixMillis::now();
+        let session = self.owned(presented, principal, now).await?;
+        let activity = Activity::begin(Arc::clone(&session));
+        self.touch(&session, now).await;
+        Ok(activity)
+    }
+
+    /// Ends a session, and its streams. When it returns, nobody finds the session any more. Refuses one that had ended
+    /// already.
+    pub(super) async fn end(&self, session: &Session) -> Result<(), Refusal> {
+        let was_there = self.store.end_session(&session.hash()).await.map_err(Refusal::Unavailable)?;
+        self.forget(&session.hash());
+        session.end();
+        if was_there { Ok(()) } else { Err(Refusal::SessionNotFound) }
+    }
+
+    /// Ends every session that has expired, and its streams. Keeps those that are in use from counting as idle.
+    pub(super) async fn sweep(&self) {
+        let now = UnixMillis::now();
+        let in_use: Vec<_> = self
+            .known
+            .iter()
+            .filter(|session| session.is_in_use())
+            .map(|session| Arc::clone(session.value()))
+            .collect();
+        for session in in_use {
+            self.touch(&session, now).await;
+        }
+        let SessionSettings { idle, max, .. } = self.settings;
+        // The store's times may lag by a grain: what it holds to be idle for longer than that is idle. One that expired
+        // just now may still have been found a moment ago, so it stays known for as long.
+        let (idle_for, old) = (idle.saturating_add(self.grain()), max.saturating_add(self.grain()));
+        self.known.retain(|_, session| session.is_in_use() || !session.has_expired(now, idle_for, old));
+        let idle_since = earlier(now, idle_for);
+        loop {
+            let step = self.store.end_expired_sessions(idle_since, earlier(now, max), SWEEP_STEP).await;
+            let ended = match step {
+                Ok(ended) => ended,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "expired sessions stay for now");
+                    return;
+                }
+            };
+            for hash in &ended {
+                self.forget(hash);
+            }
+            if u32::try_from(ended.len()).unwrap_or(u32::MAX) < SWEEP_STEP {
+                return;
+            }
+        }
+    }
+
+    async fn owned(
+        &self,
+        presented: &[u8],
+        principal: &Principal,
+        now: UnixMillis,
+    ) -> Result<Arc<Session>, Refusal> {
+        if presented.len() > PRESENTED_MAX {
+            return Err(Refusal::SessionNotFound);
+        }
+        let session = self.look_up(hash(presented), now).await?.ok_or(Refusal::SessionNotFound)?;
+        let expired = session.has_expired(now, self.settings.idle, self.settings.max);
+        if expired || !session.belongs_to(principal) { Err(Refusal::SessionNotFound) } else { Ok(session) }
+    }
+
+    /// The session of this hash as of `now`, whoever asks.
+    pub(super) async fn look_up(
+        &self,
+        hash: SessionHash,
+        now: UnixMillis,
+    ) -> Result<Option<Arc<Session>>, Refusal> {
+        let known = self.known.get(&hash).map(|session| Arc::clone(session.value()));
+        if let Some(session) = &known
+            && session.checked_within(BELIEVED, now)
+        {
+            return Ok(known);
+        }
+        let Some(stored) = self.stored(&hash).await? else { return Ok(None) };
+        if let Some(session) = known {
+            session.confirm(&stored, now);
+            return Ok(Some(session));
+        }
+        let entry = self.known.entry(hash).or_insert_with(|| Arc::new(Session::new(stored, now)));
+        let session = Arc::clone(entry.value());
+        drop(entry);
+        // It may have been ended between that look into the store and its becoming known. Whoever ends it from here on
+        // finds it among the known ones.
+        Ok(self.stored(&hash).await?.map(|_| session))
+    }
+
+    /// What the store has. A session that it no longer has is over here too.
+    async fn stored(&self, hash: &SessionHash) -> Result<Option<StoredSession>, Refusal> {
+        let stored = self.store.session(hash).await.map_err(Refusal::Unavailable)?;
+        if stored.is_none() {
+            self.forget(hash);
+        }
+        Ok(stored)
+    }
+
+    /// Ends what is known here of a session that the store no longer has.
+    fn forget(&self, hash: &SessionHash) {
+        if let Some((_, session)) = self.known.remove(hash) {
+            session.end();
+        }
+    }
+
+    async fn touch(&self, session: &Session, now: UnixMillis) {
+        if session.touch(now, self.grain())
+            && let Err(error) = self.store.touch_session(session.hash(), now).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a session's use was not noted");
+        }
+    }
+
+    /// How finely the store knows when a session was last used.
+    fn grain(&self) -> Duration {
+        Duration::from_secs(60).min(self.settings.idle / 10)
+    }
+}
+
+fn earlier(now: UnixMillis, span: Duration) -> UnixMillis {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    UnixMillis::from_millis(now.as_millis().saturating_sub(span))
+}

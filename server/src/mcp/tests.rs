@@ -1,0 +1,181 @@
+//! The engine as a whole, over tools and a store that are arranged to behave in every way that matters.
+
+use std::{
+    future::pending,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::mcp::tools::ToolAnnotations;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use self::double::Double;
+use super::{
+    Definition, Engine, Exchange, Refusal, Refused, Reply, ServerIdentity, SessionSettings, Tool,
+    ToolContext, ToolError,
+};
+use crate::{
+    audit::AuditTrail,
+    identity::{Permission, Principal},
+    metrics::Metrics,
+    store::Outcome,
+};
+
+mod calls;
+mod double;
+mod sessions;
+
+/// A tool that ends as it is told to.
+struct Obedient {
+    go: Arc<Notify>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Order {
+    end: End,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    Well,
+    Refused,
+    Unavailable,
+    Failed,
+    Panic,
+    Never,
+    WhenTold,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Done {
+    done: bool,
+}
+
+const NO_HINTS: ToolAnnotations = ToolAnnotations {
+    title: None,
+    read_only_hint: None,
+    destructive_hint: None,
+    idempotent_hint: None,
+    open_world_hint: None,
+};
+
+impl Tool for Obedient {
+    type Arguments = Order;
+    type Output = Done;
+    const DEFINITION: Definition = Definition {
+        name: "obedient",
+        title: Some("Obedient"),
+        description: "Ends as it is told to",
+        permission: Permission::BalanceRead,
+        annotations: NO_HINTS,
+    };
+
+    async fn call(&self, _context: ToolContext, order: Order) -> Result<Done, ToolError> {
+        match order.end {
+            End::Well => {}
+            End::Refused => return Err(ToolError::Refused("no: ask for less".to_owned())),
+            End::Unavailable => return Err(ToolError::Unavailable("secret cause".into())),
+            End::Failed => return Err(ToolError::Failed("secret cause".into())),
+            End::Panic => panic!("secret cause"),
+            End::Never => pending().await,
+            End::WhenTold => self.go.notified().await,
+        }
+        Ok(Done { done: true })
+    }
+}
+
+/// A tool for operators.
+struct Operators;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl Tool for Operators {
+    type Arguments = Nothing;
+    type Output = Done;
+    const DEFINITION: Definition = Definition {
+        name: "operators",
+        title: None,
+        description: "For operators",
+        permission: Permission::OpsRead,
+        annotations: NO_HINTS,
+    };
+
+    async fn call(&self, _context: ToolContext, _none: Nothing) -> Result<Done, ToolError> {
+        Ok(Done { done: true })
+    }
+}
+
+/// An engine, and what it stands on.
+struct Stage {
+    engine: Engine,
+    store: Arc<Double>,
+    go: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+fn stage() -> Stage {
+    stage_on(Arc::default(), SessionSettings::default())
+}
+
+fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
+    let (go, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let identity = ServerIdentity { name: "test".to_owned(), version: "1".to_owned(), instructions: None };
+    let audit = Arc::new(AuditTrail::new(store.clone(), Arc::new(Metrics::new())));
+    let engine = Engine::builder(identity)
+        .tool(Obedient { go: Arc::clone(&go) })
+        .tool(Operators)
+        .sessions(settings)
+        .tool_timeout(Duration::from_millis(20))
+        .build(store.clone(), audit, stop.clone())
+        .unwrap();
+    Stage { engine, store, go, stop }
+}
+
+fn exchange<'a>(role: &str, session: Option<&'a str>) -> Exchange<'a> {
+    Exchange {
+        principal: Principal::for_test(role),
+        request_id: "request-7".into(),
+        session_id: session.map(str::as_bytes),
+        protocol_version: None,
+    }
+}
+
+impl Stage {
+    /// Opens a session of this role under this revision.
+    async fn open(&self, role: &str, version: &str) -> String {
+        let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+        } });
+        match self.engine.post(exchange(role, None), body.to_string().as_bytes()).await.unwrap() {
+            Reply::Opened { session, .. } => session.expose().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn post(&self, role: &str, session: &str, body: &Value) -> Result<Reply, Refused> {
+        self.engine.post(exchange(role, Some(session)), body.to_string().as_bytes()).await
+    }
+
+    /// The message that answers `body`.
+    async fn answer(&self, role: &str, session: &str, body: &Value) -> Value {
+        match self.post(role, session, body).await.unwrap() {
+            Reply::Message(message) => serde_json::from_slice(&message).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn request(method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
+}
+
+fn call(name: &str, arguments: &Value) -> Value {
+    request("tools/call", &json!({ "name": name, "arguments": arguments }))
+}

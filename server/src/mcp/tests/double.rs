@@ -1,0 +1,167 @@
+//! A store in memory that keeps sessions and records, and can be armed to refuse records.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    clock::UnixMillis,
+    store::{
+        AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore,
+        NewTransfer, OpenSession, PostedTransfer, SessionCaps, SessionHash, SessionStore, Store, StoreError,
+        StoredKey, StoredSession, UserId,
+    },
+};
+
+#[derive(Default)]
+pub(super) struct Double {
+    pub(super) sessions: Mutex<HashMap<SessionHash, StoredSession>>,
+    pub(super) records: Mutex<Vec<AuditRecord>>,
+    pub(super) refuses_records: AtomicBool,
+    pub(super) session_reads: AtomicU32,
+    /// Where the next read of a session waits before it returns what it read.
+    pub(super) gate: Mutex<Option<Arc<Notify>>>,
+}
+
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable { reason: "arranged".to_owned(), source: None })
+}
+
+#[async_trait]
+impl SessionStore for Double {
+    async fn open_session(
+        &self,
+        session: StoredSession,
+        caps: SessionCaps,
+    ) -> Result<OpenSession, StoreError> {
+        let mut sessions = self.sessions.lock();
+        if sessions.len() as u64 >= caps.total {
+            return Ok(OpenSession::TotalCapReached);
+        }
+        if sessions.values().filter(|other| other.key == session.key).count() as u64 >= caps.per_key {
+            return Ok(OpenSession::KeyCapReached);
+        }
+        sessions.insert(session.hash, session);
+        Ok(OpenSession::Opened)
+    }
+
+    async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError> {
+        self.session_reads.fetch_add(1, Ordering::Relaxed);
+        let read = self.sessions.lock().get(hash).cloned();
+        let gate = self.gate.lock().take();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
+        Ok(read)
+    }
+
+    async fn touch_session(&self, hash: SessionHash, seen_at: UnixMillis) -> Result<(), StoreError> {
+        if let Some(session) = self.sessions.lock().get_mut(&hash) {
+            session.seen_at = session.seen_at.max(seen_at);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+        Ok(self.sessions.lock().remove(hash).is_some())
+    }
+
+    async fn end_expired_sessions(
+        &self,
+        idle_since: UnixMillis,
+        opened_before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<SessionHash>, StoreError> {
+        let mut sessions = self.sessions.lock();
+        let expired =
+            |session: &&StoredSession| session.seen_at < idle_since || session.created_at < opened_before;
+        let ended: Vec<_> =
+            sessions.values().filter(expired).map(|session| session.hash).take(limit as usize).collect();
+        sessions.retain(|hash, _| !ended.contains(hash));
+        Ok(ended)
+    }
+
+    async fn count_sessions(&self) -> Result<u64, StoreError> {
+        Ok(self.sessions.lock().len() as u64)
+    }
+}
+
+#[async_trait]
+impl AuditStore for Double {
+    async fn append_audit(&self, record: AuditRecord) -> Result<(), StoreError> {
+        if self.refuses_records.load(Ordering::Relaxed) {
+            return unavailable();
+        }
+        self.records.lock().push(record);
+        Ok(())
+    }
+
+    async fn flush_audit(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn latest_audit(&self, _limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl KeyStore for Double {
+    async fn key_by_digest(&self, _digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn put_keys(&self, _keys: Vec<StoredKey>) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn put_holder(&self, _holder: AccountHolder) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl LedgerStore for Double {
+    async fn post(&self, _transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
+        unavailable()
+    }
+
+    async fn balance(&self, _user: UserId) -> Result<AccountBalance, StoreError> {
+        unavailable()
+    }
+
+    async fn transfers(&self, _user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+        unavailable()
+    }
+
+    async fn latest_transfers(&self, _user: UserId, _limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl Store for Double {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

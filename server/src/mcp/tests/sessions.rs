@@ -1,0 +1,196 @@
+//! Sessions: whose they are, when they end, and that the store is the truth.
+
+use super::*;
+use crate::{clock::UnixMillis, mcp::sessions::Sessions, store::SessionHash};
+
+fn ping() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })
+}
+
+fn refusal(posted: Result<Reply, Refused>) -> Refusal {
+    posted.unwrap_err().refusal
+}
+
+#[tokio::test]
+async fn a_session_of_a_stronger_key_is_as_unknown_as_one_that_never_was() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let weaker = refusal(stage.post("read-only", &session, &ping()).await);
+    let unknown = refusal(stage.post("read-only", "never-was", &ping()).await);
+    assert!(matches!(weaker, Refusal::SessionNotFound));
+    assert_eq!(weaker.to_string(), unknown.to_string());
+    let ended = stage.engine.end_session(exchange("read-only", Some(&session))).await;
+    assert!(matches!(ended.unwrap_err().refusal, Refusal::SessionNotFound));
+    assert_eq!(stage.answer("customer", &session, &ping()).await["result"], json!({}), "it is still open");
+}
+
+#[tokio::test]
+async fn the_version_header_must_be_the_negotiated_one() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-06-18").await;
+    let body = ping().to_string();
+    let mut results = Vec::new();
+    for version in [None, Some("2025-06-18"), Some("2025-11-25"), Some("2024-11-05"), Some("")] {
+        let exchange =
+            Exchange { protocol_version: version.map(str::as_bytes), ..exchange("customer", Some(&session)) };
+        results.push(stage.engine.post(exchange, body.as_bytes()).await);
+    }
+    assert!(matches!(
+        &results[..],
+        [
+            Ok(_),
+            Ok(_),
+            Err(Refused { refusal: Refusal::OtherVersion(_), .. }),
+            Err(Refused { refusal: Refusal::UnsupportedVersion, .. }),
+            Err(Refused { refusal: Refusal::UnsupportedVersion, .. }),
+        ]
+    ));
+}
+
+#[tokio::test]
+async fn caps_hold_and_leave_open_sessions_alone() {
+    let settings = SessionSettings { per_key: 2, ..SessionSettings::default() };
+    let stage = stage_on(Arc::default(), settings);
+    let first = stage.open("customer", "2025-11-25").await;
+    stage.open("customer", "2025-11-25").await;
+    let body = request(
+        "initialize",
+        &json!({ "protocolVersion": "x", "capabilities": {}, "clientInfo": { "name": "n", "version": "v" } }),
+    );
+    let third = stage.engine.post(exchange("customer", None), body.to_string().as_bytes()).await;
+    assert!(matches!(refusal(third), Refusal::TooManySessions(_)));
+    stage.answer("customer", &first, &ping()).await;
+    stage.engine.end_session(exchange("customer", Some(&first))).await.unwrap();
+    stage.open("customer", "2025-11-25").await;
+}
+
+#[tokio::test]
+async fn a_session_is_found_by_another_process_and_after_a_restart() {
+    let store = Arc::<Double>::default();
+    let session = stage_on(store.clone(), SessionSettings::default()).open("customer", "2025-11-25").await;
+    let restarted = stage_on(store, SessionSettings::default());
+    assert_eq!(restarted.answer("customer", &session, &ping()).await["result"], json!({}));
+    let stranger = refusal(restarted.post("read-only", &session, &ping()).await);
+    assert!(matches!(stranger, Refusal::SessionNotFound), "still bound to its owner");
+}
+
+#[tokio::test]
+async fn a_session_that_is_known_is_not_looked_up_for_every_request() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    for _ in 0..100 {
+        stage.answer("customer", &session, &ping()).await;
+    }
+    let reads = stage.store.session_reads.load(Ordering::Relaxed);
+    assert!(reads < 50, "{reads} reads of the store");
+}
+
+#[tokio::test]
+async fn what_another_process_ended_is_believed_for_a_second_at_most() {
+    let store = Arc::<Double>::default();
+    let sessions = Sessions::new(store.clone(), SessionSettings::default());
+    let principal = Principal::for_test("customer");
+    let id = sessions.open(&principal, "2025-11-25".parse().unwrap(), String::new()).await.unwrap();
+    let hash = crate::mcp::session::hash(id.expose().as_bytes());
+    let activity = sessions.find(id.expose().as_bytes(), &principal).await.unwrap();
+    store.sessions.lock().clear();
+    let later = UnixMillis::now().plus(Duration::from_secs(1));
+    assert!(sessions.look_up(hash, later).await.unwrap().is_none());
+    assert!(activity.session().ended().is_cancelled(), "its streams end");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_it_is_looked_up_is_not_found() {
+    let opened = stage();
+    let session = opened.open("customer", "2025-11-25").await;
+    let restarted = stage_on(opened.store.clone(), SessionSettings::default());
+    let gate = Arc::new(Notify::new());
+    *opened.store.gate.lock() = Some(Arc::clone(&gate));
+    let body = ping();
+    let mut posted = Box::pin(restarted.post("customer", &session, &body));
+    assert!((&mut posted).now_or_never().is_none(), "it has read the session and waits");
+    opened.engine.end_session(exchange("customer", Some(&session))).await.unwrap();
+    gate.notify_one();
+    assert!(matches!(refusal(posted.await), Refusal::SessionNotFound));
+}
+
+fn rewind(stage: &Stage, hash: SessionHash, seen: Duration, created: Duration) {
+    let mut sessions = stage.store.sessions.lock();
+    let session = sessions.get_mut(&hash).unwrap();
+    let ago = |span: Duration| {
+        UnixMillis::from_millis(UnixMillis::now().as_millis() - i64::try_from(span.as_millis()).unwrap())
+    };
+    (session.seen_at, session.created_at) = (ago(seen), ago(created));
+}
+
+#[tokio::test]
+async fn idle_and_old_sessions_are_refused_at_once_and_swept_later() {
+    let idle = Duration::from_secs(100);
+    let settings = SessionSettings { idle, max: idle * 10, ..SessionSettings::default() };
+    for (seen, created, found, swept) in [
+        (idle / 2, idle, true, false),
+        (idle + idle / 20, idle * 2, false, false),
+        (idle + idle / 5, idle * 2, false, true),
+        (idle / 2, idle * 11, false, true),
+    ] {
+        let opened = stage_on(Arc::default(), settings);
+        let session = opened.open("customer", "2025-11-25").await;
+        let hash = crate::mcp::session::hash(session.as_bytes());
+        rewind(&opened, hash, seen, created);
+        let restarted = stage_on(opened.store.clone(), settings);
+        restarted.engine.sweep().await;
+        assert_eq!(restarted.store.sessions.lock().is_empty(), swept, "{seen:?} {created:?}");
+        let posted = restarted.post("customer", &session, &ping()).await;
+        assert_eq!(posted.is_ok(), found, "{seen:?} {created:?}");
+    }
+}
+
+#[tokio::test]
+async fn streams_end_with_their_session_and_with_the_server() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let mut one = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
+    let mut two = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
+    assert_eq!(one.next().await.unwrap(), ": keep-alive\n\n");
+    assert!(one.next().now_or_never().is_none(), "silent until there is something to say");
+    stage.engine.end_session(exchange("customer", Some(&session))).await.unwrap();
+    assert!(one.next().await.is_none() && two.next().await.is_none());
+
+    let other = stage.open("customer", "2025-11-25").await;
+    let mut stream = stage.engine.open_stream(exchange("customer", Some(&other))).await.unwrap();
+    stage.stop.cancel();
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_sweep_ends_the_streams_of_a_session_that_is_too_old() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let hash = crate::mcp::session::hash(session.as_bytes());
+    let mut stream = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
+    stage.engine.sweep().await;
+    assert!(stream.next().await.is_some(), "it is not too old yet");
+    rewind(&stage, hash, Duration::ZERO, SessionSettings::default().max + Duration::from_secs(1));
+    stage.engine.sweep().await;
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn an_idle_session_is_refused_by_the_process_that_opened_it() {
+    let settings = SessionSettings { idle: Duration::ZERO, ..SessionSettings::default() };
+    let stage = stage_on(Arc::default(), settings);
+    let session = stage.open("customer", "2025-11-25").await;
+    assert!(matches!(refusal(stage.post("customer", &session, &ping()).await), Refusal::SessionNotFound));
+}
+
+#[tokio::test]
+async fn using_a_session_is_noted_in_the_store() {
+    let opened = stage();
+    let session = opened.open("customer", "2025-11-25").await;
+    let hash = crate::mcp::session::hash(session.as_bytes());
+    rewind(&opened, hash, Duration::from_secs(1_000), Duration::from_secs(1_000));
+    let restarted = stage_on(opened.store.clone(), SessionSettings::default());
+    restarted.answer("customer", &session, &ping()).await;
+    let seen_at = restarted.store.sessions.lock()[&hash].seen_at;
+    assert!(UnixMillis::now().since(seen_at) < Duration::from_secs(60));
+}

@@ -1,0 +1,122 @@
+//! What the workshop demo begins with: three users, seven transfers, two keys.
+
+use jiff::{
+    civil::{Date, date},
+    tz::TimeZone,
+};
+
+use crate::{
+    clock::UnixMillis,
+    money::{Amount, Currency},
+    store::{
+        AccountHolder, KeyDigest, KeyId, KeyMode, NewTransfer, Store, StoreError, StoredKey, TransferId,
+        UserId,
+    },
+};
+
+/// What a demo account may owe, in minor units.
+const CREDIT_LIMIT_MINOR: i64 = 100_000;
+
+const BOB: UserId = UserId(1);
+const CHARLIE: UserId = UserId(2);
+const ALICE: UserId = UserId(3);
+
+const USERS: [(UserId, &str); 3] = [(BOB, "bob"), (CHARLIE, "charlie"), (ALICE, "alice")];
+
+/// Number, payer, payee, whole dollars, date; in the order of the original demo's table.
+const TRANSFERS: [(i64, UserId, UserId, i64, Date); 7] = [
+    (1, BOB, ALICE, 100, date(2024, 3, 15)),
+    (3, BOB, CHARLIE, 75, date(2024, 3, 17)),
+    (5, BOB, ALICE, 200, date(2024, 3, 19)),
+    (2, ALICE, CHARLIE, 50, date(2024, 3, 16)),
+    (6, ALICE, BOB, 150, date(2024, 3, 20)),
+    (4, CHARLIE, BOB, 25, date(2024, 3, 18)),
+    (7, CHARLIE, ALICE, 80, date(2024, 3, 21)),
+];
+
+/// What is kept of a demo key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoKey {
+    /// What its secret hashes to.
+    pub digest: KeyDigest,
+    /// The last four characters of its secret.
+    pub last_four: String,
+}
+
+/// The two demo keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoKeys {
+    /// Bob's.
+    pub bob: DemoKey,
+    /// Alice's.
+    pub alice: DemoKey,
+}
+
+/// Seeds an empty database with the demo's users and transfers, and puts the two demo keys, so that a changed one takes
+/// effect and ends the sessions of the old one. A database that somebody else's users or keys are in gets nothing.
+/// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
+/// that has not changed stays as it is, revoked or not.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the database belongs to a real deployment, [`StoreError::Taken`] when a secret is
+/// another key's; [`StoreError::Unavailable`].
+pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), StoreError> {
+    let holders = store.holders().await?;
+    let is_ours = |holder: &AccountHolder| USERS.contains(&(holder.user, holder.username.as_str()));
+    if !holders.iter().all(is_ours) {
+        return Err(somebody_elses("users who are"));
+    }
+    let wanted = [
+        key("1", BOB, ("Bob Personal Key", date(2024, 1, 1)), &keys.bob),
+        key("2", ALICE, ("Alice Personal Key", date(2024, 1, 15)), &keys.alice),
+    ];
+    let kept = store.keys().await?;
+    if kept.iter().any(|kept| kept.mode != KeyMode::Demo && wanted.iter().any(|key| key.id == kept.id)) {
+        return Err(somebody_elses("keys that are"));
+    }
+    open_books(store).await?;
+    let is_kept = |key: &StoredKey| kept.iter().any(|kept| kept.id == key.id && kept.digest == key.digest);
+    let changed: Vec<_> = wanted.into_iter().filter(|key| !is_kept(key)).collect();
+    if changed.is_empty() { Ok(()) } else { store.put_keys(changed).await }
+}
+
+fn somebody_elses(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("it has {what} not of the demo: set PAYMENTS_DEMO=false to serve it"))
+}
+
+/// Creates users and transfers. What is there already costs a look: nothing tells a complete demo from one whose seeding
+/// was cut off, other than doing it again.
+async fn open_books(store: &dyn Store) -> Result<(), StoreError> {
+    for (user, username) in USERS {
+        store
+            .put_holder(AccountHolder {
+                user,
+                username: username.to_owned(),
+                currency: Currency::USD.code().to_owned(),
+                credit_limit_minor: CREDIT_LIMIT_MINOR,
+            })
+            .await?;
+    }
+    for (id, from, to, dollars, date) in TRANSFERS {
+        let amount = Amount::from_minor(dollars * 100, Currency::USD);
+        store.post(NewTransfer { id: Some(TransferId(id)), from, to, amount, date }).await?;
+    }
+    Ok(())
+}
+
+fn key(id: &str, user: UserId, (name, created): (&str, Date), key: &DemoKey) -> StoredKey {
+    let midnight = created.to_zoned(TimeZone::UTC).map_or(0, |day| day.timestamp().as_millisecond());
+    StoredKey {
+        id: KeyId(id.to_owned()),
+        digest: key.digest,
+        user,
+        username: String::new(),
+        role: "customer".to_owned(),
+        name: name.to_owned(),
+        mode: KeyMode::Demo,
+        last_four: key.last_four.clone(),
+        created_at: UnixMillis::from_millis(midnight),
+        expires_at: None,
+        revoked_at: None,
+    }
+}

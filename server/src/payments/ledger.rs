@@ -1,0 +1,49 @@
+//! Reading the ledger on behalf of an account's owner.
+
+use std::{fmt, sync::Arc};
+
+use crate::store::{AccountBalance, PostedTransfer, Store, StoreError, UserId};
+
+/// The ledger as an account's owner may read it: whoever asks names a user, and sees that user's account alone.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Arc<dyn Store>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ledger")
+    }
+}
+
+impl Ledger {
+    /// The ledger that `store` keeps.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// What is on the user's account.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], [`StoreError::Unavailable`].
+    pub async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
+        self.store.balance(user).await
+    }
+
+    /// Every transfer from or to the user, in the order in which they were posted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn history(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.store.transfers(user).await
+    }
+
+    /// The user's `limit` newest transfers, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn latest(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.store.latest_transfers(user, limit).await
+    }
+}

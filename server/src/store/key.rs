@@ -1,0 +1,119 @@
+//! Keys and the users they speak for, as they are kept.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::clock::UnixMillis;
+
+/// A user's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub i64);
+
+/// A key's public id: what lists, logs and the audit name it by. Never secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub String);
+
+/// HMAC-SHA256 of a key under the server's pepper: all that is kept of its secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyDigest(pub [u8; 32]);
+
+impl std::fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyDigest(..)")
+    }
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMode {
+    /// Published with the demo; accepted on a loopback address only.
+    Demo,
+    /// Real.
+    Live,
+}
+
+/// Somebody who has an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountHolder {
+    /// The user's number; chosen by whoever creates the user.
+    pub user: UserId,
+    /// The name by which others pay the user; unique, lower case.
+    pub username: String,
+    /// ISO 4217 code of the account's currency.
+    pub currency: String,
+    /// How far below zero the account may go, in minor units; not negative.
+    pub credit_limit_minor: i64,
+}
+
+/// A key as it is kept: everything but its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its public id.
+    pub id: KeyId,
+    /// What its secret must hash to.
+    pub digest: KeyDigest,
+    /// For whom it speaks.
+    pub user: UserId,
+    /// That user's name.
+    pub username: String,
+    /// What it may do: the name of a set of permissions (see `identity`).
+    pub role: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it is for.
+    pub mode: KeyMode,
+    /// The last four characters of its secret, to recognise it by.
+    pub last_four: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// From when on it is refused.
+    pub expires_at: Option<UnixMillis>,
+    /// Since when it is refused.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+/// Users and their keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// The key with this digest, revoked and expired ones too. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError>;
+
+    /// Every key, ordered by creation and id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Creates the keys, or replaces those with the same ids: all of them or none, so that two keys can swap their
+    /// secrets. `username` is ignored: it is the user's. A key that gets another digest or another user loses the
+    /// sessions that it opened before, in the same commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`] when a user is unknown, [`StoreError::Taken`] when a digest is another key's;
+    /// [`StoreError::Unavailable`].
+    async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError>;
+
+    /// [`Self::put_keys`] of one key.
+    ///
+    /// # Errors
+    /// As above.
+    async fn put_key(&self, key: StoredKey) -> Result<(), StoreError> {
+        self.put_keys(vec![key]).await
+    }
+
+    /// Creates a user with an empty account. A user of the same number and name stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the number or the name belongs to another, [`StoreError::OutOfRange`] when accounts
+    /// cannot be in that currency or the credit limit is below zero; [`StoreError::Unavailable`].
+    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError>;
+
+    /// Everybody who has an account, ordered by number.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError>;
+}

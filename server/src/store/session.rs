@@ -1,0 +1,104 @@
+//! MCP sessions, as they are kept.
+
+use async_trait::async_trait;
+use shared::mcp::ProtocolVersion;
+
+use super::{KeyId, StoreError, UserId};
+use crate::clock::UnixMillis;
+
+/// SHA-256 of a session id: the id itself is a secret of its owner and is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionHash(pub [u8; 32]);
+
+/// A session as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// What its id hashes to.
+    pub hash: SessionHash,
+    /// Who opened it.
+    pub user: UserId,
+    /// With which key.
+    pub key: KeyId,
+    /// Which permissions that key had then (see `identity`).
+    pub permissions: u64,
+    /// The revision that was negotiated.
+    pub protocol: ProtocolVersion,
+    /// `clientInfo` in short: name and version, for the audit.
+    pub client: String,
+    /// When it was opened.
+    pub created_at: UnixMillis,
+    /// When it was last used, to within the grain that touches are written with.
+    pub seen_at: UnixMillis,
+}
+
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCaps {
+    /// Of one key.
+    pub per_key: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// How an attempt to open a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenSession {
+    /// It is open.
+    Opened,
+    /// The key has as many as it may have. Nothing was changed.
+    KeyCapReached,
+    /// There are as many as there may be. Nothing was changed.
+    TotalCapReached,
+}
+
+/// Sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Opens a session unless a cap is reached. Counting and opening are one step: concurrent calls never pass a cap.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn open_session(
+        &self,
+        session: StoredSession,
+        caps: SessionCaps,
+    ) -> Result<OpenSession, StoreError>;
+
+    /// The session with this hash. `None` when it never was or has ended. Whether it has expired is the caller's
+    /// judgement.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError>;
+
+    /// Notes that sessions were used. Times only move forward; sessions that have ended stay ended. Written behind: it
+    /// returns when the note is queued.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn touch_session(&self, hash: SessionHash, seen_at: UnixMillis) -> Result<(), StoreError>;
+
+    /// Ends a session; says whether it was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError>;
+
+    /// Ends at most `limit` of the sessions last used before `idle_since` or opened before `opened_before`; returns
+    /// their hashes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn end_expired_sessions(
+        &self,
+        idle_since: UnixMillis,
+        opened_before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<SessionHash>, StoreError>;
+
+    /// How many sessions there are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn count_sessions(&self) -> Result<u64, StoreError>;
+}

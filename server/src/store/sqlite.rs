@@ -1,0 +1,246 @@
+//! The embedded engine: SQLite in a file, or in memory.
+//!
+//! Reads run in the caller's own thread on one of a few connections (`seats`): a cached statement answers in
+//! microseconds, less than a hop to another thread would cost. Writes wait in one `queue` for the one `writer`,
+//! which commits them in groups.
+
+mod audit;
+mod database;
+mod failure;
+mod job;
+mod keys;
+mod ledger;
+mod location;
+mod queue;
+mod seats;
+mod sessions;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::available_parallelism,
+};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::{
+    failure::{closed, refused, unavailable},
+    job::{Behind, Durability, Job, awaited},
+    queue::Queue,
+    seats::{Seats, seat},
+};
+pub use self::{
+    location::{NotALocation, SqliteLocation},
+    settings::SqliteSettings,
+};
+use super::{
+    AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, NewTransfer,
+    OpenSession, PostedTransfer, SessionCaps, SessionHash, SessionStore, Store, StoreError, StoredKey,
+    StoredSession, UserId,
+};
+use crate::clock::UnixMillis;
+
+/// The store in a SQLite database. Dropped without [`Store::close`], it still writes what was queued, in the
+/// background, for as long as the process lives.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: Arc<Seats>,
+    queue: Arc<Queue>,
+    is_closed: AtomicBool,
+}
+
+impl SqliteStore {
+    /// Opens the database, creates what is missing and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Corrupt`] when it is of a newer program, of
+    /// another program, or damaged; then nothing in it was changed.
+    pub async fn open(location: &SqliteLocation) -> Result<Self, StoreError> {
+        Self::open_with(location, SqliteSettings::default()).await
+    }
+
+    /// [`Self::open`] with other settings than the usual ones.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
+        let location = location.clone();
+        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&location, settings));
+        opening.await.unwrap_or_else(|_| Err(refused("opening it broke off")))
+    }
+
+    fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
+        let mut connection = database::open(location, settings.patience)?;
+        database::migrate(&mut connection)?;
+        let writing = seat(connection);
+        let readers = match location {
+            // A database in memory belongs to its connection; the writer holds the lock for a whole transaction.
+            SqliteLocation::Memory => vec![Arc::clone(&writing)],
+            SqliteLocation::File(_) => {
+                let count = available_parallelism().map_or(2, usize::from).clamp(1, 8);
+                let open = |_| database::open(location, settings.patience).map(seat);
+                (0..count).map(open).collect::<Result<_, _>>()?
+            }
+        };
+        let readers = Arc::new(Seats::new(readers));
+        let queue = Arc::new(Queue::new(settings.queue, settings.linger));
+        writer::start(writing, Arc::clone(&readers), Arc::clone(&queue))?;
+        Ok(Self { readers, queue, is_closed: AtomicBool::new(false) })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        self.readers.read(read)
+    }
+
+    /// Queues a write and waits until it is committed.
+    async fn write<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answered) = awaited(durability, work);
+        self.queue.push(job).await?;
+        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close(None);
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.read(sessions::total)?.map_err(unavailable("read the database"))?;
+        self.queue.well()?;
+        let at = UnixMillis::now().as_millis();
+        let note = move |connection: &Connection| {
+            connection
+                .execute("UPDATE checks SET at = ?1", [at])
+                .map(|_| ())
+                .map_err(unavailable("write to the database"))
+        };
+        self.write(Durability::Process, note).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.is_closed.store(true, Ordering::Release);
+        let (answer, answered) = oneshot::channel();
+        self.queue.close(Some(answer));
+        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
+        self.read(|connection| keys::by_digest(connection, digest))?.map_err(unavailable("read a key"))
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(keys::all)?.map_err(unavailable("read the keys"))
+    }
+
+    async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {
+        self.write(Durability::Power, move |connection| keys::put(connection, &keys)).await
+    }
+
+    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError> {
+        self.write(Durability::Power, move |connection| keys::put_holder(connection, &holder)).await
+    }
+
+    async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {
+        self.read(keys::holders)?.map_err(unavailable("read the users"))
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn open_session(
+        &self,
+        session: StoredSession,
+        caps: SessionCaps,
+    ) -> Result<OpenSession, StoreError> {
+        let open = move |connection: &Connection| sessions::open(connection, &session, caps);
+        self.write(Durability::Process, open).await
+    }
+
+    async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError> {
+        self.read(|connection| sessions::by_hash(connection, hash))?.map_err(unavailable("read a session"))
+    }
+
+    async fn touch_session(&self, hash: SessionHash, seen_at: UnixMillis) -> Result<(), StoreError> {
+        self.queue.push(Job::Behind(Behind::Touch(hash, seen_at))).await
+    }
+
+    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+        let hash = *hash;
+        self.write(Durability::Process, move |connection| sessions::end(connection, &hash)).await
+    }
+
+    async fn end_expired_sessions(
+        &self,
+        idle_since: UnixMillis,
+        opened_before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<SessionHash>, StoreError> {
+        let end = move |connection: &Connection| {
+            sessions::end_expired(connection, idle_since, opened_before, limit)
+        };
+        self.write(Durability::Process, end).await
+    }
+
+    async fn count_sessions(&self) -> Result<u64, StoreError> {
+        self.read(sessions::total)?.map_err(unavailable("count the sessions"))
+    }
+}
+
+#[async_trait]
+impl LedgerStore for SqliteStore {
+    async fn post(&self, transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
+        self.write(Durability::Power, move |connection| ledger::post(connection, &transfer)).await
+    }
+
+    async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
+        self.read(|connection| ledger::balance(connection, user))?
+    }
+
+    async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.read(|connection| ledger::transfers(connection, user))?.map_err(unavailable("read transfers"))
+    }
+
+    async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.read(|connection| ledger::latest(connection, user, limit))?
+            .map_err(unavailable("read transfers"))
+    }
+}
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn append_audit(&self, record: AuditRecord) -> Result<(), StoreError> {
+        self.queue.push(Job::Behind(Behind::Audit(Box::new(record)))).await
+    }
+
+    async fn flush_audit(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(Job::Flush(answer)).await?;
+        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
+    }
+
+    async fn latest_audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read(|connection| audit::latest(connection, limit))?.map_err(unavailable("read the audit trail"))
+    }
+}

@@ -1,0 +1,149 @@
+//! Opening a database: its file, its settings, its schema.
+
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
+
+use super::{SqliteLocation, failure::unavailable};
+use crate::store::StoreError;
+
+/// Statements a connection keeps compiled.
+const CACHED_STATEMENTS: usize = 64;
+
+/// The most of a file that is read through memory rather than through calls.
+const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
+
+/// The most that the log keeps of its size once it is written back.
+const LOG_BYTES: i64 = 16 * 1024 * 1024;
+
+/// How long to wait before a database that another process is setting up is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What the header of our databases says about whose they are: `MCPP`.
+const APPLICATION_ID: i64 = 0x4d43_5050;
+
+/// The schema, one step a version; the first step makes version 1.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+
+/// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another
+/// process, now and later.
+pub(super) fn open(location: &SqliteLocation, patience: Duration) -> Result<Connection, StoreError> {
+    let connection = match location {
+        SqliteLocation::Memory => {
+            Connection::open_in_memory().map_err(unavailable("open a database in memory"))?
+        }
+        SqliteLocation::File(path) => {
+            create_privately(path)?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(path, flags)
+                .map_err(unavailable(&format!("open the database {}", path.display())))?
+        }
+    };
+    let failed = unavailable("set up the database");
+    connection.busy_timeout(patience).map_err(&failed)?;
+    // Before anything is changed: it may be another program's.
+    version(&connection)?;
+    configure(&connection, patience).map_err(&failed)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // SQL that reached us by a hole could not switch off what protects the file.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A plan that depends on the value of a bound LIMIT is made anew with every call, which costs more than the call.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    write_ahead(connection, patience)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "recursive_triggers", true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)
+}
+
+/// Switches to the write-ahead log, in which readers and the writer do not wait for each other. SQLite does not wait
+/// for another process that does the same, so this does.
+fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let give_up = Instant::now() + patience;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if is_busy(&error) && Instant::now() < give_up => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Creates folder and file so that their owner alone can read them.
+fn create_privately(path: &Path) -> Result<(), StoreError> {
+    let failed = |doing: &str, error: std::io::Error| StoreError::Unavailable {
+        reason: format!("{doing} {}", path.display()),
+        source: Some(Box::new(error)),
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|error| failed("create the folder of", error))?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| failed("create the database", error))?;
+    Ok(())
+}
+
+/// Brings the schema to this program's version. Two programs may do so at once.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the database is of a newer program or of another one; [`StoreError::Unavailable`].
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(unavailable("lock the database to migrate it"))?;
+    let done = version(&transaction)?;
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    for step in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(step).map_err(unavailable("migrate the database"))?;
+    }
+    let version = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .and_then(|()| transaction.pragma_update(None, "user_version", version))
+        .map_err(unavailable("write the version of the schema"))?;
+    transaction.commit().map_err(unavailable("commit the migration"))
+}
+
+/// How many steps the schema has behind it, if it is ours.
+fn version(connection: &Connection) -> Result<usize, StoreError> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let failed = unavailable("read the version of the schema");
+    let version = number("PRAGMA user_version").map_err(&failed)?;
+    let application = number("PRAGMA application_id").map_err(&failed)?;
+    let objects = number("SELECT count(*) FROM sqlite_schema").map_err(&failed)?;
+    let is_empty = version == 0 && application == 0 && objects == 0;
+    if !is_empty && application != APPLICATION_ID {
+        return Err(StoreError::Corrupt(
+            "it is the database of another program: give this one another DATABASE_URL".to_owned(),
+        ));
+    }
+    usize::try_from(version).ok().filter(|done| *done <= MIGRATIONS.len()).ok_or_else(|| {
+        StoreError::Corrupt(format!(
+            "its schema is version {version} and this program knows versions up to {}: start the newer program, or \
+             give this one another DATABASE_URL",
+            MIGRATIONS.len()
+        ))
+    })
+}

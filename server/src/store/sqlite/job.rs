@@ -1,0 +1,135 @@
+//! What waits in the writer's queue.
+
+use std::fmt;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    audit,
+    failure::{refused, unavailable},
+    sessions,
+};
+use crate::{
+    clock::UnixMillis,
+    store::{AuditRecord, SessionHash, StoreError},
+};
+
+/// What a commit has to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Durability {
+    /// The death of this process.
+    Process,
+    /// The loss of power: the disk has confirmed it.
+    Power,
+}
+
+/// One thing for the writer to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// A write whose caller waits for the commit.
+    Awaited(Durability, Box<dyn Awaited>),
+    /// A write that nobody waits for.
+    Behind(Behind),
+    /// Says when everything before it is committed.
+    Flush(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Job {
+    pub(super) const fn is_awaited(&self) -> bool {
+        match self {
+            Self::Awaited(..) | Self::Flush(_) => true,
+            Self::Behind(_) => false,
+        }
+    }
+}
+
+/// A write that nobody waits for: one statement, which can be tried again.
+#[derive(Debug)]
+pub(super) enum Behind {
+    /// Append to the audit trail.
+    Audit(Box<AuditRecord>),
+    /// Note that a session was used.
+    Touch(SessionHash, UnixMillis),
+}
+
+impl Behind {
+    pub(super) fn run(&self, connection: &Connection) -> Result<(), StoreError> {
+        match self {
+            Self::Audit(record) => audit::append(connection, record),
+            Self::Touch(hash, seen_at) => sessions::touch(connection, *hash, *seen_at),
+        }
+    }
+}
+
+/// A write whose caller waits: it runs once, and is answered when the fate of its transaction is known. Dropped without
+/// an answer it tells its caller that the store is unavailable.
+pub(super) trait Awaited: Send {
+    /// Runs the write; says whether what it did is to be kept.
+    fn run(&mut self, connection: &Connection) -> bool;
+
+    /// Tells the caller how it ended. `failure`: why nothing of the transaction was committed.
+    fn answer(self: Box<Self>, failure: Option<&str>);
+}
+
+impl fmt::Debug for dyn Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Awaited")
+    }
+}
+
+struct Write<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Awaited for Write<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        self.outcome = self.work.take().map(|work| work(connection));
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&str>) {
+        let outcome = match (failure, self.outcome) {
+            (None, Some(outcome)) => outcome,
+            (None, None) => Err(refused("the write did not run")),
+            (Some(reason), Some(Ok(_)) | None) => Err(refused(reason)),
+            // What it says of itself says more than that the others failed too.
+            (Some(_), Some(Err(error @ StoreError::Unavailable { .. }))) => Err(error),
+            (Some(reason), Some(Err(_))) => Err(refused(reason)),
+        };
+        // A caller that went away misses the answer and nothing else.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+/// A write as a job, and where its answer arrives.
+pub(super) fn awaited<T: Send + 'static>(
+    durability: Durability,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
+    let (answer, answered) = oneshot::channel();
+    let write = Write { work: Some(work), outcome: None, answer };
+    (Job::Awaited(durability, Box::new(write)), answered)
+}
+
+/// Runs one write so that its refusal undoes it alone.
+pub(super) fn in_savepoint(connection: &Connection, write: &mut dyn Awaited) -> Result<(), StoreError> {
+    let mark = |statement: &str, doing: &str| {
+        connection
+            .prepare_cached(statement)
+            .and_then(|mut statement| statement.execute([]))
+            .map_err(unavailable(doing))
+    };
+    mark("SAVEPOINT one_write", "begin a write")?;
+    if !write.run(connection) {
+        mark("ROLLBACK TO one_write", "undo a refused write")?;
+    }
+    mark("RELEASE one_write", "end a write")?;
+    Ok(())
+}

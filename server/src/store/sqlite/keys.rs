@@ -1,0 +1,165 @@
+//! SQL of users and keys.
+
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+
+use super::failure::unavailable;
+use crate::{
+    clock::UnixMillis,
+    money::Currency,
+    store::{AccountHolder, KeyDigest, KeyId, KeyMode, StoreError, StoredKey, UserId},
+};
+
+macro_rules! select_keys {
+    ($rest:literal) => {
+        concat!(
+            "SELECT k.id, k.digest, k.user_id, a.username, k.role, k.name, k.mode, k.last_four, k.created_at,
+                 k.expires_at, k.revoked_at
+             FROM api_keys k JOIN accounts a USING (user_id) ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn by_digest(connection: &Connection, digest: &KeyDigest) -> rusqlite::Result<Option<StoredKey>> {
+    connection
+        .prepare_cached(select_keys!("WHERE k.digest = ?1"))?
+        .query_row([digest.0.as_slice()], read)
+        .optional()
+}
+
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<StoredKey>> {
+    let mut statement = connection.prepare_cached(select_keys!("ORDER BY k.created_at, k.id"))?;
+    statement.query_map([], read)?.collect()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
+    let mode = match row.get_ref(6)?.as_str()? {
+        "demo" => KeyMode::Demo,
+        _ => KeyMode::Live,
+    };
+    Ok(StoredKey {
+        id: KeyId(row.get(0)?),
+        digest: KeyDigest(row.get(1)?),
+        user: UserId(row.get(2)?),
+        username: row.get(3)?,
+        role: row.get(4)?,
+        name: row.get(5)?,
+        mode,
+        last_four: row.get(7)?,
+        created_at: UnixMillis::from_millis(row.get(8)?),
+        expires_at: row.get::<_, Option<i64>>(9)?.map(UnixMillis::from_millis),
+        revoked_at: row.get::<_, Option<i64>>(10)?.map(UnixMillis::from_millis),
+    })
+}
+
+pub(super) fn put(connection: &Connection, keys: &[StoredKey]) -> Result<(), StoreError> {
+    let failed = unavailable("write a key");
+    for key in keys {
+        if !exists(connection, "SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1)", [key.user.0])? {
+            return Err(StoreError::NoSuchAccount(key.user.0.to_string()));
+        }
+        retire(connection, key).map_err(&failed)?;
+    }
+    for key in keys {
+        let parameters = params![key.id.0, key.digest.0.as_slice()];
+        let is_taken = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id <> ?1 AND digest = ?2)";
+        if exists(connection, is_taken, parameters)? {
+            return Err(StoreError::Taken(format!("key {} has the secret of another key", key.id.0)));
+        }
+        write(connection, key).map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// Where the key gets another secret or another user: ends its sessions, and makes its old secret one that nobody has,
+/// so that keys which swap theirs are not in each other's way.
+fn retire(connection: &Connection, key: &StoredKey) -> rusqlite::Result<()> {
+    let parameters = params![key.id.0, key.digest.0.as_slice(), key.user.0];
+    connection
+        .prepare_cached(
+            "DELETE FROM sessions WHERE key_id = ?1
+             AND EXISTS (SELECT 1 FROM api_keys WHERE id = ?1 AND (digest <> ?2 OR user_id <> ?3))",
+        )?
+        .execute(parameters)?;
+    connection
+        .prepare_cached("UPDATE api_keys SET digest = randomblob(32) WHERE id = ?1 AND digest <> ?2")?
+        .execute(params![key.id.0, key.digest.0.as_slice()])?;
+    Ok(())
+}
+
+fn write(connection: &Connection, key: &StoredKey) -> rusqlite::Result<usize> {
+    let mode = match key.mode {
+        KeyMode::Demo => "demo",
+        KeyMode::Live => "live",
+    };
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO api_keys
+             (id, digest, user_id, role, name, mode, last_four, created_at, expires_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET digest = ?2, user_id = ?3, role = ?4, name = ?5, mode = ?6,
+             last_four = ?7, created_at = ?8, expires_at = ?9, revoked_at = ?10",
+    )?;
+    statement.execute(params![
+        key.id.0,
+        key.digest.0.as_slice(),
+        key.user.0,
+        key.role,
+        key.name,
+        mode,
+        key.last_four,
+        key.created_at.as_millis(),
+        key.expires_at.map(UnixMillis::as_millis),
+        key.revoked_at.map(UnixMillis::as_millis),
+    ])
+}
+
+fn exists<P: Params>(connection: &Connection, sql: &str, parameters: P) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row(parameters, |row| row.get(0)))
+        .map_err(unavailable("look something up"))
+}
+
+pub(super) fn put_holder(connection: &Connection, holder: &AccountHolder) -> Result<(), StoreError> {
+    if Currency::from_code(&holder.currency).is_none() || holder.credit_limit_minor < 0 {
+        return Err(StoreError::OutOfRange);
+    }
+    let same = "SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1 AND username = ?2)";
+    if exists(connection, same, params![holder.user.0, holder.username])? {
+        return Ok(());
+    }
+    let similar = "SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1 OR username = ?2)";
+    if exists(connection, similar, params![holder.user.0, holder.username])? {
+        let (number, name) = (holder.user.0, &holder.username);
+        return Err(StoreError::Taken(format!("user {number} or the name `{name}` belongs to another")));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO accounts (user_id, username, currency, credit_limit_minor) VALUES (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                holder.user.0,
+                holder.username,
+                holder.currency,
+                holder.credit_limit_minor
+            ])
+        })
+        .map_err(unavailable("write a user"))?;
+    Ok(())
+}
+
+pub(super) fn holders(connection: &Connection) -> rusqlite::Result<Vec<AccountHolder>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id, username, currency, credit_limit_minor FROM accounts ORDER BY user_id",
+    )?;
+    let holders = statement.query_map([], |row| {
+        Ok(AccountHolder {
+            user: UserId(row.get(0)?),
+            username: row.get(1)?,
+            currency: row.get(2)?,
+            credit_limit_minor: row.get(3)?,
+        })
+    })?;
+    holders.collect()
+}

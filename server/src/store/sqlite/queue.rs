@@ -1,0 +1,221 @@
+//! The writer's queue: in order, bounded, and never a place to wait for ever.
+//!
+//! Callers are async tasks and wait for a place without holding a thread; the writer is a thread and waits on a
+//! condition variable. A place is given back when its write has ended, so that a flood of callers waits rather than
+//! fills the memory. While the writer cannot commit, waiting would be in vain: then callers are refused, and what had
+//! been accepted before stays until it is written.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::{
+    failure::{closed, refused},
+    job::Job,
+};
+use crate::store::StoreError;
+
+/// The most writes in one transaction.
+const GROUP: usize = 1_024;
+
+/// How long the writer waits after a failed commit before it tries again what nobody waits for.
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    ready: Condvar,
+    places: Semaphore,
+    health: watch::Sender<Health>,
+    linger: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Whether somebody waits for one of the jobs.
+    is_urgent: bool,
+    /// When the oldest of the jobs came.
+    since: Option<Instant>,
+    phase: Phase,
+    closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// Nothing more is taken; what waits is being written.
+    Closing,
+    Closed,
+}
+
+/// Whether commits succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Health {
+    Well,
+    /// The last one did not, for this reason.
+    Failing(String),
+    /// There is no writer any more.
+    Ended,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) jobs: Vec<Job>,
+    /// Nothing will follow.
+    pub(super) is_last: bool,
+}
+
+impl Queue {
+    /// A queue of `capacity` places, in which writes that nobody waits for gather for `linger`.
+    pub(super) fn new(capacity: usize, linger: Duration) -> Self {
+        Self {
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            places: Semaphore::new(capacity),
+            health: watch::Sender::new(Health::Well),
+            linger,
+        }
+    }
+
+    /// Queues a job; waits for a place where that is not in vain.
+    pub(super) async fn push(&self, job: Job) -> Result<(), StoreError> {
+        if !job.is_awaited() {
+            self.well()?;
+        }
+        self.take_place().await?;
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            return Err(closed());
+        }
+        let wakes = (job.is_awaited() && !state.is_urgent)
+            || state.since.is_none()
+            || state.jobs.len().saturating_add(1) == GROUP;
+        state.is_urgent |= job.is_awaited();
+        state.since.get_or_insert_with(Instant::now);
+        state.jobs.push_back(job);
+        drop(state);
+        if wakes {
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn take_place(&self) -> Result<(), StoreError> {
+        if let Ok(place) = self.places.try_acquire() {
+            place.forget();
+            return Ok(());
+        }
+        let mut health = self.health.subscribe();
+        loop {
+            // What `wait_for` returns holds the lock on the health; it must be gone before anybody looks at it again.
+            let failing = async { health.wait_for(|health| *health != Health::Well).await.map(|_| ()) };
+            tokio::select! {
+                biased;
+                place = self.places.acquire() => {
+                    place.map_err(|_| closed())?.forget();
+                    return Ok(());
+                }
+                _ = failing => self.well()?,
+            }
+        }
+    }
+
+    /// Refuses while commits fail.
+    pub(super) fn well(&self) -> Result<(), StoreError> {
+        match &*self.health.borrow() {
+            Health::Well => Ok(()),
+            Health::Failing(reason) => Err(refused(reason)),
+            Health::Ended => Err(closed()),
+        }
+    }
+
+    /// Waits until there is something to do. `is_retrying`: the writer has kept something from before.
+    pub(super) fn next(&self, is_retrying: bool) -> Batch {
+        let retry = is_retrying.then(|| Instant::now() + PAUSE);
+        let mut state = self.state.lock();
+        loop {
+            let due = state.since.map(|since| since + self.linger);
+            let wake = [due, retry].into_iter().flatten().min();
+            let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
+            if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= GROUP || is_due {
+                return state.take();
+            }
+            match wake {
+                Some(wake) => {
+                    self.ready.wait_until(&mut state, wake);
+                }
+                None => self.ready.wait(&mut state),
+            }
+        }
+    }
+
+    /// Says how commits fare; returns whether that is news.
+    pub(super) fn report(&self, health: Health) -> bool {
+        self.health.send_if_modified(|known| {
+            let is_news = std::mem::discriminant(known) != std::mem::discriminant(&health);
+            *known = health;
+            is_news
+        })
+    }
+
+    /// Gives back the places of writes that have ended.
+    pub(super) fn give_back(&self, places: usize) {
+        self.places.add_permits(places);
+    }
+
+    /// Takes nothing more, and tells `answer` when what was queued is written.
+    pub(super) fn close(&self, answer: Option<oneshot::Sender<Result<(), StoreError>>>) {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open | Phase::Closing => {
+                state.phase = Phase::Closing;
+                state.closers.extend(answer);
+                self.ready.notify_one();
+            }
+            Phase::Closed => {
+                if let Some(answer) = answer {
+                    // Whoever asked and went away misses the answer and nothing else.
+                    let _ = answer.send(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// The writer has ended: everybody who still waits is told so. Ending twice is ending once.
+    pub(super) fn end(&self, outcome: &Result<(), StoreError>) {
+        let (jobs, closers) = {
+            let mut state = self.state.lock();
+            state.phase = Phase::Closed;
+            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.closers))
+        };
+        self.health.send_replace(Health::Ended);
+        self.places.close();
+        // A job that is dropped tells its caller.
+        drop(jobs);
+        for closer in closers {
+            let told = outcome.as_ref().copied().map_err(|error| refused(&error.to_string()));
+            let _ = closer.send(told);
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Batch {
+        let count = self.jobs.len().min(GROUP);
+        let jobs = self.jobs.drain(..count).collect();
+        let is_empty = self.jobs.is_empty();
+        // Whether somebody waits for one of the rest is not worth finding out: they are next in any case.
+        self.is_urgent = !is_empty;
+        if is_empty {
+            self.since = None;
+        }
+        Batch { jobs, is_last: is_empty && self.phase != Phase::Open }
+    }
+}

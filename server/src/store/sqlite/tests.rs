@@ -1,0 +1,180 @@
+//! The writer in trouble: a full disk, a write that panics. From outside neither can be arranged.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use shared::mcp::ProtocolVersion;
+use tokio::time::timeout;
+
+use super::{Durability, SqliteLocation, SqliteSettings, SqliteStore, failure::unavailable, seats::Seats};
+use crate::{
+    clock::UnixMillis,
+    store::{
+        AccountHolder, AuditRecord, AuditStore as _, KeyId, KeyStore as _, LedgerStore as _, Outcome,
+        Store as _, StoreError, UserId,
+    },
+};
+
+/// Longer than anything takes that does not hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn holder(number: i64) -> AccountHolder {
+    AccountHolder {
+        user: UserId(number),
+        username: format!("user{number}"),
+        currency: "USD".to_owned(),
+        credit_limit_minor: 0,
+    }
+}
+
+fn record(number: i64) -> AuditRecord {
+    AuditRecord {
+        at: UnixMillis::from_millis(number),
+        request_id: "x".repeat(2_000),
+        user: UserId(1),
+        username: "user1".to_owned(),
+        key: KeyId("a".to_owned()),
+        session: None,
+        protocol: ProtocolVersion::V2025_11_25,
+        client: String::new(),
+        tool: String::new(),
+        arguments_digest: [0; 32],
+        rule: String::new(),
+        outcome: Outcome::Ok,
+        duration_us: 0,
+    }
+}
+
+/// Lets the database grow to `pages` and no further, as a disk does that gets full. It keeps what it has.
+fn limit_pages(store: &SqliteStore, pages: i64) {
+    let limit = format!("PRAGMA max_page_count = {pages}");
+    store.read(|connection| connection.query_row(&limit, [], |_| Ok(()))).unwrap().unwrap();
+}
+
+fn is_unavailable<T>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::Unavailable { .. }))
+}
+
+/// In memory, so that the test and the writer have one connection.
+async fn store(queue: usize) -> SqliteStore {
+    let settings = SqliteSettings { queue, ..SqliteSettings::default() };
+    SqliteStore::open_with(&SqliteLocation::Memory, settings).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_new_and_keeps_what_was_accepted() {
+    let store = store(64).await;
+    store.put_holder(holder(1)).await.unwrap();
+    limit_pages(&store, 1);
+
+    let mut accepted = 0;
+    let refusal = timeout(PATIENCE, async {
+        loop {
+            match store.append_audit(record(accepted)).await {
+                Ok(()) => accepted += 1,
+                Err(error) => break error,
+            }
+        }
+    });
+    let refusal = refusal.await.expect("a full disk refuses, it does not make anybody wait");
+    assert!(refusal.to_string().contains("full"), "{refusal}");
+    assert!(accepted > 0);
+    for outcome in [store.check().await, store.flush_audit().await] {
+        assert!(is_unavailable(&outcome), "{outcome:?}");
+    }
+    assert_eq!(store.balance(UserId(1)).await.unwrap().balance.minor(), 0, "reading goes on");
+
+    limit_pages(&store, 1_000_000);
+    timeout(PATIENCE, async { while store.flush_audit().await.is_err() {} })
+        .await
+        .expect("it recovers by itself");
+    let kept: Vec<_> = store
+        .latest_audit(u32::MAX)
+        .await
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|record| record.at.as_millis())
+        .collect();
+    assert_eq!(kept, (0..accepted).collect::<Vec<_>>(), "nothing is lost, and the order is kept");
+    store.check().await.unwrap();
+    store.append_audit(record(0)).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_over_a_full_disk_says_what_was_lost_and_ends() {
+    let store = store(4_096).await;
+    limit_pages(&store, 1);
+    while store.append_audit(record(1)).await.is_ok() {}
+    let closing = timeout(PATIENCE, store.close()).await.expect("closing ends");
+    let error = closing.expect_err("what was queued could not be written").to_string();
+    assert!(error.contains("records could not be written"), "{error}");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_that_panics_ends_the_writer_and_nobody_waits_for_it() {
+    let store = store(64).await;
+    let panicking = store.write(Durability::Process, |_: &Connection| -> Result<(), StoreError> {
+        panic!("arranged by a test")
+    });
+    assert!(is_unavailable(&timeout(PATIENCE, panicking).await.expect("it is answered")));
+    for _ in 0..100 {
+        let outcome = timeout(PATIENCE, store.append_audit(record(1))).await.expect("it is answered");
+        if outcome.is_err() {
+            let outcome = timeout(PATIENCE, store.put_holder(holder(1))).await.expect("it is answered");
+            assert!(is_unavailable(&outcome), "{outcome:?}");
+            let _ = timeout(PATIENCE, store.close()).await.expect("closing ends");
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the writer is gone and records are accepted");
+}
+
+#[tokio::test]
+async fn a_refused_write_undoes_itself_and_not_its_neighbours() {
+    let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    let half = |connection: &Connection| -> Result<(), StoreError> {
+        connection
+            .execute("INSERT INTO accounts VALUES (2, 'half', 'USD', 0)", [])
+            .map_err(unavailable("insert"))?;
+        Err(StoreError::OutOfRange)
+    };
+    // While this runs the others queue up behind it, so that they share the next commit.
+    let (started, has_started) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let first = store.write(Durability::Process, move |_: &Connection| {
+        started.send(()).unwrap();
+        may_go.recv().unwrap();
+        Ok(())
+    });
+    let rest = async {
+        while has_started.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let neighbours = futures_util::future::join3(
+            store.put_holder(holder(1)),
+            store.write(Durability::Process, half),
+            store.put_holder(holder(3)),
+        );
+        let release = async { go.send(()).unwrap() };
+        futures_util::future::join(neighbours, release).await.0
+    };
+    let (_, (one, refused, three)) = futures_util::future::join(first, rest).await;
+    one.unwrap();
+    three.unwrap();
+    assert!(matches!(refused, Err(StoreError::OutOfRange)));
+    let numbers: Vec<_> = store.holders().await.unwrap().iter().map(|holder| holder.user.0).collect();
+    assert_eq!(numbers, [1, 3]);
+}
+
+#[test]
+fn a_reader_that_is_held_is_passed_over() {
+    let seats = Seats::new((0..2).map(|_| super::seat(Connection::open_in_memory().unwrap())).collect());
+    let inner = seats.read(|_| seats.read(|_| 7).unwrap()).unwrap();
+    assert_eq!(inner, 7);
+    seats.close();
+    assert!(seats.read(|_| ()).is_err());
+}

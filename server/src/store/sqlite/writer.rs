@@ -1,0 +1,211 @@
+//! The one writer: a thread with a connection of its own that commits in groups.
+//!
+//! It takes all that waits in the [`Queue`], runs each write within a savepoint of one transaction, commits once and
+//! then answers everybody: one refused write does not undo its neighbours, and a hundred callers share one commit.
+//! Writes that nobody waits for are kept until a commit succeeds with them; in the meantime no more of them are taken.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{
+    failure::{refused, unavailable},
+    job::{Behind, Durability, Job, in_savepoint},
+    queue::{Health, Queue},
+    seats::{Seat, Seats},
+};
+use crate::store::StoreError;
+
+/// How long the last writes are tried for when the store is closed and commits fail.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(1);
+
+/// How long it waits between them.
+const LAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
+pub(super) fn start(seat: Seat, readers: Arc<Seats>, queue: Arc<Queue>) -> Result<(), StoreError> {
+    let writer = Writer { seat, readers, ending: Ending(queue), durability: Durability::Power };
+    let spawned = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
+    spawned.map(|_| ()).map_err(|error| StoreError::Unavailable {
+        reason: "start the writer".to_owned(),
+        source: Some(Box::new(error)),
+    })
+}
+
+/// Closes the queue when the thread ends, whatever ends it, so that nobody waits for a writer that is gone.
+struct Ending(Arc<Queue>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end(&Err(refused("the writer has stopped")));
+    }
+}
+
+struct Writer {
+    seat: Seat,
+    readers: Arc<Seats>,
+    ending: Ending,
+    /// What the connection's commits survive at this moment.
+    durability: Durability,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut kept = Vec::new();
+        loop {
+            let batch = self.ending.0.next(!kept.is_empty());
+            kept = self.commit(kept, batch.jobs);
+            if batch.is_last {
+                break;
+            }
+        }
+        let give_up = Instant::now() + LAST_ATTEMPTS;
+        while !kept.is_empty() && Instant::now() < give_up {
+            thread::sleep(LAST_PAUSE);
+            kept = self.commit(kept, Vec::new());
+        }
+        // The last connection to close writes the log back into the database, so that one file is left.
+        self.readers.close();
+        drop(self.seat.lock().take());
+        let outcome = if kept.is_empty() {
+            Ok(())
+        } else {
+            tracing::error!(lost = kept.len(), "the last writes could not be committed");
+            Err(refused(&format!("{} records could not be written", kept.len())))
+        };
+        self.ending.0.end(&outcome);
+    }
+
+    /// Commits what was kept and what is new. Callers are answered; returns the writes behind that are not committed.
+    fn commit(&mut self, kept: Vec<Behind>, jobs: Vec<Job>) -> Vec<Behind> {
+        let mut group: Vec<_> = kept.into_iter().map(Job::Behind).chain(jobs).map(Step::new).collect();
+        let outcome = self.transact(&mut group);
+        let failure = outcome.as_ref().err().map(said);
+        let behind = group.iter_mut().find_map(|step| step.refusal.take());
+        let trouble = failure.clone().or_else(|| behind.as_ref().map(said));
+        // First the health: whoever is answered and asks again finds it.
+        let is_news = self.ending.0.report(trouble.clone().map_or(Health::Well, Health::Failing));
+        let total = group.len();
+        let mut kept = Vec::new();
+        for step in group {
+            step.settle(failure.as_deref(), &mut kept);
+        }
+        self.ending.0.give_back(total.saturating_sub(kept.len()));
+        match trouble {
+            Some(error) if is_news => tracing::error!(%error, kept = kept.len(), "a commit failed"),
+            None if is_news => tracing::info!("commits succeed again"),
+            Some(_) | None => {}
+        }
+        kept
+    }
+
+    /// Runs the group in one transaction. Unless it returns `Ok`, nothing of the group was committed.
+    fn transact(&mut self, group: &mut [Step]) -> Result<(), StoreError> {
+        let Some(durability) = group.iter().filter_map(Step::durability).max() else {
+            return Ok(());
+        };
+        let seat = Arc::clone(&self.seat);
+        let held = seat.lock();
+        let connection = held.as_ref().ok_or_else(|| refused("the store is closed"))?;
+        self.survive(connection, durability)?;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+            .map_err(unavailable("begin a transaction"))?;
+        for step in group {
+            step.run(&transaction)?;
+        }
+        transaction.commit().map_err(unavailable("commit a transaction"))
+    }
+
+    fn survive(&mut self, connection: &Connection, durability: Durability) -> Result<(), StoreError> {
+        if self.durability != durability {
+            let mode = match durability {
+                Durability::Process => "NORMAL",
+                Durability::Power => "FULL",
+            };
+            connection
+                .pragma_update(None, "synchronous", mode)
+                .map_err(unavailable("set the durability of a commit"))?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+}
+
+/// A job of the group that is being committed.
+struct Step {
+    job: Job,
+    /// Why a write behind was not done, although the transaction goes on.
+    refusal: Option<StoreError>,
+    is_kept: bool,
+}
+
+impl Step {
+    const fn new(job: Job) -> Self {
+        Self { job, refusal: None, is_kept: false }
+    }
+
+    /// What its commit has to survive; `None` for what writes nothing.
+    const fn durability(&self) -> Option<Durability> {
+        match &self.job {
+            Job::Awaited(durability, _) => Some(*durability),
+            Job::Behind(_) => Some(Durability::Process),
+            Job::Flush(_) => None,
+        }
+    }
+
+    /// Does the job. An error means that the whole transaction is lost.
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        match &mut self.job {
+            Job::Awaited(_, write) => in_savepoint(transaction, write.as_mut()),
+            Job::Behind(write) => match write.run(transaction) {
+                // A full disk makes SQLite roll back everything.
+                Err(error) if transaction.is_autocommit() => Err(error),
+                Err(error) => {
+                    self.is_kept = true;
+                    self.refusal = Some(error);
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            },
+            Job::Flush(_) => Ok(()),
+        }
+    }
+
+    /// Tells the caller, or keeps what is to be tried again.
+    fn settle(self, failure: Option<&str>, kept: &mut Vec<Behind>) {
+        match self.job {
+            Job::Awaited(_, write) => write.answer(failure),
+            Job::Behind(write) => {
+                if self.is_kept || failure.is_some() {
+                    kept.push(write);
+                }
+            }
+            Job::Flush(answer) => {
+                let is_flushed = kept.is_empty() && failure.is_none();
+                let told = if is_flushed {
+                    Ok(())
+                } else {
+                    Err(refused(failure.unwrap_or("a record could not be written")))
+                };
+                let _ = answer.send(told);
+            }
+        }
+    }
+}
+
+/// What went wrong and what caused it, in one line.
+fn said(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable { reason, source: Some(source) } => format!("{reason}: {source}"),
+        StoreError::Unavailable { reason, source: None } => reason.clone(),
+        StoreError::Corrupt(_)
+        | StoreError::NoSuchAccount(_)
+        | StoreError::Taken(_)
+        | StoreError::TransferExists(_)
+        | StoreError::OutOfRange => error.to_string(),
+    }
+}

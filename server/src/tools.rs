@@ -1,0 +1,141 @@
+//! The tools of the payment server, one file each.
+//!
+//! A tool says what it is called, what it takes and returns and which permission it needs, and then asks a room of
+//! rules. It decides nothing about money itself.
+
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+use shared::mcp::tools::ToolAnnotations;
+
+use crate::{
+    mcp::{EngineBuilder, ToolError},
+    payments::Ledger,
+    store::{PostedTransfer, StoreError},
+};
+
+mod get_account_balance;
+mod get_all_transactions;
+mod get_latest_transactions;
+
+use get_account_balance::GetAccountBalance;
+use get_all_transactions::GetAllTransactions;
+use get_latest_transactions::GetLatestTransactions;
+
+/// Adds every tool of the payment server, in the order in which `tools/list` names them.
+#[must_use]
+pub fn register(builder: EngineBuilder, ledger: Ledger) -> EngineBuilder {
+    builder
+        .tool(GetAllTransactions::new(ledger.clone()))
+        .tool(GetLatestTransactions::new(ledger.clone()))
+        .tool(GetAccountBalance::new(ledger))
+}
+
+/// How every tool behaves that only reads what the server itself keeps.
+const READS_ONLY: ToolAnnotations = ToolAnnotations {
+    title: None,
+    read_only_hint: Some(true),
+    destructive_hint: Some(false),
+    idempotent_hint: Some(true),
+    open_world_hint: Some(false),
+};
+
+/// The arguments of a tool that takes none.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct NoArguments {}
+
+/// One transfer, as a person reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Transaction {
+    /// The transaction's number
+    id: i64,
+    /// Who paid
+    from: String,
+    /// Who was paid
+    to: String,
+    /// How much, in major units of the currency
+    amount: Number,
+    /// When, as YYYY-MM-DD
+    #[schemars(with = "String", extend("format" = "date"))]
+    date: Date,
+}
+
+impl From<PostedTransfer> for Transaction {
+    fn from(transfer: PostedTransfer) -> Self {
+        Self {
+            id: transfer.id.0,
+            from: transfer.from,
+            to: transfer.to,
+            amount: transfer.amount.to_number(),
+            date: transfer.date,
+        }
+    }
+}
+
+/// Transactions; the text is the bare array, as the original demo's was.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Transactions {
+    /// The transactions
+    transactions: Vec<Transaction>,
+}
+
+impl Transactions {
+    fn of(transfers: Vec<PostedTransfer>) -> Self {
+        Self { transactions: transfers.into_iter().map(Transaction::from).collect() }
+    }
+
+    fn text(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(&self.transactions)
+    }
+}
+
+impl From<StoreError> for ToolError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::Unavailable(Box::new(error)),
+            StoreError::Corrupt(_)
+            | StoreError::NoSuchAccount(_)
+            | StoreError::Taken(_)
+            | StoreError::TransferExists(_)
+            | StoreError::OutOfRange => Self::Failed(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        money::{Amount, Currency},
+        store::TransferId,
+    };
+
+    fn transactions() -> Transactions {
+        Transactions::of(vec![PostedTransfer {
+            id: TransferId(1),
+            from: "bob".to_owned(),
+            to: "alice".to_owned(),
+            amount: Amount::from_minor(10_000, Currency::USD),
+            date: "2024-03-15".parse().unwrap(),
+        }])
+    }
+
+    #[test]
+    fn the_text_is_the_bare_array_as_in_the_original_demo() {
+        assert_eq!(
+            transactions().text().unwrap(),
+            "[\n  {\n    \"id\": 1,\n    \"from\": \"bob\",\n    \"to\": \"alice\",\n    \"amount\": 100,\n    \
+             \"date\": \"2024-03-15\"\n  }\n]"
+        );
+        assert_eq!(Transactions::of(Vec::new()).text().unwrap(), "[]");
+    }
+
+    #[test]
+    fn the_structured_form_is_an_object_with_members_in_order() {
+        assert_eq!(
+            serde_json::to_string(&transactions()).unwrap(),
+            r#"{"transactions":[{"id":1,"from":"bob","to":"alice","amount":100,"date":"2024-03-15"}]}"#
+        );
+    }
+}

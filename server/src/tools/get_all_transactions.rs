@@ -1,0 +1,41 @@
+//! `getAllTransactions`: everything that moved money from or to the caller's account.
+
+use super::{NoArguments, READS_ONLY, Transactions};
+use crate::{
+    identity::Permission,
+    mcp::{Definition, Tool, ToolContext, ToolError},
+    payments::Ledger,
+};
+
+/// Lists all transactions of the principal, in the order in which they were posted.
+#[derive(Debug)]
+pub(super) struct GetAllTransactions {
+    ledger: Ledger,
+}
+
+impl GetAllTransactions {
+    pub(super) const fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+}
+
+impl Tool for GetAllTransactions {
+    type Arguments = NoArguments;
+    type Output = Transactions;
+
+    const DEFINITION: Definition = Definition {
+        name: "getAllTransactions",
+        title: Some("All transactions"),
+        description: "Get a list of all transactions for the authenticated user",
+        permission: Permission::TransactionsRead,
+        annotations: READS_ONLY,
+    };
+
+    async fn call(&self, context: ToolContext, _none: NoArguments) -> Result<Transactions, ToolError> {
+        Ok(Transactions::of(self.ledger.history(context.principal().user()).await?))
+    }
+
+    fn text(output: &Transactions) -> serde_json::Result<String> {
+        output.text()
+    }
+}

@@ -1,0 +1,25 @@
+//! The server from outside: over real sockets, as its callers meet it, sharing every line with `main` but the settings.
+//!
+//! One file a noun. The wire is written and read by hand ([`support::wire`]), so that what is pinned is the bytes and
+//! not what a library makes of them. One program for all of it: it links once.
+#![cfg(test)]
+
+mod support;
+
+mod arguments;
+mod attacks;
+mod canaries;
+mod connections;
+mod demo_wire;
+mod health;
+mod hosts;
+mod keys;
+mod lifecycle;
+mod owners;
+mod program;
+mod restarts;
+mod sessions;
+mod settings;
+mod statuses;
+mod streams;
+mod tools;

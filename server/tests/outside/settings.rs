@@ -1,0 +1,118 @@
+//! How the program starts, or does not: one line that names the setting, exit code 2, no secret.
+
+use std::{fs, net::TcpListener, path::Path};
+
+use crate::support::process::{Program, run};
+
+/// That the program refuses to start with `set`, in one line about `variable`.
+fn refuses(folder: &Path, arguments: &[&str], set: &[(&str, &str)], names: &str) {
+    let ended = run(folder, arguments, set);
+    assert_eq!(ended.status.code(), Some(2), "{set:?}: {ended:?}");
+    assert_eq!(ended.stdout, "", "{set:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{set:?}: {}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("payment-server: ") && ended.stderr.contains(names),
+        "{set:?}: {}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("canary"), "{set:?}: {}", ended.stderr);
+    assert!(!folder.join("data").exists(), "{set:?}: it wrote before it refused");
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, value) in [
+        ("HOST", "canary.example"),
+        ("PORT", "canary"),
+        ("PORT", "65536"),
+        ("DATABASE_URL", "canary.db"),
+        ("DATABASE_URL", "postgres://canary:canary@db/canary"),
+        ("BOB_API_KEY", "canary of bob"),
+        ("ALICE_API_KEY", "canary"),
+        ("KEY_PEPPER", "canary"),
+        ("PAYMENTS_DEMO", "canary"),
+        ("ALLOWED_HOSTS", "http://canary/"),
+        ("ALLOWED_ORIGINS", "canary canary"),
+        ("SESSION_IDLE_SECS", "0"),
+        ("SESSION_MAX_SECS", "-1"),
+        ("MAX_SESSIONS_PER_KEY", "0"),
+        ("MAX_SESSIONS", "canary"),
+        ("RATE_LIMIT", "canary"),
+        ("RUST_LOG", "server=canary"),
+        ("LOG_FORMAT", "canary"),
+    ] {
+        refuses(folder.path(), &["serve"], &[(variable, value)], variable);
+        refuses(folder.path(), &[], &[(variable, value)], variable);
+    }
+}
+
+#[test]
+fn other_machines_are_not_let_in_by_accident() {
+    let folder = tempfile::tempdir().unwrap();
+    for host in ["0.0.0.0", "::", "192.0.2.1"] {
+        let real = ("PAYMENTS_DEMO", "false");
+        refuses(folder.path(), &["serve"], &[("HOST", host)], "PAYMENTS_DEMO=false");
+        refuses(folder.path(), &["serve", "--behind-proxy"], &[("HOST", host)], "PAYMENTS_DEMO=false");
+        refuses(folder.path(), &["serve"], &[("HOST", host), real], "--behind-proxy");
+        let unlimited = [("HOST", host), real, ("RATE_LIMIT", "off")];
+        refuses(folder.path(), &["serve", "--behind-proxy"], &unlimited, "RATE_LIMIT");
+    }
+    refuses(folder.path(), &["serve", "--behind-proxy"], &[("HOST", "127.0.0.1")], "PAYMENTS_DEMO=false");
+}
+
+#[test]
+fn a_database_with_demo_keys_stays_at_home() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    program.signal("TERM");
+    assert!(program.ended().status.success());
+    let ended = run(folder.path(), &["serve", "--behind-proxy"], &[("PAYMENTS_DEMO", "false")]);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("holds demo keys"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_port_that_is_taken_is_no_mistake_in_the_settings() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(folder.path(), &["serve"], &[("PORT", &port)]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", ended.stderr);
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("no-database.db"),
+        "this is no database, and long enough to be sure of it".repeat(50),
+    )
+    .unwrap();
+    for url in ["sqlite://no-database.db", "sqlite:///proc/no/such/place/p.db"] {
+        let ended = run(folder.path(), &["serve"], &[("DATABASE_URL", url)]);
+        assert_eq!(ended.status.code(), Some(1), "{url}: {ended:?}");
+        assert!(ended.stderr.contains("database"), "{url}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{url}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_dotenv_file_is_read_and_the_environment_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "PAYMENTS_DEMO=false\nDATABASE_URL=sqlite://from-dotenv.db\n")
+        .unwrap();
+    let program = Program::start(folder.path(), &[("PAYMENTS_DEMO", "true")]);
+    program.signal("TERM");
+    let ended = program.ended();
+    assert!(ended.stdout.contains("demo users: bob, alice"), "{}", ended.stdout);
+    assert!(folder.path().join("from-dotenv.db").is_file());
+}
+
+#[test]
+fn a_dotenv_file_that_cannot_be_read_is_named_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "BOB_API_KEY=canary of bob\n").unwrap();
+    refuses(folder.path(), &["serve"], &[], ".env");
+}

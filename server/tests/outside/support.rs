@@ -1,0 +1,29 @@
+//! What the tests share: a server on a port of its own, and hands to speak to it with.
+
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod process;
+pub(crate) mod wire;
+
+use std::{future::Future, time::Duration};
+
+/// The longest that anything in these tests may take. Nothing waits for it unless something is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The result of `future`, which must come in time; `what` says what did not.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(result) => result,
+        Err(_) => panic!("{what}: nothing happened for {PATIENCE:?}"),
+    }
+}
+
+/// Asks `condition` again and again until it holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    soon(what, async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,127 @@
+//! The real program, as a person or a supervisor starts it.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread::JoinHandle,
+};
+
+use super::PATIENCE;
+
+/// A program that runs; it is killed when the test is over.
+pub(crate) struct Program {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+/// How a program ended, and everything it wrote.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The program in `folder`, with no settings but `set` and a free port.
+pub(crate) fn command(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(arguments).current_dir(folder).env_clear().env("PORT", "0").envs(set.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the program, which must end by itself.
+pub(crate) fn run(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Ended {
+    let mut child = command(folder, arguments, set).spawn().unwrap();
+    let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+    let status = wait(&mut child);
+    Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+impl Program {
+    /// Starts the program and waits until it says where it listens.
+    pub(crate) fn start(folder: &Path, set: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, &["serve"], set).spawn().unwrap();
+        let (said, hears) = mpsc::channel();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            while lines.read_line(&mut text).unwrap() > 0 {
+                let heard = text.split("http://").nth(1).and_then(|rest| rest.split_once("/mcp\n"));
+                if let Some((address, _)) = heard {
+                    // Nobody listens any more after the first one.
+                    let _ = said.send(address.parse::<SocketAddr>().unwrap());
+                }
+            }
+            text
+        });
+        let stderr = collect(child.stderr.take().unwrap());
+        match hears.recv_timeout(PATIENCE) {
+            Ok(address) => Self { address, child, stdout, stderr },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the program did not start: {}", stderr.join().unwrap());
+            }
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name (`TERM`, `INT`).
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Kills it in the middle of whatever it does.
+    pub(crate) fn kill(mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn ended(mut self) -> Ended {
+        let status = wait(&mut self.child);
+        let stdout = std::mem::replace(&mut self.stdout, std::thread::spawn(String::new));
+        let stderr = std::mem::replace(&mut self.stderr, std::thread::spawn(String::new));
+        Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    })
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if std::time::Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("the program did not end within {PATIENCE:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

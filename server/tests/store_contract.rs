@@ -1,0 +1,64 @@
+//! One suite that holds every store to the promises of `server::store`, whatever engine is behind it.
+//!
+//! The promises are functions over `Arc<dyn Store>`; [`engines`] names the engines, and the macro below makes a test of
+//! each pair.
+#![cfg(test)]
+
+#[path = "store_contract/audit.rs"]
+mod audit;
+#[path = "store_contract/engines.rs"]
+mod engines;
+#[path = "store_contract/keys.rs"]
+mod keys;
+#[path = "store_contract/ledger.rs"]
+mod ledger;
+#[path = "store_contract/sessions.rs"]
+mod sessions;
+#[path = "store_contract/sqlite.rs"]
+mod sqlite;
+
+/// A test for each promise on each engine.
+macro_rules! promises {
+    ($($room:ident :: $promise:ident),+ $(,)?) => {
+        mod sqlite_in_a_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let engine = super::engines::in_a_file().await;
+                super::$room::$promise(engine.store.clone()).await;
+                engine.store.close().await.unwrap();
+            })+
+        }
+        mod sqlite_in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let engine = super::engines::in_memory().await;
+                super::$room::$promise(engine.store.clone()).await;
+                engine.store.close().await.unwrap();
+            })+
+        }
+    };
+}
+
+promises!(
+    ledger::a_transfer_moves_money_once_from_one_account_to_the_other,
+    ledger::posting_the_same_transfer_again_moves_nothing,
+    ledger::a_known_number_with_other_contents_is_refused,
+    ledger::what_is_no_transfer_is_refused_and_changes_nothing,
+    ledger::a_balance_that_would_overflow_is_refused,
+    ledger::history_is_in_posting_order_and_latest_by_date,
+    ledger::a_transfer_without_a_number_gets_the_next_one,
+    ledger::concurrent_transfers_all_count,
+    ledger::random_transfers_agree_with_a_simple_ledger,
+    keys::a_key_is_found_by_its_digest_alone,
+    keys::a_user_is_created_once,
+    keys::a_key_needs_its_user,
+    keys::keys_swap_their_secrets_together_or_not_at_all,
+    keys::another_secret_ends_the_sessions_of_the_old_one,
+    sessions::a_session_is_there_until_it_is_ended,
+    sessions::caps_hold_under_a_hundred_concurrent_openings,
+    sessions::a_touch_moves_time_forward_only,
+    sessions::expired_sessions_end_in_portions,
+    audit::records_come_back_newest_first_as_they_were,
+    audit::a_flood_waits_and_loses_nothing,
+    audit::a_closed_store_refuses_and_closing_twice_is_closing_once,
+);

@@ -1,0 +1,74 @@
+//! Promises of the audit trail, and of closing.
+
+use std::sync::Arc;
+
+use server::{
+    clock::UnixMillis,
+    store::{AuditRecord, KeyId, Outcome, SessionHash, Store, StoreError, UserId},
+};
+use shared::mcp::ProtocolVersion;
+
+use super::engines::people;
+
+pub(crate) fn record(number: i64) -> AuditRecord {
+    AuditRecord {
+        at: UnixMillis::from_millis(number),
+        request_id: format!("request-{number}"),
+        user: UserId(1),
+        username: "user1".to_owned(),
+        key: KeyId("a".to_owned()),
+        session: (number % 2 == 0).then_some(SessionHash([7; 32])),
+        protocol: ProtocolVersion::V2025_11_25,
+        client: "a client 1.0".to_owned(),
+        tool: "aTool".to_owned(),
+        arguments_digest: [3; 32],
+        rule: "balance:read".to_owned(),
+        outcome: Outcome::ALL[usize::try_from(number).unwrap() % Outcome::ALL.len()],
+        duration_us: number * 10,
+    }
+}
+
+pub(crate) async fn records_come_back_newest_first_as_they_were(store: Arc<dyn Store>) {
+    for number in 1..=10 {
+        store.append_audit(record(number)).await.unwrap();
+    }
+    store.flush_audit().await.unwrap();
+    let expected: Vec<_> = (1..=10).rev().map(record).collect();
+    assert_eq!(store.latest_audit(100).await.unwrap(), expected);
+    assert_eq!(store.latest_audit(2).await.unwrap(), expected[..2]);
+}
+
+pub(crate) async fn a_flood_waits_and_loses_nothing(store: Arc<dyn Store>) {
+    const EACH: i64 = 2_500;
+    let mut floods = tokio::task::JoinSet::new();
+    for lane in 0..8 {
+        let store = Arc::clone(&store);
+        floods.spawn(async move {
+            for number in 0..EACH {
+                store.append_audit(record(lane * EACH + number)).await.unwrap();
+            }
+        });
+    }
+    floods.join_all().await;
+    store.flush_audit().await.unwrap();
+    let mut numbers: Vec<_> =
+        store.latest_audit(u32::MAX).await.unwrap().iter().map(|record| record.at.as_millis()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..8 * EACH).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_closed_store_refuses_and_closing_twice_is_closing_once(store: Arc<dyn Store>) {
+    people(&*store, 1).await;
+    store.check().await.unwrap();
+    store.close().await.unwrap();
+    store.close().await.unwrap();
+    let refusals = [
+        store.balance(UserId(1)).await.map(|_| ()),
+        store.append_audit(record(1)).await,
+        store.flush_audit().await,
+        store.check().await,
+    ];
+    for refusal in refusals {
+        assert!(matches!(refusal, Err(StoreError::Unavailable { .. })), "{refusal:?}");
+    }
+}

@@ -1,0 +1,201 @@
+//! What SQLite adds to the promises: files that outlive the process, two processes on one file, and a schema that
+//! refuses what the program would never do.
+
+use std::path::Path;
+
+use jiff::civil::date;
+use rusqlite::Connection;
+use server::{
+    money::{Amount, Currency},
+    payments::demo::{DemoKey, DemoKeys, seed_demo},
+    store::{
+        AuditStore as _, KeyDigest, KeyStore as _, LedgerStore as _, NewTransfer, SessionStore as _,
+        Store as _, StoreError, TransferId, UserId,
+        sqlite::{SqliteLocation, SqliteStore},
+    },
+};
+
+use super::{
+    audit::record,
+    engines::{key, people},
+    sessions::{CAPS, session},
+};
+
+async fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(&SqliteLocation::File(path.to_owned())).await.unwrap()
+}
+
+fn demo_keys(seed: u8) -> DemoKeys {
+    let key = |digest| DemoKey { digest: KeyDigest([digest; 32]), last_four: "demo".to_owned() };
+    DemoKeys { bob: key(seed), alice: key(seed + 1) }
+}
+
+fn transfer(id: i64) -> NewTransfer {
+    NewTransfer {
+        id: Some(TransferId(id)),
+        from: UserId(1),
+        to: UserId(2),
+        amount: Amount::from_minor(100, Currency::USD),
+        date: date(2024, 3, 15),
+    }
+}
+
+#[tokio::test]
+async fn everything_is_there_after_the_store_was_closed_and_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/folder/payments.db");
+    let store = open(&path).await;
+    people(&store, 2).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    store.open_session(session(1, "a"), CAPS).await.unwrap();
+    store.post(transfer(1)).await.unwrap();
+    store.append_audit(record(1)).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = open(&path).await;
+    assert_eq!(store.balance(UserId(2)).await.unwrap().balance.minor(), 100);
+    assert_eq!(store.session(&session(1, "a").hash).await.unwrap(), Some(session(1, "a")));
+    assert_eq!(store.keys().await.unwrap(), [key("a", 1, 1)]);
+    assert_eq!(store.latest_audit(9).await.unwrap(), [record(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_dropped_without_closing_still_writes_what_was_queued() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    let store = open(&path).await;
+    for number in 1..=500 {
+        store.append_audit(record(number)).await.unwrap();
+    }
+    drop(store);
+    let store = open(&path).await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while store.latest_audit(1_000).await.unwrap().len() < 500 {
+        assert!(tokio::time::Instant::now() < deadline, "the queue was lost");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_can_be_read_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("private/payments.db");
+    open(&path).await.close().await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_stores_on_one_file_seed_once_and_see_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    let (one, two) = tokio::join!(open(&path), open(&path));
+    let keys = demo_keys(1);
+    let (first, second) = tokio::join!(seed_demo(&one, &keys), seed_demo(&two, &keys));
+    first.unwrap();
+    second.unwrap();
+    for store in [&one, &two] {
+        let mut balances = Vec::new();
+        for user in 1..=3 {
+            let account = store.balance(UserId(user)).await.unwrap();
+            balances.push((account.username, account.balance.minor()));
+        }
+        assert_eq!(
+            balances,
+            [("bob".to_owned(), -20_000), ("charlie".to_owned(), 2_000), ("alice".to_owned(), 18_000)]
+        );
+        assert_eq!(store.keys().await.unwrap().len(), 2);
+    }
+    one.open_session(session(1, "1"), CAPS).await.unwrap();
+    assert!(two.end_session(&session(1, "1").hash).await.unwrap());
+    assert_eq!(one.session(&session(1, "1").hash).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_seed_keeps_what_has_changed_but_follows_a_changed_demo_key() {
+    let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    seed_demo(&store, &demo_keys(1)).await.unwrap();
+    let mut revoked = store.keys().await.unwrap().remove(0);
+    revoked.revoked_at = Some(server::clock::UnixMillis::from_millis(5));
+    store.put_key(revoked.clone()).await.unwrap();
+    store.open_session(session(1, "2"), CAPS).await.unwrap();
+
+    seed_demo(&store, &demo_keys(1)).await.unwrap();
+    assert_eq!(store.keys().await.unwrap()[0], revoked, "a restart revives no key");
+    assert_eq!(store.count_sessions().await.unwrap(), 1);
+
+    seed_demo(&store, &demo_keys(8)).await.unwrap();
+    assert!(store.key_by_digest(&KeyDigest([9; 32])).await.unwrap().is_some());
+    assert_eq!(store.count_sessions().await.unwrap(), 0, "the old key's sessions ended with it");
+}
+
+#[tokio::test]
+async fn the_demo_is_not_seeded_into_a_database_of_others() {
+    let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    people(&store, 1).await;
+    assert!(matches!(seed_demo(&store, &demo_keys(1)).await, Err(StoreError::Corrupt(_))));
+    assert_eq!(store.holders().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_schema_refuses_what_would_break_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    let store = open(&path).await;
+    people(&store, 3).await;
+    store.post(transfer(1)).await.unwrap();
+    store.append_audit(record(1)).await.unwrap();
+    store.close().await.unwrap();
+
+    let raw = Connection::open(&path).unwrap();
+    raw.pragma_update(None, "foreign_keys", true).unwrap();
+    for (sql, reason) in [
+        ("UPDATE transfers SET amount_minor = 1", "append-only"),
+        ("DELETE FROM transfers", "append-only"),
+        ("UPDATE entries SET amount_minor = 1, balance_minor = 1", "append-only"),
+        ("DELETE FROM entries", "append-only"),
+        ("UPDATE audit_records SET tool = ''", "append-only"),
+        ("DELETE FROM audit_records", "append-only"),
+        ("INSERT INTO entries VALUES (3, 1, 100, 100, '2024-03-15')", "one side of its transfer"),
+        ("INSERT INTO entries VALUES (1, 1, -100, -200, '2024-03-15')", "sum of the entries"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 2, 0, 'USD', '2024-03-15')", "CHECK"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 2, 1.5, 'USD', '2024-03-15')", "REAL value"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 2, 5, 'USD', 'yesterday')", "CHECK"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 1, 5, 'USD', '2024-03-15')", "two accounts"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 2, 5, 'EUR', '2024-03-15')", "two accounts"),
+        ("INSERT INTO transfers VALUES (NULL, 2, 1, 9, 5, 'USD', '2024-03-15')", "two accounts"),
+        ("INSERT INTO transfers VALUES (NULL, 1, 1, 2, 5, 'USD', '2024-03-15')", "posted once"),
+        ("INSERT OR REPLACE INTO transfers VALUES (1, 1, 1, 2, 5, 'USD', '2024-03-15')", "posted once"),
+        ("INSERT OR REPLACE INTO accounts VALUES (1, 'user1', 'EUR', 0)", "there already"),
+        ("UPDATE accounts SET currency = 'EUR'", "keeps its owner"),
+        ("DELETE FROM accounts", "never removed"),
+    ] {
+        let error = raw.execute(sql, []).expect_err(sql).to_string();
+        assert!(error.contains(reason), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    open(&path).await.close().await.unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refusal = SqliteStore::open(&SqliteLocation::File(path)).await.unwrap_err();
+    assert!(matches!(refusal, StoreError::Corrupt(_)));
+    assert!(refusal.to_string().contains("version 99"), "{refusal}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.txt");
+    std::fs::write(&path, "Dear reader, this is no database but a letter of some length.\n".repeat(20))
+        .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(SqliteStore::open(&SqliteLocation::File(path.clone())).await.is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
