@@ -1,0 +1,56 @@
+//! Words that are written short.
+
+/// What the word is short for, a space between each two words.
+pub(super) fn whole(word: &str) -> Option<&'static str> {
+    CONTRACTIONS.iter().find(|(short, _)| *short == word).map(|(_, whole)| *whole)
+}
+
+/// Short forms and what they are short for.
+const CONTRACTIONS: &[(&str, &str)] = &[
+    ("what's", "what is"),
+    ("whats", "what is"),
+    ("what're", "what are"),
+    ("where's", "where is"),
+    ("wheres", "where is"),
+    ("how's", "how is"),
+    ("hows", "how is"),
+    ("who's", "who is"),
+    ("when's", "when is"),
+    ("that's", "that is"),
+    ("thats", "that is"),
+    ("there's", "there is"),
+    ("theres", "there is"),
+    ("here's", "here is"),
+    ("it's", "it is"),
+    ("he's", "he is"),
+    ("she's", "she is"),
+    ("let's", "let us"),
+    ("lets", "let us"),
+    ("i'm", "i am"),
+    ("im", "i am"),
+    ("ive", "i have"),
+    ("can't", "can not"),
+    ("cannot", "can not"),
+    ("cant", "can not"),
+    ("won't", "will not"),
+    ("dont", "do not"),
+    ("didnt", "did not"),
+    ("isnt", "is not"),
+    ("wont", "will not"),
+    ("gimme", "give me"),
+    ("lemme", "let me"),
+    ("wanna", "want to"),
+    ("gonna", "going to"),
+    ("gotta", "have to"),
+    ("wassup", "what is up"),
+    ("pls", "please"),
+    ("plz", "please"),
+    ("u", "you"),
+    ("ur", "your"),
+    ("r", "are"),
+    ("abt", "about"),
+    ("acct", "account"),
+    ("acc", "account"),
+    ("info", "information"),
+    ("w", "with"),
+];

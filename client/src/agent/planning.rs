@@ -1,0 +1,139 @@
+//! What is to become of each tool call of a reply, decided before any of them runs: it is carried out, or the model
+//! is told why not.
+
+use serde_json::Value;
+use shared::mcp::{
+    JsonObject,
+    tools::{CallToolResult, Tool},
+};
+
+use super::{ToolCall, wording};
+
+/// The repetition that is answered with a note.
+const REPEATED: u32 = 3;
+
+/// One call and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Plan<'t> {
+    pub(super) call: &'t ToolCall,
+    pub(super) step: Step<'t>,
+}
+
+/// What is to become of a call.
+#[derive(Debug)]
+pub(super) enum Step<'t> {
+    /// Call the tool. `readers` are the tools that can find out how it ended, should that be unknown.
+    Run { tool: &'t Tool, arguments: JsonObject, readers: &'t [Tool] },
+    /// Nothing can be called; this is what the model hears.
+    Tell(CallToolResult),
+}
+
+/// How often the same call with the same arguments has come in a row, within one question.
+#[derive(Debug, Default)]
+pub(super) struct Repetition {
+    last: Option<(String, Value)>,
+    times: u32,
+}
+
+impl Repetition {
+    fn count(&mut self, name: &str, arguments: &Value) -> u32 {
+        if self.last.as_ref().is_some_and(|(last, with)| last == name && with == arguments) {
+            self.times = self.times.saturating_add(1);
+        } else {
+            self.last = Some((name.to_owned(), arguments.clone()));
+            self.times = 1;
+        }
+        self.times
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the call may run beside others: it changes nothing.
+    pub(super) fn is_parallel(&self) -> bool {
+        match &self.step {
+            Step::Run { tool, .. } => tool.is_read_only(),
+            Step::Tell(_) => true,
+        }
+    }
+}
+
+/// A plan for each call, in the model's order.
+pub(super) fn plan<'t>(
+    calls: &'t [ToolCall],
+    tools: &'t [Tool],
+    calls_per_turn: usize,
+    repetition: &mut Repetition,
+) -> Vec<Plan<'t>> {
+    let mut plans = Vec::with_capacity(calls.len());
+    for (position, call) in calls.iter().enumerate() {
+        let step = if position < calls_per_turn {
+            step(call, tools, repetition)
+        } else {
+            Step::Tell(wording::too_many_calls(calls_per_turn))
+        };
+        plans.push(Plan { call, step });
+    }
+    plans
+}
+
+fn step<'t>(call: &ToolCall, tools: &'t [Tool], repetition: &mut Repetition) -> Step<'t> {
+    let arguments = read_arguments(&call.arguments);
+    let compared = match &arguments {
+        Ok(arguments) => Value::Object(arguments.clone()),
+        Err(_) => Value::String(call.arguments.clone()),
+    };
+    let times = repetition.count(&call.name, &compared);
+    if times >= REPEATED {
+        return Step::Tell(wording::repeated(&call.name, times));
+    }
+    let Some(tool) = tools.iter().find(|tool| tool.name == call.name) else {
+        return Step::Tell(wording::unknown_tool(&call.name, tools));
+    };
+    match arguments {
+        Ok(arguments) => Step::Run { tool, arguments, readers: tools },
+        Err(reason) => Step::Tell(wording::malformed_arguments(call, &reason)),
+    }
+}
+
+/// Arguments as a JSON object; nothing at all is an empty one. Otherwise says what is wrong with them.
+pub(super) fn read_arguments(text: &str) -> Result<JsonObject, String> {
+    if text.trim().is_empty() {
+        return Ok(JsonObject::new());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(Value::Array(_)) => Err("it is an array".to_owned()),
+        Ok(Value::String(_)) => Err("it is a string".to_owned()),
+        Ok(Value::Number(_)) => Err("it is a number".to_owned()),
+        Ok(Value::Bool(_)) => Err("it is a boolean".to_owned()),
+        Ok(Value::Null) => Err("it is null".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_an_empty_object_and_only_objects_are_arguments() {
+        for empty in ["", "  \n", "{}"] {
+            assert_eq!(read_arguments(empty), Ok(JsonObject::new()), "{empty:?}");
+        }
+        assert_eq!(read_arguments(r#"{"limit":5}"#).unwrap()["limit"], 5);
+        for wrong in ["[]", "null", "5", "\"x\"", "true", "{\"limit\":", "{} {}", "limit=5"] {
+            assert!(read_arguments(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_call_in_a_row_is_a_repetition() {
+        let mut repetition = Repetition::default();
+        let mut count = |name, text| repetition.count(name, &serde_json::from_str(text).unwrap());
+        assert_eq!(count("a", r#"{"x":1,"y":2}"#), 1);
+        assert_eq!(count("a", r#"{ "y": 2, "x": 1 }"#), 2);
+        assert_eq!(count("a", r#"{"x":2}"#), 1);
+        assert_eq!(count("b", r#"{"x":2}"#), 1);
+        assert_eq!(count("a", r#"{"x":2}"#), 1);
+    }
+}

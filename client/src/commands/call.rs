@@ -1,0 +1,85 @@
+//! `client call`: one tool call without a model.
+
+use shared::mcp::{
+    JsonObject,
+    content::ContentBlock,
+    resources::ResourceBody,
+    tools::{CallToolResult, Tool},
+};
+
+use super::{
+    Failure, Run,
+    session::{Session, in_session},
+};
+use crate::{
+    config::User,
+    exit::Exit,
+    mcp::CallOptions,
+    terminal::{Event, style::Text},
+};
+
+pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObject) -> anyhow::Result<Exit> {
+    in_session(run, user, async |session| {
+        let tools = &session.tools.tools;
+        let Some(tool) = tools.iter().find(|offered| offered.name == tool) else {
+            return Err(unknown_tool(tool, tools).into());
+        };
+        let result = call(session, tool, arguments).await?;
+        run.terminal.show(&Event::ToolResult { name: &tool.name, arguments, result: &result });
+        if result.failed() {
+            let message = format!("{} reported an error: {}", tool.name, result.text());
+            return Err(Failure::new(Exit::Failed, message, "").into());
+        }
+        run.terminal.print(&Text::new().block(&readable(&result)).end());
+        Ok(Exit::Answered)
+    })
+    .await
+}
+
+async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Result<CallToolResult, Failure> {
+    let terminal = &session.run.terminal;
+    terminal.working(&format!("calling {}", tool.name));
+    let options = CallOptions {
+        repeatable: tool.is_safe_to_repeat(),
+        cancel: session.run.interrupts.stop().clone(),
+        progress: Some(&|progress| {
+            if let Some(message) = progress.message {
+                terminal.progress(&format!("{}: {message}", tool.name));
+            }
+        }),
+    };
+    let outcome = session.connection.call_tool(&tool.name, arguments.clone(), options).await;
+    outcome.map_err(|error| session.failure(&error))
+}
+
+/// The result for reading: its text, and what else it holds by name; the structured result where there is no text.
+fn readable(result: &CallToolResult) -> String {
+    let blocks: Vec<String> = result.content.iter().map(block).collect();
+    match &result.structured_content {
+        Some(structured) if blocks.is_empty() => format!("{structured:#}"),
+        _ => blocks.join("\n"),
+    }
+}
+
+fn block(block: &ContentBlock) -> String {
+    match block {
+        ContentBlock::Text(text) => text.text.clone(),
+        ContentBlock::Image(image) => format!("[an image, {}]", image.mime_type),
+        ContentBlock::Audio(audio) => format!("[a sound, {}]", audio.mime_type),
+        ContentBlock::ResourceLink(link) => format!("[{}: {}]", link.name, link.uri),
+        ContentBlock::Resource(embedded) => match &embedded.resource.body {
+            ResourceBody::Text(text) => text.clone(),
+            ResourceBody::Blob(_) => "[a resource that is not text]".to_owned(),
+        },
+    }
+}
+
+fn unknown_tool(name: &str, tools: &[Tool]) -> Failure {
+    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let next = if names.is_empty() {
+        "the server offers no tools".to_owned()
+    } else {
+        format!("the server offers: {}", names.join(", "))
+    };
+    Failure::new(Exit::Usage, format!("there is no tool \"{name}\""), next)
+}

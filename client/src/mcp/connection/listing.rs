@@ -1,0 +1,191 @@
+//! Reading `tools/list`: page by page, tool by tool, so that one malformed definition costs nobody the others.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::mcp::tools::Tool;
+
+use crate::mcp::{
+    McpError,
+    excerpt::{excerpt, is_unprintable},
+};
+
+/// How many pages a listing may have, and how many tools in all of them.
+const MAX_PAGES: usize = 100;
+const MAX_TOOLS: usize = 10_000;
+
+/// How long a tool's name may be (tools, "Tool Names").
+const MAX_NAME_CHARS: usize = 128;
+
+/// What a server has to offer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToolList {
+    /// The tools that can be called, in the server's order, no name twice.
+    pub tools: Vec<Tool>,
+    /// The definitions that were left out.
+    pub rejected: Vec<RejectedTool>,
+}
+
+/// A definition that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedTool {
+    /// The name, as far as there is one; made harmless to show.
+    pub name: String,
+    /// What is wrong with the definition.
+    pub reason: String,
+}
+
+/// One page as the server sends it, its tools unread.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    tools: Vec<Value>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+/// A listing under way.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    list: ToolList,
+    names: HashSet<String>,
+    cursors: HashSet<String>,
+}
+
+impl Listing {
+    /// Adds a page. Returns where the next one starts, or `None` after the last one.
+    ///
+    /// # Errors
+    /// [`McpError::Protocol`] when there are too many pages or tools, or a cursor comes again.
+    pub(super) fn add(&mut self, page: Page) -> Result<Option<String>, McpError> {
+        for definition in page.tools {
+            if self.list.tools.len().saturating_add(self.list.rejected.len()) >= MAX_TOOLS {
+                return Err(McpError::Protocol(format!("it lists more than {MAX_TOOLS} tools")));
+            }
+            self.add_tool(definition);
+        }
+        let Some(cursor) = page.next_cursor else { return Ok(None) };
+        if !self.cursors.insert(cursor.clone()) {
+            return Err(McpError::Protocol(
+                "its list of tools goes in a circle: a cursor came twice".to_owned(),
+            ));
+        }
+        if self.cursors.len() >= MAX_PAGES {
+            return Err(McpError::Protocol(format!("its list of tools has more than {MAX_PAGES} pages")));
+        }
+        Ok(Some(cursor))
+    }
+
+    pub(super) fn finish(self) -> ToolList {
+        self.list
+    }
+
+    fn add_tool(&mut self, definition: Value) {
+        let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        match tool(definition).and_then(|tool| match self.names.insert(tool.name.clone()) {
+            true => Ok(tool),
+            false => Err("another tool has the same name".to_owned()),
+        }) {
+            Ok(tool) => self.list.tools.push(tool),
+            Err(reason) => {
+                let name = excerpt(&name.chars().take(MAX_NAME_CHARS).collect::<String>());
+                tracing::debug!(tool.name = %name, %reason, "a malformed tool was left out");
+                self.list.rejected.push(RejectedTool { name, reason });
+            }
+        }
+    }
+}
+
+/// Reads one definition, or says what is wrong with it.
+fn tool(definition: Value) -> Result<Tool, String> {
+    match definition.get("name").and_then(Value::as_str) {
+        None => return Err("`name` is missing or not a string".to_owned()),
+        Some("") => return Err("`name` is empty".to_owned()),
+        Some(name) if name.chars().count() > MAX_NAME_CHARS => {
+            return Err(format!("`name` is longer than {MAX_NAME_CHARS} characters"));
+        }
+        Some(name) if name.chars().any(is_unprintable) => {
+            return Err("`name` has control characters in it".to_owned());
+        }
+        Some(_) => {}
+    }
+    match definition.get("inputSchema") {
+        Some(Value::Object(schema)) if schema.get("type").and_then(Value::as_str) == Some("object") => {}
+        Some(Value::Object(_)) => return Err("`inputSchema` does not describe an object".to_owned()),
+        Some(_) | None => return Err("`inputSchema` is missing or not an object".to_owned()),
+    }
+    serde_json::from_value(definition).map_err(|error| excerpt(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(tools: Value, next_cursor: Value) -> Page {
+        serde_json::from_value(json!({ "tools": tools, "nextCursor": next_cursor })).unwrap()
+    }
+
+    fn good(name: &str) -> Value {
+        json!({ "name": name, "inputSchema": { "type": "object" } })
+    }
+
+    #[test]
+    fn each_malformed_definition_is_left_out_with_its_reason_and_the_rest_is_kept() {
+        let object = json!({ "type": "object" });
+        let cases = [
+            (json!({ "inputSchema": object }), "`name` is missing or not a string"),
+            (json!({ "name": 7, "inputSchema": object }), "`name` is missing or not a string"),
+            (json!({ "name": "", "inputSchema": object }), "`name` is empty"),
+            (
+                json!({ "name": "x".repeat(129), "inputSchema": object }),
+                "`name` is longer than 128 characters",
+            ),
+            (json!({ "name": "a\u{1b}[2J", "inputSchema": object }), "`name` has control characters in it"),
+            (json!({ "name": "a" }), "`inputSchema` is missing or not an object"),
+            (json!({ "name": "a", "inputSchema": [] }), "`inputSchema` is missing or not an object"),
+            (json!({ "name": "a", "inputSchema": {} }), "`inputSchema` does not describe an object"),
+            (
+                json!({ "name": "a", "inputSchema": { "type": "array" } }),
+                "`inputSchema` does not describe an object",
+            ),
+            (good("first"), "another tool has the same name"),
+            (json!("not even an object"), "`name` is missing or not a string"),
+        ];
+        let mut definitions = vec![good("first")];
+        definitions.extend(cases.iter().map(|(definition, _)| definition.clone()));
+        definitions.push(json!({ "name": "b", "inputSchema": object, "outputSchema": "text" }));
+        definitions.push(good(&"y".repeat(128)));
+        let mut listing = Listing::default();
+        assert_eq!(listing.add(page(definitions.into(), Value::Null)).unwrap(), None);
+        let list = listing.finish();
+        let names: Vec<_> = list.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["first", &"y".repeat(128)]);
+        let reasons: Vec<_> = list.rejected.iter().map(|tool| tool.reason.as_str()).collect();
+        assert_eq!(reasons[..cases.len()], cases.each_ref().map(|(_, reason)| *reason));
+        assert!(reasons[cases.len()].contains("invalid type"), "{}", reasons[cases.len()]);
+        assert_eq!(list.rejected[4].name, "a\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_list_without_an_end_is_refused() {
+        let mut circle = Listing::default();
+        assert!(circle.add(page(json!([]), json!("a"))).is_ok());
+        assert!(circle.add(page(json!([]), json!("b"))).is_ok());
+        assert!(circle.add(page(json!([]), json!("a"))).unwrap_err().to_string().contains("circle"));
+
+        let mut endless = Listing::default();
+        let error = (0..=MAX_PAGES)
+            .find_map(|number| endless.add(page(json!([]), json!(number.to_string()))).err())
+            .unwrap();
+        assert!(error.to_string().contains("more than 100 pages"));
+
+        let mut huge = Listing::default();
+        let tools: Vec<_> = (0..=MAX_TOOLS).map(|number| good(&number.to_string())).collect();
+        assert!(
+            huge.add(page(tools.into(), Value::Null)).unwrap_err().to_string().contains("more than 10000")
+        );
+    }
+}

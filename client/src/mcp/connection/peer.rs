@@ -1,0 +1,250 @@
+//! Gets one request answered: sends it, repeats it where that is right, and tells the server when nobody waits for the
+//! answer any more. What the server says in between is [`super::hearing`]'s.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use reqwest::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use shared::{
+    jsonrpc::{Notification, Request, RequestId},
+    mcp::{JsonObject, lifecycle::Implementation, methods, utilities::CancelledNotificationParams},
+};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    deadline,
+    hearing::{Answered, Hearing, TellProgress},
+};
+use crate::mcp::{
+    ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
+    exchange::{Failure, SessionHeaders, Wire},
+    retry::Attempts,
+};
+
+/// How long the server is told that a call is cancelled: the caller waits for it.
+const CANCEL_NOTICE_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long ending a session may take.
+const CLOSING_LIMIT: Duration = Duration::from_secs(5);
+
+/// The server as something that can be asked.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) wire: Wire,
+    pub(super) client: Implementation,
+    retry: RetryPolicy,
+    last_id: AtomicI64,
+}
+
+/// A request to be answered.
+pub(super) struct Call<'a> {
+    pub(super) method: &'static str,
+    pub(super) params: JsonObject,
+    pub(super) repeatable: bool,
+    pub(super) progress: Option<&'a TellProgress<'a>>,
+}
+
+impl Call<'_> {
+    /// A call that may run twice, without progress.
+    pub(super) const fn repeatable(method: &'static str, params: JsonObject) -> Self {
+        Self { method, params, repeatable: true, progress: None }
+    }
+}
+
+/// How long and how often a caller wants to try.
+pub(super) struct Patience<'a> {
+    pub(super) deadline: Instant,
+    pub(super) cancel: &'a CancellationToken,
+    policy: RetryPolicy,
+    attempts: Attempts,
+}
+
+impl<'a> Patience<'a> {
+    /// The same deadline and cancellation, attempts not yet counted.
+    pub(super) const fn afresh(&self) -> Self {
+        Self {
+            deadline: self.deadline,
+            cancel: self.cancel,
+            policy: self.policy,
+            attempts: Attempts::new(self.policy),
+        }
+    }
+
+    /// Begins to count attempts afresh: for the next request of several under one deadline.
+    pub(super) const fn renew_attempts(&mut self) {
+        self.attempts = Attempts::new(self.policy);
+    }
+
+    /// Runs `work` unless the caller cancels or the deadline passes.
+    pub(super) async fn bound<T, E: From<McpError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(McpError::Cancelled.into()),
+            outcome = timeout_at(self.deadline, work) => {
+                outcome.unwrap_or_else(|_| Err(McpError::TimedOut(TimedOut::Call).into()))
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or returns the failure if there is to be none.
+    async fn pause(&mut self, failure: Failure, repeatable: bool) -> Result<(), Failure> {
+        let Failure::Error { error, pause } = failure else { return Err(failure) };
+        match self.attempts.pause_after(&error, repeatable, pause) {
+            Some(wait) if Instant::now().checked_add(wait).is_some_and(|end| end < self.deadline) => {
+                tracing::debug!(reason = %error, wait_ms = wait.as_millis(), "the request will be sent again");
+                self.bound(async {
+                    sleep(wait).await;
+                    Ok(())
+                })
+                .await
+            }
+            Some(_) | None => Err(Failure::Error { error, pause }),
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn new(endpoint: Endpoint, options: ConnectOptions) -> Result<Self, McpError> {
+        let wire = Wire::new(endpoint, &options)?;
+        Ok(Self { wire, client: options.client, retry: options.retry, last_id: AtomicI64::new(0) })
+    }
+
+    /// The patience of one caller, from now on.
+    pub(super) fn patience<'a>(&self, cancel: &'a CancellationToken) -> Patience<'a> {
+        let deadline = deadline(self.wire.timeouts().call);
+        Patience { deadline, cancel, policy: self.retry, attempts: Attempts::new(self.retry) }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.wire.url()
+    }
+
+    pub(super) fn quote(&self, text: &str) -> String {
+        self.wire.quote(text)
+    }
+
+    pub(super) fn closing_limit(&self) -> Duration {
+        CLOSING_LIMIT.min(self.wire.timeouts().call)
+    }
+
+    /// Gets `call` answered. `session` is `None` for `initialize`.
+    ///
+    /// # Errors
+    /// A [`Failure`] that repeating did not help, or must not.
+    pub(super) async fn call(
+        &self,
+        session: Option<&SessionHeaders>,
+        call: &mut Call<'_>,
+        patience: &mut Patience<'_>,
+    ) -> Result<Answered, Failure> {
+        loop {
+            match self.attempt(session, call, patience).await {
+                Ok(answered) => return Ok(answered),
+                Err(failure) => patience.pause(failure, call.repeatable).await?,
+            }
+        }
+    }
+
+    /// Sends a notification, again if need be.
+    ///
+    /// # Errors
+    /// As [`Peer::call`].
+    pub(super) async fn notify(
+        &self,
+        session: &SessionHeaders,
+        method: &str,
+        patience: &mut Patience<'_>,
+    ) -> Result<(), Failure> {
+        let notification = Notification::<JsonObject>::new(method, None);
+        loop {
+            match patience.bound(self.deliver(session, &notification)).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => patience.pause(failure, true).await?,
+            }
+        }
+    }
+
+    /// Ends a session at the server.
+    pub(super) async fn end(&self, session: &SessionHeaders) -> Result<(), McpError> {
+        let answer = self.wire.delete(session).await?;
+        let is_tolerated = matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        match answer.accepted(session).await {
+            Ok(()) | Err(Failure::SessionUnknown) => Ok(()),
+            Err(Failure::Error { .. }) if is_tolerated => Ok(()),
+            Err(Failure::Error { error, .. }) => Err(error),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        session: Option<&SessionHeaders>,
+        call: &mut Call<'_>,
+        patience: &Patience<'_>,
+    ) -> Result<Answered, Failure> {
+        if patience.cancel.is_cancelled() {
+            // Nothing was sent, so there is nothing to tell the server either.
+            return Err(McpError::Cancelled.into());
+        }
+        // An id is never used twice in a session, so a repeated call has an id of its own.
+        let id = RequestId::Number(self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        if call.progress.is_some() {
+            call.params.insert("_meta".to_owned(), json!({ "progressToken": &id }));
+        }
+        let body = text(&Request::new(&id, call.method, &call.params))?;
+        let hearing = Hearing { peer: self, session, id: &id, progress: call.progress };
+        let outcome = patience.bound(hearing.converse(body)).await;
+        if let (Some(session), Err(Failure::Error { error, .. })) = (session, &outcome) {
+            self.say_cancelled(session, &id, error).await;
+        }
+        outcome
+    }
+
+    /// Tells the server that nobody waits for request `id` any more (utilities, "Cancellation"), where that is so.
+    async fn say_cancelled(&self, session: &SessionHeaders, id: &RequestId, error: &McpError) {
+        let reason = match error {
+            McpError::Cancelled => "cancelled by the caller",
+            McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call) => "timed out",
+            McpError::TimedOut(TimedOut::Connect)
+            | McpError::Unauthorized(_)
+            | McpError::Unreachable { .. }
+            | McpError::NotMcp { .. }
+            | McpError::Protocol(_)
+            | McpError::Rpc(_)
+            | McpError::Busy { .. }
+            | McpError::ServerFailed(_)
+            | McpError::Broken(_)
+            | McpError::SessionEnded => return,
+        };
+        let params = CancelledNotificationParams {
+            request_id: id.clone(),
+            reason: Some(reason.to_owned()),
+            meta: None,
+        };
+        let notification = Notification::new(methods::CANCELLED, Some(params));
+        if !matches!(timeout(CANCEL_NOTICE_LIMIT, self.deliver(session, &notification)).await, Ok(Ok(()))) {
+            tracing::debug!(rpc.id = %id, "the server could not be told that the call is cancelled");
+        }
+    }
+
+    /// Sends a message that gets no answer, once.
+    pub(super) async fn deliver(
+        &self,
+        session: &SessionHeaders,
+        message: &impl Serialize,
+    ) -> Result<(), Failure> {
+        self.wire.post(Some(session), text(message)?).await?.accepted(session).await
+    }
+}
+
+fn text(message: &impl Serialize) -> Result<String, McpError> {
+    serde_json::to_string(message)
+        .map_err(|error| McpError::Protocol(format!("cannot be written as JSON: {error}")))
+}

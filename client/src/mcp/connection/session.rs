@@ -1,0 +1,187 @@
+//! The session of a connection: opened with `initialize`, and opened again, once for all callers, when the server does
+//! not know it any more.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use serde_json::Value;
+use shared::mcp::{
+    JsonObject, ProtocolVersion,
+    lifecycle::{ClientCapabilities, InitializeRequestParams, InitializeResult},
+    methods,
+};
+use tokio::sync::Mutex;
+
+use super::{
+    hearing::Answered,
+    peer::{Call, Patience, Peer},
+    read,
+};
+use crate::mcp::{
+    McpError, TimedOut,
+    exchange::{Failure, SessionHeaders},
+};
+
+/// An open session, or the agreement with a server that keeps none.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) headers: SessionHeaders,
+    pub(super) server: InitializeResult,
+}
+
+/// The present session of a connection.
+pub(super) struct Sessions {
+    current: RwLock<Arc<Session>>,
+    /// Held by whoever opens the session again. What the last one who failed learned waits here for those who were
+    /// waiting while it happened.
+    reopening: Mutex<Option<McpError>>,
+    /// How many have tried to open the session again, and ended.
+    finished: AtomicU64,
+}
+
+impl Sessions {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            current: RwLock::new(Arc::new(session)),
+            reopening: Mutex::new(None),
+            finished: AtomicU64::new(0),
+        }
+    }
+
+    /// The session that calls are to be made in.
+    pub(super) fn current(&self) -> Arc<Session> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As [`Sessions::current`], after whoever is opening the session again has ended.
+    pub(super) async fn last(&self) -> Arc<Session> {
+        let _nobody_reopens = self.reopening.lock().await;
+        self.current()
+    }
+
+    /// A session in place of `gone`, which the server does not know. However many callers find out at once, the
+    /// server sees one `initialize`, and if it fails they all learn why.
+    ///
+    /// # Errors
+    /// Nothing that was asked has run. [`McpError::SessionEnded`] when there is no new session to be had; what says
+    /// what to do about it ([`McpError::Unauthorized`], [`McpError::Unreachable`], [`McpError::Busy`]) stays as it is.
+    pub(super) async fn reopen(
+        &self,
+        gone: &Arc<Session>,
+        peer: &Peer,
+        patience: &Patience<'_>,
+        closing: &AtomicBool,
+    ) -> Result<Arc<Session>, McpError> {
+        let finished_before = self.finished.load(Ordering::Acquire);
+        let mut failed = patience.bound(async { Ok::<_, McpError>(self.reopening.lock().await) }).await?;
+        let current = self.current();
+        if !Arc::ptr_eq(&current, gone) {
+            return Ok(current);
+        }
+        if closing.load(Ordering::Acquire) {
+            return Err(McpError::SessionEnded);
+        }
+        if let Some(error) = &*failed
+            && self.finished.load(Ordering::Acquire) != finished_before
+        {
+            return Err(error.clone());
+        }
+        tracing::debug!("the server does not know the session; opening a new one");
+        // Under the limits of this caller, who could not keep them otherwise. If it gives up, the next in line tries.
+        let mut patience = patience.afresh();
+        let outcome = peer.initialize(&mut patience).await.map_err(as_seen_by_a_call);
+        match outcome {
+            Ok(session) => {
+                let session = Arc::new(session);
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&session);
+                *failed = None;
+                self.finished.fetch_add(1, Ordering::Release);
+                Ok(session)
+            }
+            Err(error @ (McpError::Cancelled | McpError::TimedOut(TimedOut::Call))) => Err(error),
+            Err(error) => {
+                *failed = Some(error.clone());
+                self.finished.fetch_add(1, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What a failed `initialize` means to a call that waits for it: the call did not run, whatever came of `initialize`.
+fn as_seen_by_a_call(error: McpError) -> McpError {
+    match error {
+        McpError::Unauthorized(_)
+        | McpError::Unreachable { .. }
+        | McpError::Busy { .. }
+        | McpError::TimedOut(TimedOut::Connect | TimedOut::Call)
+        | McpError::Cancelled
+        | McpError::SessionEnded => error,
+        McpError::NotMcp { .. }
+        | McpError::Protocol(_)
+        | McpError::Rpc(_)
+        | McpError::ServerFailed(_)
+        | McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle)
+        | McpError::Broken(_) => {
+            tracing::debug!(reason = %error, "no new session could be opened");
+            McpError::SessionEnded
+        }
+    }
+}
+
+impl Peer {
+    /// Opens a session: `initialize`, then `notifications/initialized`.
+    ///
+    /// # Errors
+    /// What a call has, and [`McpError::Protocol`] for a revision that is not spoken here or a session id that cannot
+    /// be one.
+    pub(super) async fn initialize(&self, patience: &mut Patience<'_>) -> Result<Session, McpError> {
+        let params = InitializeRequestParams {
+            protocol_version: ProtocolVersion::LATEST_WITH_SESSIONS.to_string(),
+            capabilities: ClientCapabilities::default(),
+            client_info: self.client.clone(),
+            meta: None,
+        };
+        let params = match serde_json::to_value(params) {
+            Ok(Value::Object(params)) => params,
+            Ok(_) | Err(_) => JsonObject::new(),
+        };
+        let mut call = Call::repeatable(methods::INITIALIZE, params);
+        let answered = self.call(None, &mut call, patience).await.map_err(outside_a_session)?;
+        let session = self.agree(answered)?;
+        patience.renew_attempts();
+        self.notify(&session.headers, methods::INITIALIZED, patience).await.map_err(outside_a_session)?;
+        Ok(session)
+    }
+
+    fn agree(&self, answered: Answered) -> Result<Session, McpError> {
+        let server: InitializeResult = read(methods::INITIALIZE, &answered.result, self)?;
+        let version = server.protocol_version.parse().map_err(|_| {
+            let spoken = ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ");
+            let theirs = self.quote(&server.protocol_version);
+            McpError::Protocol(format!(
+                "it wants to speak revision {theirs} of MCP; this client speaks {spoken}"
+            ))
+        })?;
+        let id = answered.session_id.map(|mut id| {
+            id.set_sensitive(true);
+            id
+        });
+        if id.as_ref().is_some_and(|id| id.is_empty() || !id.as_bytes().iter().all(u8::is_ascii_graphic)) {
+            return Err(McpError::Protocol(
+                "its session id is not made of visible ASCII characters".to_owned(),
+            ));
+        }
+        Ok(Session { headers: SessionHeaders { id, version }, server })
+    }
+}
+
+/// A session that is unknown right after it was opened.
+fn outside_a_session(failure: Failure) -> McpError {
+    match failure {
+        Failure::SessionUnknown => McpError::SessionEnded,
+        Failure::Error { error, .. } => error,
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a call gave no result, sorted by what its caller can do about it.
+
+use std::time::Duration;
+
+use shared::jsonrpc::ErrorObject;
+
+/// Which limit a call ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimedOut {
+    /// No connection in time: nothing was sent.
+    Connect,
+    /// The request was sent and no answer began.
+    FirstByte,
+    /// An answer began and then nothing more came.
+    Idle,
+    /// The call as a whole took too long.
+    Call,
+}
+
+/// Why a call gave no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum McpError {
+    /// The server refused the key, or wants one (401, 403). Never repeated.
+    #[error("unauthorized: {0}")]
+    Unauthorized(String),
+    /// No server there: refused, unresolvable, or no connection in time. The request did not run.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// The endpoint.
+        url: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// Something answers there, but not an MCP endpoint: the wrong path, a redirect, a web page.
+    #[error("{url} is not an MCP endpoint: {reason}")]
+    NotMcp {
+        /// The endpoint.
+        url: String,
+        /// What answered instead.
+        reason: String,
+    },
+    /// The server is an MCP server and broke the protocol.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(String),
+    /// The server answered with a JSON-RPC error: no tool ran.
+    #[error("the server refused the request: {0}")]
+    Rpc(ErrorObject),
+    /// The server is at a limit (429, 503) and retrying as it asked did not help.
+    #[error("the server is busy; {}", match retry_after { Some(wait) => format!("it asks to wait {} s", wait.as_secs()), None => "try again later".to_owned() })]
+    Busy {
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server answered with 5xx.
+    #[error("the server failed with HTTP status {0}")]
+    ServerFailed(u16),
+    /// A limit of ours was reached. The call was cancelled at the server as far as that goes.
+    #[error("timed out: {}", match .0 {
+        TimedOut::Connect => "no connection",
+        TimedOut::FirstByte => "no answer began",
+        TimedOut::Idle => "the answer stopped in the middle",
+        TimedOut::Call => "the call took too long",
+    })]
+    TimedOut(TimedOut),
+    /// The connection broke after the request was sent and before its answer was complete: the call may have run.
+    #[error("the connection broke before the answer: {0}")]
+    Broken(String),
+    /// The session is gone and could not be opened again, or the call could not be repeated safely in a new one.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl McpError {
+    /// Whether the request may have run at the server although no result came back.
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        match self {
+            Self::TimedOut(TimedOut::Connect)
+            | Self::Unauthorized(_)
+            | Self::Unreachable { .. }
+            | Self::NotMcp { .. }
+            | Self::Rpc(_)
+            | Self::Busy { .. }
+            | Self::SessionEnded => false,
+            Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call)
+            | Self::Protocol(_)
+            | Self::ServerFailed(_)
+            | Self::Broken(_)
+            | Self::Cancelled => true,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a caller may choose about a connection.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::mcp::lifecycle::Implementation;
+
+use super::{NoTap, RetryPolicy, WireTap};
+
+/// How long to wait for what. Every limit holds on its own; the first one reached ends the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a TCP connection stands, TLS included.
+    pub connect: Duration,
+    /// Until an answer begins, connecting included.
+    pub first_byte: Duration,
+    /// Between two signs of life in an answer: an event or a comment of a stream, a piece of a JSON body. Progress
+    /// is an event. Bytes that complete nothing are no sign of life.
+    pub idle: Duration,
+    /// For a call as a whole: repeats, the waits between them and opening the session again included.
+    pub call: Duration,
+}
+
+impl Default for Timeouts {
+    /// 5 s to connect, 60 s for the first byte, 60 s idle, 300 s in all.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            call: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What a connection is opened with.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// Who the client says it is.
+    pub client: Implementation,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// Who watches the wire.
+    pub tap: Arc<dyn WireTap>,
+}
+
+impl Default for ConnectOptions {
+    /// This crate's name and version, the default limits, nobody watching.
+    fn default() -> Self {
+        Self {
+            client: Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            tap: Arc::new(NoTap),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Server-sent events from bytes that were cut anywhere.
+//!
+//! `eventsource-stream` knows the fields of an event. Between it and the network stands [`Lines`], which hands it whole
+//! lines only: a line end may be LF, CR or CRLF and may be cut in two, a character may be cut in two, and a line is
+//! looked at once however many pieces it came in. `Lines` also bounds what one event may hold, notices comments and
+//! `retry` (which the crate drops where no data goes with them), and keeps a byte order mark away from the crate, which
+//! would panic over it.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use eventsource_stream::{Event, EventStream, EventStreamError};
+use futures_util::Stream;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Why a stream cannot be read on.
+#[derive(Debug)]
+pub(super) enum StreamFault<E> {
+    /// The connection failed.
+    Transport(E),
+    /// One event is longer than allowed.
+    TooLong,
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+}
+
+/// What was heard on a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// An event with data, if only empty data.
+    Event(Event),
+    /// A comment, or an event without data: the other side is alive.
+    SignOfLife,
+}
+
+/// Reads a stream of events.
+pub(super) struct EventReader<S> {
+    events: Pin<Box<EventStream<Lines<S>>>>,
+    pulse: Arc<Pulse>,
+}
+
+impl<S, E> EventReader<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+{
+    /// Reads from `source`; one event, its comments included, may be `max_event_bytes` long.
+    pub(super) fn new(source: S, max_event_bytes: usize) -> Self {
+        let pulse = Arc::new(Pulse::default());
+        let lines = Lines {
+            source: Box::pin(source),
+            opening: Some(":\n"),
+            piece: Bytes::new(),
+            line: Vec::new(),
+            at_start: true,
+            after_carriage_return: false,
+            event_bytes: 0,
+            max_event_bytes,
+            pulse: Arc::clone(&pulse),
+        };
+        Self { events: Box::pin(EventStream::new(lines)), pulse }
+    }
+
+    /// The next event or sign of life; `None` at the end of the stream. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Result<Heard, StreamFault<E>>> {
+        poll_fn(|context| match self.events.as_mut().poll_next(context) {
+            Poll::Ready(Some(Ok(event))) => {
+                self.pulse.alive.store(false, Ordering::Relaxed);
+                Poll::Ready(Some(Ok(Heard::Event(event))))
+            }
+            Poll::Ready(Some(Err(EventStreamError::Transport(fault)))) => Poll::Ready(Some(Err(fault))),
+            Poll::Ready(Some(Err(EventStreamError::Utf8(_) | EventStreamError::Parser(_)))) => {
+                Poll::Ready(Some(Err(StreamFault::NotUtf8)))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.pulse.alive.swap(false, Ordering::Relaxed) => {
+                Poll::Ready(Some(Ok(Heard::SignOfLife)))
+            }
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// The last `retry` of the stream: how long to wait before connecting again.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        match self.pulse.retry_ms.load(Ordering::Relaxed) {
+            Pulse::NO_RETRY => None,
+            millis => Some(Duration::from_millis(millis)),
+        }
+    }
+}
+
+/// What [`Lines`] noticed and `eventsource-stream` does not pass on.
+#[derive(Debug)]
+struct Pulse {
+    alive: AtomicBool,
+    retry_ms: AtomicU64,
+}
+
+impl Pulse {
+    const NO_RETRY: u64 = u64::MAX;
+
+    fn notice(&self, line: &str) {
+        if line == "\n" || line.starts_with(':') {
+            self.alive.store(true, Ordering::Relaxed);
+        } else if let Some(value) = line.strip_prefix("retry:") {
+            let digits = value.strip_prefix(' ').unwrap_or(value).trim_end_matches('\n');
+            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                let millis = digits.parse().unwrap_or(Self::NO_RETRY - 1);
+                self.retry_ms.store(millis, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { alive: AtomicBool::new(false), retry_ms: AtomicU64::new(Self::NO_RETRY) }
+    }
+}
+
+/// Whole lines, each ended by one LF.
+struct Lines<S> {
+    source: Pin<Box<S>>,
+    /// Handed out first, so that nothing the server sends is the first thing `eventsource-stream` sees.
+    opening: Option<&'static str>,
+    piece: Bytes,
+    line: Vec<u8>,
+    at_start: bool,
+    after_carriage_return: bool,
+    event_bytes: usize,
+    max_event_bytes: usize,
+    pulse: Arc<Pulse>,
+}
+
+impl<S> Lines<S> {
+    /// Takes what belongs to the current line from the current piece. `Ok(None)`: more bytes are needed.
+    fn take_line<E>(&mut self) -> Result<Option<String>, StreamFault<E>> {
+        if self.after_carriage_return && !self.piece.is_empty() {
+            self.after_carriage_return = false;
+            if self.piece.first() == Some(&b'\n') {
+                self.piece.advance(1);
+            }
+        }
+        let end = self.piece.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let part = self.piece.split_to(end.unwrap_or(self.piece.len()));
+        self.event_bytes =
+            self.event_bytes.saturating_add(part.len()).saturating_add(usize::from(end.is_some()));
+        if self.event_bytes > self.max_event_bytes {
+            return Err(StreamFault::TooLong);
+        }
+        self.line.extend_from_slice(&part);
+        if end.is_none() {
+            return Ok(None);
+        }
+        self.after_carriage_return = self.piece.first() == Some(&b'\r');
+        self.piece.advance(1);
+        self.finish_line().map(Some)
+    }
+
+    fn finish_line<E>(&mut self) -> Result<String, StreamFault<E>> {
+        let mut line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
+        line.push(b'\n');
+        let line = String::from_utf8(line).map_err(|_| StreamFault::NotUtf8)?;
+        if line == "\n" {
+            self.event_bytes = 0;
+        }
+        self.pulse.notice(&line);
+        Ok(line)
+    }
+}
+
+impl<S, E> Stream for Lines<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+{
+    type Item = Result<String, StreamFault<E>>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some(opening) = this.opening.take() {
+            return Poll::Ready(Some(Ok(opening.to_owned())));
+        }
+        loop {
+            match this.take_line() {
+                Ok(Some(line)) => return Poll::Ready(Some(Ok(line))),
+                Ok(None) => {}
+                Err(fault) => return Poll::Ready(Some(Err(fault))),
+            }
+            match ready!(this.source.as_mut().poll_next(context)) {
+                Some(Ok(piece)) => this.piece = piece,
+                Some(Err(error)) => return Poll::Ready(Some(Err(StreamFault::Transport(error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Outcome = Result<Vec<Event>, StreamFault<Infallible>>;
+
+    async fn read_pieces(pieces: Vec<Bytes>, max: usize) -> (Outcome, Option<Duration>) {
+        let mut reader = EventReader::new(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)), max);
+        let mut events = Vec::new();
+        while let Some(heard) = reader.next().await {
+            match heard {
+                Ok(Heard::Event(event)) => events.push(event),
+                Ok(Heard::SignOfLife) => {}
+                Err(fault) => return (Err(fault), reader.retry()),
+            }
+        }
+        (Ok(events), reader.retry())
+    }
+
+    fn read(pieces: &[&[u8]]) -> (Vec<(String, String)>, Option<Duration>) {
+        let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
+        let (events, retry) = futures_util::FutureExt::now_or_never(read_pieces(pieces, 1 << 20)).unwrap();
+        (events.unwrap().into_iter().map(|event| (event.data, event.id)).collect(), retry)
+    }
+
+    fn data(text: &str) -> Vec<String> {
+        read(&[text.as_bytes()]).0.into_iter().map(|(data, _)| data).collect()
+    }
+
+    #[test]
+    fn every_line_ending_ends_a_line_and_data_lines_are_joined() {
+        for ending in ["\n", "\r\n", "\r"] {
+            let text = [": hello", "data: a", "data:b", "", "event: message", "data: c", "", ""].join(ending);
+            assert_eq!(data(&text), ["a\nb", "c"], "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_ending_cut_in_two_is_one_line_ending() {
+        let (events, _) = read(&[b"data: a\r", b"\n", b"\n", b"data: b\r", b"\n\r", b"\n"]);
+        assert_eq!(events.into_iter().map(|(data, _)| data).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_event_without_its_blank_line_is_no_event() {
+        assert_eq!(data("data: whole\n\ndata: half\n"), ["whole"]);
+    }
+
+    #[test]
+    fn retry_and_id_are_kept_where_no_data_goes_with_them() {
+        let (events, retry) = read(&[b"id: 7\nretry: 1500\n\ndata:\n\nretry: soon\ndata: x\n\n"]);
+        assert_eq!(events, [(String::new(), "7".to_owned()), ("x".to_owned(), "7".to_owned())]);
+        assert_eq!(retry, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn byte_order_marks_do_no_harm() {
+        assert_eq!(data("\u{feff}data: a\n\n"), ["a"]);
+        assert_eq!(data("\u{feff}\u{feff}data: a\n\ndata: b\n\n"), ["b"]);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_too_long_is_refused_and_blank_lines_start_the_count_again() {
+        let (outcome, _) = read_pieces(vec![Bytes::from_static(b"data: 0123456789\n\n")], 12).await;
+        assert!(matches!(outcome, Err(StreamFault::TooLong)));
+        let many = Bytes::from(": keep-alive\n\n".repeat(100) + "data: x\n\n");
+        let (outcome, _) = read_pieces(vec![many], 16).await;
+        assert_eq!(outcome.unwrap().len(), 1);
+        let dribble = std::iter::repeat_n(Bytes::from_static(b"x"), 17).collect();
+        assert!(matches!(read_pieces(dribble, 16).await.0, Err(StreamFault::TooLong)));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_text_are_refused() {
+        let (outcome, _) = read_pieces(vec![Bytes::from_static(b"data: \xff\n\n")], 1000).await;
+        assert!(matches!(outcome, Err(StreamFault::NotUtf8)));
+    }
+
+    #[tokio::test]
+    async fn a_comment_is_a_sign_of_life_and_half_a_line_is_none() {
+        let pieces = [&b"data: x\n"[..], &b": still here\n"[..], &b"data: y"[..]];
+        let source = stream::iter(pieces.map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))));
+        let mut reader = EventReader::new(futures_util::StreamExt::chain(source, stream::pending()), 1000);
+        assert_eq!(reader.next().await.unwrap().unwrap(), Heard::SignOfLife);
+        assert!(futures_util::FutureExt::now_or_never(reader.next()).is_none());
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let text = "[a-z{}:\" é✓👍\u{feff}]{0,12}";
+        prop_oneof![
+            text.prop_map(|text| format!("data: {text}")),
+            text.prop_map(|text| format!(": {text}")),
+            "[0-9]{1,4}".prop_map(|digits| format!("retry:{digits}")),
+            "[a-z0-9]{0,4}".prop_map(|id| format!("id: {id}")),
+            text,
+            Just(String::new()),
+            Just(String::new()),
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let ending = prop_oneof![Just("\n"), Just("\r\n"), Just("\r")];
+        proptest::collection::vec((line(), ending), 0..24)
+            .prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line, end.to_owned()]).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_a_stream_gives_the_same_events(text in text(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+            let whole = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(whole.len() + 1)).collect();
+            cuts.extend([0, whole.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &whole[pair[0]..pair[1]]).collect();
+            let bytes: Vec<&[u8]> = whole.chunks(1).collect();
+            let expected = read(&[whole]);
+            prop_assert_eq!(read(&pieces), expected.clone());
+            prop_assert_eq!(read(&bytes), expected);
+        }
+    }
+}

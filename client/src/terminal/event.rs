@@ -1,0 +1,182 @@
+//! Everything the program has to say, in one vocabulary. A person reads it rendered; with `--json` each is one line.
+//!
+//! The names and fields here are what scripts rely on: `event` says which one a line is, in the snake case of the
+//! variant's name.
+
+use serde::Serialize;
+use shared::mcp::{
+    JsonObject,
+    tools::{CallToolResult, Tool},
+};
+
+/// One thing to say.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// First line of every run.
+    RunStarted {
+        /// The program's version.
+        version: &'a str,
+        /// The server's endpoint.
+        url: &'a str,
+        /// The revision that is asked for.
+        protocol: &'a str,
+    },
+    /// Who will answer questions.
+    ModelChosen {
+        /// The model's name for people.
+        model: &'a str,
+        /// Why this one; empty when that goes without saying.
+        why: &'a str,
+    },
+    /// The demo turns to the next user.
+    UserStarted {
+        /// Whose access is tested.
+        user: &'a str,
+    },
+    /// A session is open.
+    SessionOpened {
+        /// In whose name; absent without `--as`.
+        user: Option<&'a str>,
+        /// The server's name.
+        server: &'a str,
+        /// The server's version.
+        version: &'a str,
+        /// The revision that was agreed on.
+        protocol: &'a str,
+        /// The beginning of the session's id, enough to tell two apart; absent where the server keeps no session.
+        session: Option<&'a str>,
+        /// The names of the tools.
+        tools: Vec<&'a str>,
+    },
+    /// A question is put to the model.
+    Question {
+        /// The question.
+        text: &'a str,
+    },
+    /// The model is asked for its next reply.
+    TurnStarted {
+        /// Which turn of this question, from 1.
+        step: u32,
+    },
+    /// A piece of what the model says.
+    Text {
+        /// The piece.
+        delta: &'a str,
+    },
+    /// The reply was cut off and starts again: the text of this turn so far is void.
+    TextReset,
+    /// A tool is being called.
+    ToolCallStarted {
+        /// The model's name for the call.
+        id: &'a str,
+        /// The tool.
+        name: &'a str,
+        /// The arguments as the model wrote them: meant to be a JSON object.
+        arguments: &'a str,
+    },
+    /// A tool call has ended.
+    ToolCallFinished {
+        /// The model's name for the call.
+        id: &'a str,
+        /// The tool.
+        name: &'a str,
+        /// The arguments as the model wrote them.
+        arguments: &'a str,
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
+        /// What came back, as MCP has it.
+        result: &'a CallToolResult,
+    },
+    /// Something failed and is tried again.
+    Retrying {
+        /// What failed.
+        reason: &'a str,
+        /// How long it waits before, in milliseconds.
+        wait_ms: u64,
+        /// Which attempt comes next.
+        attempt: u32,
+    },
+    /// The question used up its turns; one last reply sums up.
+    StepLimitReached {
+        /// The limit.
+        max_steps: u32,
+    },
+    /// The answer to a question.
+    Answer {
+        /// The whole answer.
+        text: &'a str,
+        /// How many turns it took.
+        steps: u32,
+        /// Whether it is complete: `false` at the step limit.
+        complete: bool,
+    },
+    /// A tool that the server offers (`tools`).
+    Tool {
+        /// The tool as MCP has it.
+        tool: &'a Tool,
+    },
+    /// A tool whose description cannot be used.
+    ToolRejected {
+        /// Its name, as far as it has one.
+        name: &'a str,
+        /// What is wrong.
+        reason: &'a str,
+    },
+    /// The result of a tool that was called directly (`call`).
+    ToolResult {
+        /// The tool.
+        name: &'a str,
+        /// The arguments.
+        arguments: &'a JsonObject,
+        /// What came back, as MCP has it.
+        result: &'a CallToolResult,
+    },
+    /// One step of `doctor`.
+    Check {
+        /// What was looked at.
+        name: &'a str,
+        /// How it stands.
+        status: CheckStatus,
+        /// What was found.
+        found: &'a str,
+        /// What to do about it; empty when there is nothing to do.
+        next: &'a str,
+    },
+    /// A word to whoever types (`chat`).
+    Notice {
+        /// The word.
+        text: &'a str,
+    },
+    /// A session is closed.
+    SessionClosed {
+        /// In whose name it was; absent without `--as`.
+        user: Option<&'a str>,
+    },
+    /// Something ended the question or the run.
+    Error {
+        /// The exit code that stands for it.
+        exit_code: u8,
+        /// What happened.
+        message: &'a str,
+        /// What to do next.
+        next: &'a str,
+    },
+    /// Last line of every run that was not cut off.
+    RunFinished {
+        /// The exit code.
+        exit_code: u8,
+    },
+}
+
+/// How a step of `doctor` went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    /// As it should be.
+    Passed,
+    /// Not as it should be.
+    Failed,
+    /// Worth knowing, and no failure.
+    Noted,
+}

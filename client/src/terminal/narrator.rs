@@ -1,0 +1,209 @@
+//! Events told to a person.
+
+use super::{
+    CheckStatus, Event, Look, escape,
+    markdown::Markdown,
+    schema,
+    style::{BAD, FAINT, GOOD, HEADING, NAME, QUESTION, Text, WARNING},
+};
+
+/// Turns events into text, knowing what was shown before.
+#[derive(Debug)]
+pub(super) struct Narrator {
+    look: Look,
+    markdown: Markdown,
+    /// What the model has said in this turn.
+    said: String,
+    /// Whether the cursor stands within a line.
+    within_line: bool,
+    /// The calls that are running: id and tool.
+    running: Vec<(String, String)>,
+    doing: Option<String>,
+}
+
+impl Narrator {
+    pub(super) fn new(look: Look, width: Option<u16>) -> Self {
+        let markdown = Markdown::new(width);
+        Self { look, markdown, said: String::new(), within_line: false, running: Vec::new(), doing: None }
+    }
+
+    /// What is being waited for after the last event.
+    pub(super) fn doing(&self) -> Option<String> {
+        self.doing.clone().filter(|_| !self.within_line)
+    }
+
+    /// The event as text, styles included.
+    pub(super) fn tell(&mut self, event: &Event<'_>) -> Text {
+        self.doing = None;
+        if matches!(event, Event::Question { .. } | Event::TurnStarted { .. }) {
+            // What was cancelled before never said that it ended.
+            self.running.clear();
+        }
+        match *event {
+            Event::Text { delta } => self.text(delta),
+            Event::Answer { text, .. } => self.answer(text),
+            Event::TurnStarted { .. } => {
+                self.said.clear();
+                self.doing = Some("waiting for the model".to_owned());
+                Text::new()
+            }
+            Event::RunStarted { .. } | Event::RunFinished { .. } => Text::new(),
+            _ => self.whole_lines().and(&self.line(event)),
+        }
+    }
+
+    fn text(&mut self, delta: &str) -> Text {
+        self.said.push_str(delta);
+        let shown = self.markdown.push(delta);
+        self.doing = Some("receiving the answer".to_owned());
+        self.track(&shown);
+        Text::new().block(&shown)
+    }
+
+    fn answer(&mut self, text: &str) -> Text {
+        let before = if self.said == text { Text::new() } else { self.whole_lines() };
+        let mut shown = if self.said == text { String::new() } else { self.markdown.push(text) };
+        shown += &self.markdown.finish();
+        self.said.clear();
+        self.track(&shown);
+        let shown = before.block(&shown);
+        let shown = if self.within_line { shown.end() } else { shown };
+        self.within_line = false;
+        shown
+    }
+
+    fn track(&mut self, shown: &str) {
+        if !shown.is_empty() {
+            self.within_line = !shown.ends_with('\n');
+        }
+    }
+
+    /// What is left of the text before, and the end of its line.
+    fn whole_lines(&mut self) -> Text {
+        let left = self.markdown.finish();
+        self.track(&left);
+        let text = Text::new().block(&left);
+        if std::mem::take(&mut self.within_line) { text.end() } else { text }
+    }
+
+    /// Everything that is told in lines of its own.
+    fn line(&mut self, event: &Event<'_>) -> Text {
+        match *event {
+            Event::ModelChosen { model, why } => model_chosen(model, why),
+            Event::UserStarted { user } => {
+                Text::new().end().styled(HEADING, &format!("=== Testing {user}'s Access ===")).end()
+            }
+            Event::SessionOpened { server, version, protocol, ref tools, .. } if self.look.narrated => {
+                let tools = counted(tools.len(), "tool");
+                let opened = format!("session with {server} {version} opened (protocol {protocol}, {tools})");
+                Text::new().styled(FAINT, &opened).end()
+            }
+            Event::SessionClosed { .. } if self.look.narrated => {
+                Text::new().end().styled(FAINT, "session closed").end()
+            }
+            Event::Question { text } if !self.look.typed => {
+                Text::new().end().styled(QUESTION, &format!("> {text}")).end()
+            }
+            Event::ToolCallStarted { .. } | Event::ToolCallFinished { .. } => self.tool_call(event),
+            Event::Retrying { reason, wait_ms, attempt } => {
+                let wait = duration(wait_ms);
+                self.doing = Some(format!("waiting {wait} before attempt {attempt}"));
+                warning(&format!("{reason}; trying again in {wait} (attempt {attempt})"))
+            }
+            Event::TextReset => {
+                self.said.clear();
+                warning("the reply was cut off; it starts again")
+            }
+            Event::StepLimitReached { max_steps } => {
+                self.doing = Some("waiting for the model to sum up".to_owned());
+                warning(&format!(
+                    "stopped after {}; this is what is known so far",
+                    counted_u32(max_steps, "turn")
+                ))
+            }
+            Event::Tool { tool } => schema::describe(tool),
+            Event::ToolRejected { name, reason } => {
+                let ignored = format!("the tool \"{name}\" is ignored: {reason}");
+                Text::new().styled(WARNING, "warning: ").plain(&ignored).end()
+            }
+            Event::Check { name, status, found, next } => check(name, status, found, next),
+            Event::Notice { text } => Text::new().block(text).end(),
+            Event::Error { message, next, .. } => failure(message, next),
+            Event::SessionOpened { .. }
+            | Event::SessionClosed { .. }
+            | Event::Question { .. }
+            | Event::ToolResult { .. }
+            | Event::RunStarted { .. }
+            | Event::RunFinished { .. }
+            | Event::TurnStarted { .. }
+            | Event::Text { .. }
+            | Event::Answer { .. } => Text::new(),
+        }
+    }
+
+    fn tool_call(&mut self, event: &Event<'_>) -> Text {
+        let text = match *event {
+            Event::ToolCallStarted { id, name, arguments } => {
+                self.running.push((id.to_owned(), name.to_owned()));
+                Text::new().plain("  → ").styled(NAME, name).plain(" ").plain(arguments)
+            }
+            Event::ToolCallFinished { id, name, elapsed_ms, result, .. } => {
+                self.running.retain(|(running, _)| running != id);
+                let time = format!(" {}", duration(elapsed_ms));
+                if result.failed() {
+                    let reason = format!(": {}", result.text());
+                    Text::new().styled(BAD, "  ✗ ").styled(NAME, name).styled(FAINT, &time).plain(&reason)
+                } else {
+                    Text::new().styled(GOOD, "  ✓ ").styled(NAME, name).styled(FAINT, &time)
+                }
+            }
+            _ => return Text::new(),
+        };
+        self.doing = match self.running.as_slice() {
+            [] => None,
+            [(_, name)] => Some(format!("calling {name}")),
+            several => Some(format!("calling {} tools", several.len())),
+        };
+        text.end()
+    }
+}
+
+fn model_chosen(model: &str, why: &str) -> Text {
+    let text = Text::new().styled(HEADING, "model: ").plain(model);
+    if why.is_empty() { text.end() } else { text.plain("; ").plain(why).end() }
+}
+
+fn warning(text: &str) -> Text {
+    Text::new().styled(WARNING, "  ! ").plain(text).end()
+}
+
+fn failure(message: &str, next: &str) -> Text {
+    let text = Text::new().styled(BAD, "error: ").plain(message).end();
+    if next.is_empty() { text } else { text.styled(WARNING, " next: ").plain(next).end() }
+}
+
+fn check(name: &str, status: CheckStatus, found: &str, next: &str) -> Text {
+    let text = match status {
+        CheckStatus::Passed => Text::new().styled(GOOD, "✓ "),
+        CheckStatus::Failed => Text::new().styled(BAD, "✗ "),
+        CheckStatus::Noted => Text::new().styled(WARNING, "· "),
+    };
+    let text = text.plain(&format!("{:<10} ", escape::line(name))).plain(found).end();
+    if next.is_empty() { text } else { text.plain(&format!("  {:<10} ", "")).plain(next).end() }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn counted_u32(number: u32, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Milliseconds as a person says them.
+fn duration(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
+}
+
+#[cfg(test)]
+mod tests;

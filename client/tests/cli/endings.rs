@@ -1,0 +1,213 @@
+//! How the program ends: exit codes, and the words that go with them.
+
+use serde_json::json;
+
+use crate::{
+    model::ModelScript,
+    program::{client, run},
+    server::{Reply, Script, Server, result},
+};
+
+/// Runs it and gives the exit code and what it said on stderr.
+fn ending(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let ended = run(client(arguments).envs(environment.iter().copied()));
+    (ended.code, ended.stderr)
+}
+
+#[test]
+fn a_question_that_is_answered_ends_with_0_and_its_session_is_closed() {
+    let server = Server::start(Script::default());
+    let url = server.url();
+    let (code, stderr) = ending(&["ask", "Show me my account balance.", "--as", "bob", "--url", &url], &[]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(server.opened_and_closed(), (1, 1));
+}
+
+#[test]
+fn what_is_typed_wrong_ends_with_2_before_anything_is_sent() {
+    let server = Server::start(Script::default());
+    let url = server.url();
+    for (arguments, word) in [
+        (vec!["--as", "bob-by"], "--as"),
+        (vec!["--max-steps", "0"], "1..=100"),
+        (vec!["--max-steps", "101"], "1..=100"),
+        (vec!["--protocol", "2026-07-28"], "2025-11-25"),
+        (vec!["--model", "qwen3"], "OPENAI_BASE_URL"),
+        (vec!["ask", " "], "QUESTION"),
+        (vec!["ask"], "QUESTION"),
+        (vec!["frobnicate"], "frobnicate"),
+        (vec!["call", "getAccountBalance", "--args", "{"], "not JSON"),
+        (vec!["call", "getAccountBalance", "--args", "[]"], "not an object"),
+        (vec!["--url", "ftp://127.0.0.1/"], "--url"),
+        (vec!["--url", "http://example.com/mcp"], "--allow-plain-http"),
+    ] {
+        let mut command = client(&arguments);
+        let ended = run(command.env("MCP_URL", &url));
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.stderr.contains(word), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(server.opened_and_closed(), (0, 0));
+}
+
+#[test]
+fn an_unknown_tool_is_a_usage_error_that_lists_the_tools() {
+    let server = Server::start(Script::default());
+    let (code, stderr) = ending(&["call", "getBalance", "--as", "bob", "--url", &server.url()], &[]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @r#"
+    error: there is no tool "getBalance"
+     next: the server offers: getAllTransactions, getLatestTransactions, getAccountBalance
+    "#);
+    assert_eq!(server.opened_and_closed(), (1, 1));
+}
+
+#[test]
+fn a_missing_key_ends_with_3_and_names_the_variable() {
+    let server = Server::start(Script::default());
+    let (code, stderr) = ending(&["tools", "--as", "carol", "--url", &server.url()], &[]);
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(stderr, @r"
+    error: CAROL_API_KEY is not set
+     next: set CAROL_API_KEY in the environment or in .env to the key of carol
+    ");
+    let (code, stderr) = ending(&["tools", "--as", "bob", "--url", "https://localhost.invalid/mcp"], &[]);
+    assert_eq!(code, 3);
+    assert!(stderr.starts_with("error: BOB_API_KEY is not set\n"), "{stderr}");
+    let (code, stderr) = ending(&["tools", "--url", &server.url()], &[]);
+    assert_eq!(code, 3);
+    assert!(stderr.contains("MCP_API_KEY is not set"), "{stderr}");
+    assert_eq!(server.opened_and_closed(), (0, 0));
+}
+
+#[test]
+fn a_refused_key_ends_with_3_and_is_never_repeated() {
+    let server = Server::start(Script::default());
+    let key = [("BOB_API_KEY", "hunter22hunter22")];
+    for flag in ["--wire", "--json"] {
+        let mut command = client(&["tools", "--as", "bob", flag, "--url", &server.url()]);
+        let ended = run(command.envs(key));
+        assert_eq!(ended.code, 3);
+        assert!(ended.stderr.contains("the server refused the key in BOB_API_KEY"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter22") && !ended.stdout.contains("hunter22"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_demo_goes_on_with_alice_when_bobs_key_is_refused_and_still_ends_with_3() {
+    let server = Server::start(Script::default());
+    let ended = run(client(&["--url", &server.url()]).env("BOB_API_KEY", "hunter22hunter22"));
+    assert_eq!(ended.code, 3);
+    assert!(ended.stdout.contains("=== Testing Alice's Access ===") && ended.stdout.contains("180"));
+    assert_eq!(server.opened_and_closed(), (1, 1));
+}
+
+#[test]
+fn a_server_that_is_not_there_ends_with_4_and_how_to_start_it() {
+    let (code, stderr) = ending(&["tools", "--as", "bob", "--url", "http://127.0.0.1:1/mcp"], &[]);
+    assert_eq!(code, 4);
+    assert!(stderr.contains("cannot reach http://127.0.0.1:1/mcp"), "{stderr}");
+    assert!(stderr.contains("next: start the server with `cargo run -p server`"), "{stderr}");
+}
+
+#[test]
+fn what_is_no_mcp_server_ends_with_4_and_says_what_it_is() {
+    let server = Server::start(Script::default());
+    for (path, word) in [("/nowhere", "check the path"), ("/page", "check the path"), ("/broken", "500")] {
+        let (code, stderr) =
+            ending(&["tools", "--as", "bob", "--url", &server.at(path), "--timeout", "5"], &[]);
+        assert_eq!(code, 4, "{path}: {stderr}");
+        assert!(stderr.contains(word), "{path}: {stderr}");
+    }
+}
+
+#[test]
+fn a_model_endpoint_that_refuses_ends_with_5() {
+    let server = Server::start(Script { model: ModelScript::Refuses, ..Script::default() });
+    let environment =
+        [("OPENAI_BASE_URL", server.at("/v1")), ("OPENAI_API_KEY", "hunter22hunter22".to_owned())];
+    let ended =
+        run(client(&["ask", "balance?", "--as", "bob", "--url", &server.url()]).envs(environment.clone()));
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+    assert!(ended.stderr.contains("check OPENAI_API_KEY"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter22"), "{}", ended.stderr);
+    assert_eq!(server.opened_and_closed(), (1, 1));
+    let ended = run(client(&["doctor", "--as", "bob", "--url", &server.url()]).envs(environment));
+    assert_eq!(ended.code, 5, "{}", ended.stdout);
+    assert!(ended.stdout.contains("✗ model") && !ended.stdout.contains("hunter22"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_step_limit_ends_with_6_and_an_answer_all_the_same() {
+    let server = Server::start(Script { model: ModelScript::NeverDone, ..Script::default() });
+    let mut command = client(&["ask", "rows?", "--as", "bob", "--max-steps", "3", "--url", &server.url()]);
+    let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+    assert_eq!(ended.code, 6, "{}", ended.stderr);
+    assert!(ended.stdout.contains("This is what I know so far."), "{}", ended.stdout);
+    assert_eq!(server.opened_and_closed(), (1, 1));
+}
+
+#[test]
+fn a_tool_that_reports_an_error_ends_call_with_1() {
+    let mut error = result(&json!({}));
+    error["isError"] = json!(true);
+    error["content"] = json!([{ "type": "text", "text": "limit: from 1 to 100" }]);
+    let server = Server::start(Script { reply: Reply::Result(error), ..Script::default() });
+    let (code, stderr) =
+        ending(&["call", "getLatestTransactions", "--as", "bob", "--url", &server.url()], &[]);
+    assert_eq!(code, 1);
+    assert_eq!(stderr, "error: getLatestTransactions reported an error: limit: from 1 to 100\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let server = Server::start(Script::default());
+    for arguments in [&["tools"][..], &[], &["doctor", "--json"]] {
+        let mut child = client(arguments).args(["--as", "bob", "--url", &server.url()]).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = crate::program::ended(child);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+    let (opened, closed) = server.opened_and_closed();
+    assert_eq!(opened, closed);
+}
+
+#[test]
+fn settings_are_read_from_a_file_and_a_broken_one_is_refused_without_repeating_it() {
+    let server = Server::start(Script::default());
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join(".env");
+    let contents = format!("CAROL_API_KEY={}\nMCP_URL={}\n", shared::demo::BOB_API_KEY, server.url());
+    std::fs::write(&settings, contents).unwrap();
+    let ended = run(client(&["tools", "--as", "carol"]).current_dir(folder.path()));
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    std::fs::write(&settings, "CAROL_API_KEY=\"hunter22\n").unwrap();
+    let ended = run(client(&["tools", "--as", "carol"]).current_dir(folder.path()));
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains(".env") && !ended.stderr.contains("hunter22"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_a_usage_error_and_log_lines_go_to_stderr() {
+    let server = Server::start(Script::default());
+    let run_with = |filter: &str| {
+        let mut command = client(&["tools", "--as", "bob", "--url", &server.url()]);
+        run(command.env("RUST_LOG", filter))
+    };
+    let refused = run_with("client=loud");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("RUST_LOG"), "{}", refused.stderr);
+    let logged = run_with("trace");
+    assert_eq!(logged.code, 0);
+    assert!(!logged.stderr.is_empty() && !logged.stderr.contains(shared::demo::BOB_API_KEY));
+    assert!(logged.stdout.starts_with("getAllTransactions"), "{}", logged.stdout);
+}
+
+#[test]
+fn a_model_endpoint_that_is_no_url_is_a_usage_error() {
+    let server = Server::start(Script::default());
+    let mut command = client(&["ask", "balance?", "--as", "bob", "--url", &server.url()]);
+    let ended = run(command.env("OPENAI_BASE_URL", "localhost"));
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.starts_with("error: OPENAI_BASE_URL: "), "{}", ended.stderr);
+    assert_eq!(server.opened_and_closed(), (0, 0));
+}

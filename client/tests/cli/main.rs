@@ -1,0 +1,12 @@
+//! The program as whoever starts it meets it: the real binary, over real sockets, against a server and a model endpoint
+//! that can be told to misbehave.
+#![cfg(test)]
+
+mod conversations;
+mod endings;
+mod hostile;
+mod machine;
+mod model;
+mod program;
+mod reading;
+mod server;

@@ -1,0 +1,215 @@
+//! A small MCP server with the payment server's tools, which answers as a test wants it.
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use shared::demo;
+use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::model::{self, ModelScript};
+
+/// What a tool call is answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// A `CallToolResult`.
+    Result(Value),
+    /// Nothing, for as long as the client waits; the next calls get the result.
+    HangOnce(Value),
+}
+
+/// How the server behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) tools: Value,
+    pub(crate) reply: Reply,
+    pub(crate) model: ModelScript,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { tools: payment_tools(), reply: Reply::Result(json!(null)), model: ModelScript::Absent }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    script: Script,
+    pub(crate) opened: AtomicUsize,
+    pub(crate) closed: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
+    pub(crate) model_turns: AtomicUsize,
+    sessions: Mutex<HashSet<String>>,
+}
+
+impl Shared {
+    pub(crate) fn script(&self) -> &Script {
+        &self.script
+    }
+}
+
+/// The server, on a port of its own; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    pub(crate) seen: Arc<Shared>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Server {
+    pub(crate) fn start(script: Script) -> Self {
+        let seen = Arc::new(Shared {
+            script,
+            opened: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            model_turns: AtomicUsize::new(0),
+            sessions: Mutex::default(),
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (started, address) = std::sync::mpsc::channel();
+        let state = Arc::clone(&seen);
+        thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                started.send(listener.local_addr().unwrap()).unwrap();
+                let router = Router::new()
+                    .route("/mcp", post(message).delete(close))
+                    .route("/page", post(|| async { ([(CONTENT_TYPE, "text/html")], "<html>hello</html>") }))
+                    .route("/broken", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+                    .route("/v1/chat/completions", post(model::completion))
+                    .route("/v1/models", get(model::models))
+                    .with_state(state);
+                tokio::select! {
+                    served = axum::serve(listener, router) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { address: address.recv().unwrap(), seen, _stop: stop }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.at("/mcp")
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Text with this server's port masked.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        text.replace(&self.address.to_string(), "127.0.0.1:PORT")
+    }
+
+    pub(crate) fn opened_and_closed(&self) -> (usize, usize) {
+        (self.seen.opened.load(Ordering::SeqCst), self.seen.closed.load(Ordering::SeqCst))
+    }
+}
+
+/// The three tools of the demo.
+pub(crate) fn payment_tools() -> Value {
+    let tool = |name: &str, description: &str, properties: Value| {
+        json!({
+            "name": name, "description": description, "annotations": { "readOnlyHint": true },
+            "inputSchema": { "type": "object", "properties": properties },
+        })
+    };
+    let limit = json!({ "limit": {
+        "type": "integer", "minimum": 1, "maximum": 100, "default": 3,
+        "description": "Number of latest transactions to return",
+    } });
+    json!([
+        tool("getAllTransactions", "Get a list of all transactions for the authenticated user", json!({})),
+        tool("getLatestTransactions", "Get the latest transactions for the authenticated user", limit),
+        tool("getAccountBalance", "Get the current account balance for the authenticated user", json!({})),
+    ])
+}
+
+/// A result with one text and the same as structured content.
+pub(crate) fn result(structured: &Value) -> Value {
+    json!({
+        "content": [{ "type": "text", "text": format!("{structured:#}") }],
+        "structuredContent": structured,
+    })
+}
+
+fn payment_result(user: &str, tool: &str) -> Value {
+    let balance = if user == "bob" { -200 } else { 180 };
+    let row = |id: u32, from: &str, to: &str, amount: u32, date: &str| json!({ "id": id, "from": from, "to": to, "amount": amount, "date": date });
+    if tool == "getAccountBalance" {
+        result(&json!({ "username": user, "balance": balance }))
+    } else {
+        result(&json!({ "transactions": [
+            row(6, "alice", "bob", 150, "2024-03-20"), row(5, "bob", "alice", 200, "2024-03-19"),
+        ] }))
+    }
+}
+
+async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let user = match header("x-api-key") {
+        demo::BOB_API_KEY => "bob",
+        demo::ALICE_API_KEY => "alice",
+        "" => return (StatusCode::UNAUTHORIZED, "an API key is required").into_response(),
+        _ => return (StatusCode::UNAUTHORIZED, "the API key is not known").into_response(),
+    };
+    let message: Value = serde_json::from_slice(&body).unwrap();
+    let id = message["id"].clone();
+    let method = message["method"].as_str().unwrap_or_default();
+    if method == "initialize" {
+        let session = format!("session-of-{user}-{}", state.opened.fetch_add(1, Ordering::SeqCst));
+        state.sessions.lock().unwrap().insert(session.clone());
+        let result = json!({
+            "protocolVersion": message["params"]["protocolVersion"], "capabilities": { "tools": {} },
+            "serverInfo": { "name": demo::SERVER_NAME, "version": demo::SERVER_VERSION },
+            "instructions": demo::SERVER_INSTRUCTIONS,
+        });
+        return ([("mcp-session-id", session)], answer(&id, &result)).into_response();
+    }
+    if !state.sessions.lock().unwrap().contains(header("mcp-session-id")) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match method {
+        "tools/list" => answer(&id, &json!({ "tools": state.script.tools })),
+        "tools/call" => {
+            let tool = message["params"]["name"].as_str().unwrap_or_default();
+            let call = state.calls.fetch_add(1, Ordering::SeqCst);
+            match &state.script.reply {
+                Reply::Result(Value::Null) => answer(&id, &payment_result(user, tool)),
+                Reply::Result(result) => answer(&id, result),
+                Reply::HangOnce(_) if call == 0 => std::future::pending().await,
+                Reply::HangOnce(result) => answer(&id, result),
+            }
+        }
+        _ => StatusCode::ACCEPTED.into_response(),
+    }
+}
+
+async fn close(State(state): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
+    let session = headers.get("mcp-session-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if state.sessions.lock().unwrap().remove(session) {
+        state.closed.fetch_add(1, Ordering::SeqCst);
+    }
+    StatusCode::NO_CONTENT
+}
+
+fn answer(id: &Value, result: &Value) -> Response {
+    let body = json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}

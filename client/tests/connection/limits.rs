@@ -1,0 +1,204 @@
+//! Limits and cancellation: every call ends, and the server is told when nobody waits any more.
+
+#![cfg(test)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use client::mcp::{CallOptions, ConnectOptions, Connection, McpError, TimedOut, Timeouts};
+use tokio::{net::TcpSocket, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments, call, call_repeatable, endpoint,
+    mcp_server::{Act, STREAM_HEAD, Step, TestServer, filled, steps},
+    open, open_with, options,
+};
+
+const SHORT: Duration = Duration::from_millis(150);
+
+fn limited(change: impl FnOnce(&mut Timeouts)) -> ConnectOptions {
+    let mut options = options();
+    change(&mut options.timeouts);
+    options
+}
+
+/// A stream with some progress in it, and then silence.
+fn silent_stream() -> Act {
+    steps(vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(b": hello\n\n".to_vec()), Step::Hang])
+}
+
+#[tokio::test]
+async fn each_limit_ends_the_call_and_the_server_is_told_once() {
+    let half_json =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".to_vec();
+    let cases: [(TimedOut, Act, ConnectOptions); 4] = [
+        (TimedOut::FirstByte, steps(vec![Step::Hang]), limited(|limits| limits.first_byte = SHORT)),
+        (TimedOut::Idle, silent_stream(), limited(|limits| limits.idle = SHORT)),
+        (
+            TimedOut::Idle,
+            steps(vec![Step::Send(half_json), Step::Hang]),
+            limited(|limits| limits.idle = SHORT),
+        ),
+        (TimedOut::Call, silent_stream(), limited(|limits| limits.call = SHORT)),
+    ];
+    for (limit, act, options) in cases {
+        let server = TestServer::start().await;
+        let connection = open_with(&server, options).await;
+        server.arm_always("tools/call", act);
+        let began = Instant::now();
+        let error = call_repeatable(&connection, true).await.unwrap_err();
+        assert!(matches!(error, McpError::TimedOut(which) if which == limit), "{limit:?}: {error:?}");
+        assert!(error.may_have_run() && began.elapsed() >= SHORT, "{:?}", began.elapsed());
+        let told = server.first("notifications/cancelled").await;
+        assert_eq!(told.body["params"]["requestId"], server.first("tools/call").await.body["id"]);
+        assert_eq!(told.body["params"]["reason"], "timed out");
+        assert_eq!((server.count("notifications/cancelled"), server.count("tools/call")), (1, 1));
+        assert!(connection.ping().await.is_ok(), "the connection lives on");
+    }
+}
+
+#[tokio::test]
+async fn a_late_answer_within_the_limits_is_an_answer() {
+    let server = TestServer::start().await;
+    let connection = open(&server).await;
+    let gate = Arc::new(Notify::new());
+    let late = Arc::clone(&gate);
+    server.arm(
+        "tools/call",
+        Arc::new(move |seen| {
+            let event = filled("data: RESPONSE\n\n", seen).into_bytes();
+            vec![
+                Step::Await(Arc::clone(&late)),
+                Step::Send(STREAM_HEAD.to_vec()),
+                Step::Send(event),
+                Step::Close,
+            ]
+        }),
+    );
+    let calling = tokio::spawn({
+        let connection = connection.clone();
+        async move { call(&connection).await }
+    });
+    server.first("tools/call").await;
+    connection.ping().await.unwrap();
+    assert!(!calling.is_finished());
+    gate.notify_one();
+    assert!(calling.await.unwrap().is_ok());
+    assert_eq!(server.count("notifications/cancelled"), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_comes_about_ran_nothing() {
+    // A listener whose queue is full: the system drops what knocks.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(SHORT, tokio::net::TcpStream::connect(address)).await {
+        waiting.push(stream);
+        assert!(waiting.len() < 64, "the queue never fills");
+    }
+    let options = limited(|limits| limits.connect = SHORT);
+    let error = Connection::open(endpoint(&format!("http://{address}/mcp")), options).await.unwrap_err();
+    assert!(matches!(error, McpError::TimedOut(TimedOut::Connect)) && !error.may_have_run(), "{error:?}");
+}
+
+#[tokio::test]
+async fn opening_and_closing_are_limited_too() {
+    let server = TestServer::start().await;
+    server.arm("initialize", steps(vec![Step::Hang]));
+    let options = limited(|limits| limits.call = SHORT);
+    let error = Connection::open(endpoint(server.url()), options.clone()).await.unwrap_err();
+    assert!(matches!(error, McpError::TimedOut(TimedOut::Call)), "{error:?}");
+    assert_eq!(server.count("notifications/cancelled"), 0, "`initialize` is never cancelled");
+
+    let connection = open_with(&server, options).await;
+    server.arm("DELETE", steps(vec![Step::Hang]));
+    assert!(matches!(connection.close().await, Err(McpError::TimedOut(_))));
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_at_once_and_the_server_is_told() {
+    for act in [steps(vec![Step::Hang]), silent_stream()] {
+        let server = TestServer::start().await;
+        let connection = open(&server).await;
+        server.arm("tools/call", act);
+        let cancel = CancellationToken::new();
+        let calling = tokio::spawn({
+            let (connection, cancel) = (connection.clone(), cancel.clone());
+            async move {
+                let options = CallOptions { cancel, repeatable: true, ..CallOptions::default() };
+                connection.call_tool("echo", arguments(), options).await
+            }
+        });
+        let asked = server.first("tools/call").await;
+        cancel.cancel();
+        let error = calling.await.unwrap().unwrap_err();
+        assert!(matches!(error, McpError::Cancelled) && error.may_have_run(), "{error:?}");
+        let told = server.first("notifications/cancelled").await;
+        assert_eq!(told.body["params"]["requestId"], asked.body["id"]);
+        assert_eq!(server.count("tools/call"), 1);
+        assert!(call(&connection).await.is_ok(), "the session lives on");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_listen_to_the_cancellation_holds_nobody_up() {
+    let server = TestServer::start().await;
+    let connection = open_with(&server, limited(|limits| limits.first_byte = SHORT)).await;
+    server.arm_always("tools/call", steps(vec![Step::Hang]));
+    server.arm_always("notifications/cancelled", steps(vec![Step::Hang]));
+    let began = Instant::now();
+    assert!(call(&connection).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_was_cancelled_before_it_began_sends_nothing() {
+    let server = TestServer::start().await;
+    let connection = open(&server).await;
+    let options = CallOptions::default();
+    options.cancel.cancel();
+    let error = connection.call_tool("echo", arguments(), options).await.unwrap_err();
+    assert!(matches!(error, McpError::Cancelled), "{error:?}");
+    connection.ping().await.unwrap();
+    let kinds: Vec<_> = server.seen().iter().map(|seen| seen.kind().to_owned()).collect();
+    assert_eq!(kinds, ["initialize", "notifications/initialized", "ping"]);
+}
+
+#[tokio::test]
+async fn cancelling_one_call_does_not_disturb_those_who_wait_for_the_session_with_it() {
+    let server = TestServer::start().await;
+    let connection = open(&server).await;
+    server.forget_sessions();
+    server.arm("initialize", steps(vec![Step::Hang]));
+    let cancel = CancellationToken::new();
+    let first = tokio::spawn({
+        let (connection, cancel) = (connection.clone(), cancel.clone());
+        async move {
+            connection.call_tool("echo", arguments(), CallOptions { cancel, ..CallOptions::default() }).await
+        }
+    });
+    server
+        .wait_until("a second initialize", |seen| {
+            seen.iter().filter(|seen| seen.kind() == "initialize").count() == 2
+        })
+        .await;
+    let second = tokio::spawn({
+        let connection = connection.clone();
+        async move { call(&connection).await }
+    });
+    server
+        .wait_until("a second call", |seen| {
+            seen.iter().filter(|seen| seen.kind() == "tools/call").count() == 2
+        })
+        .await;
+    cancel.cancel();
+    assert!(matches!(first.await.unwrap(), Err(McpError::Cancelled)));
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(server.count("initialize"), 3);
+}
