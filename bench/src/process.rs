@@ -1,0 +1,83 @@
+//! A server under measurement: started on its own core, watched through `/proc`, stopped by its process id.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// Microseconds in one clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every Linux there is).
+const MICROS_PER_TICK: u64 = 10_000;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pid: u32,
+    /// `address:port` of its endpoint.
+    pub(crate) address: String,
+}
+
+impl Process {
+    /// Starts `program` on core 0 and waits for the line in which it prints its URL.
+    pub(crate) async fn start(
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program).args(arguments);
+        command.envs(environment.iter().map(|(name, value)| (*name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let pid = child.id().context("the server ended at once")?;
+        let out = child.stdout.take().context("no standard output")?;
+        let mut lines = BufReader::new(out).lines();
+        let address = tokio::time::timeout(Duration::from_secs(20), async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some((_, rest)) = line.split_once("listening on http://") {
+                    return Ok(rest.trim_end_matches("/mcp").to_owned());
+                }
+            }
+            bail!("{} ended without printing its URL", program.display())
+        })
+        .await
+        .context("the server printed no URL in time")??;
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { child, pid, address })
+    }
+
+    /// CPU time it has used so far, in microseconds, in steps of 10,000.
+    pub(crate) fn cpu_micros(&self) -> anyhow::Result<u64> {
+        cpu_micros(&format!("/proc/{}/stat", self.pid))
+    }
+
+    /// Memory it holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("cannot stop the server")
+    }
+}
+
+/// CPU time of this very process so far, in microseconds.
+pub(crate) fn own_cpu_micros() -> anyhow::Result<u64> {
+    cpu_micros("/proc/self/stat")
+}
+
+fn cpu_micros(stat: &str) -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string(stat)?;
+    // The second field, the program's name, may hold spaces; everything after its closing parenthesis is regular.
+    let (_, rest) = text.rsplit_once(')').context("an unexpected /proc/PID/stat")?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let user: u64 = fields.next().context("no utime")?.parse()?;
+    let system: u64 = fields.next().context("no stime")?.parse()?;
+    Ok((user + system) * MICROS_PER_TICK)
+}
