@@ -23,7 +23,7 @@ use crate::{
         serve::{ServeLimits, serve},
     },
     identity::{ApiKey, Authenticator, Pepper},
-    mcp::{Engine, ServerIdentity, SessionSettings},
+    mcp::{Engine, EngineBuilder, ServerIdentity, SessionSettings},
     metrics::Metrics,
     payments::{
         Ledger,
@@ -65,12 +65,32 @@ pub struct Application {
 }
 
 impl Application {
-    /// Opens the store, listens, seeds the demo where it is wanted, and wires the rooms together.
+    /// The payment server: opens the store, listens, seeds the demo where it is wanted, and wires the rooms together.
     ///
     /// # Errors
     /// A [`ConfigError`] when the store holds demo keys and other machines are let in; otherwise whatever kept the
     /// server from listening or the store from opening.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let identity = ServerIdentity {
+            name: demo::SERVER_NAME.to_owned(),
+            version: demo::SERVER_VERSION.to_owned(),
+            instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
+        };
+        Self::offering(config, identity, |builder, store| {
+            tools::register(builder, Ledger::new(Arc::clone(store)))
+        })
+        .await
+    }
+
+    /// The same server around another engine: who it says it is, and what `register` adds to it.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub async fn offering(
+        config: Config,
+        identity: ServerIdentity,
+        register: impl FnOnce(EngineBuilder, &Arc<dyn Store>) -> EngineBuilder,
+    ) -> anyhow::Result<Self> {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
         let pepper = pepper(config.pepper.as_ref(), &config.database)?;
@@ -92,13 +112,23 @@ impl Application {
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());
         let health = Health::new(Arc::clone(&store));
-        let engine = Arc::new(engine(&config.sessions, &store, &metrics, &stop)?);
+        let builder = register(Engine::builder(identity).sessions(settings(&config.sessions)), &store);
+        let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
+        let engine = builder.build(Arc::clone(&store), audit, stop.clone());
+        let engine = Arc::new(engine.context("what the server offers is wrong")?);
         let access =
             Access { authenticator: Authenticator::new(Arc::clone(&store), pepper), guard: config.guard };
         let state =
             HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
         let router = http::router(state);
         Ok(Self { listener, address, router, engine, store, health, metrics, stop, demo_users })
+    }
+
+    /// The same server with `layer` around its routes.
+    #[must_use]
+    pub fn wrapped(mut self, layer: impl FnOnce(Router) -> Router) -> Self {
+        self.router = layer(self.router);
+        self
     }
 
     /// Where it listens; the real port where port 0 was asked for.
@@ -191,30 +221,13 @@ async fn seed(
     Ok(&["bob", "alice"])
 }
 
-fn engine(
-    sessions: &SessionConfig,
-    store: &Arc<dyn Store>,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-) -> anyhow::Result<Engine> {
-    let identity = ServerIdentity {
-        name: demo::SERVER_NAME.to_owned(),
-        version: demo::SERVER_VERSION.to_owned(),
-        instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
-    };
-    let builder = Engine::builder(identity).sessions(SessionSettings {
+fn settings(sessions: &SessionConfig) -> SessionSettings {
+    SessionSettings {
         idle: sessions.idle,
         max: sessions.max,
         per_key: sessions.per_key,
         total: sessions.total,
-    });
-    let audit = Arc::new(AuditTrail::new(Arc::clone(store), Arc::clone(metrics)));
-    let engine = tools::register(builder, Ledger::new(Arc::clone(store))).build(
-        Arc::clone(store),
-        audit,
-        stop.clone(),
-    );
-    engine.context("the set of tools is wrong")
+    }
 }
 
 /// Ends expired sessions and counts the others, until `stop`.

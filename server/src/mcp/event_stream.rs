@@ -23,6 +23,11 @@ impl EventStream {
         Self(stream::empty().boxed())
     }
 
+    /// The next bytes to send; `None` at the end.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.0.next().await
+    }
+
     /// The events as a stream of bytes.
     pub fn into_bytes(self) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {
         self.0

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use server::{
     clock::UnixMillis,
-    store::{KeyId, OpenSession, SessionCaps, SessionHash, Store, StoredSession, UserId},
+    store::{ClientAbilities, KeyId, OpenSession, SessionCaps, SessionHash, Store, StoredSession, UserId},
 };
 use shared::mcp::ProtocolVersion;
 
@@ -23,6 +23,7 @@ pub(crate) fn session(seed: u16, key: &str) -> StoredSession {
         permissions: u64::MAX,
         protocol: ProtocolVersion::V2025_06_18,
         client: "a client 1.0".to_owned(),
+        abilities: ClientAbilities(5),
         created_at: UnixMillis::from_millis(i64::from(seed)),
         seen_at: UnixMillis::from_millis(i64::from(seed)),
     }

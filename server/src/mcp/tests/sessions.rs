@@ -90,7 +90,10 @@ async fn what_another_process_ended_is_believed_for_a_second_at_most() {
     let store = Arc::<Double>::default();
     let sessions = Sessions::new(store.clone(), SessionSettings::default());
     let principal = Principal::for_test("customer");
-    let id = sessions.open(&principal, "2025-11-25".parse().unwrap(), String::new()).await.unwrap();
+    let id = sessions
+        .open(&principal, "2025-11-25".parse().unwrap(), String::new(), crate::store::ClientAbilities(0))
+        .await
+        .unwrap();
     let hash = crate::mcp::session::hash(id.expose().as_bytes());
     let activity = sessions.find(id.expose().as_bytes(), &principal).await.unwrap();
     store.sessions.lock().clear();
@@ -149,15 +152,15 @@ async fn idle_and_old_sessions_are_refused_at_once_and_swept_later() {
 async fn streams_end_with_their_session_and_with_the_server() {
     let stage = stage();
     let session = stage.open("customer", "2025-11-25").await;
-    let mut one = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
-    let mut two = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
+    let mut one = stage.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
+    let mut two = stage.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
     assert_eq!(one.next().await.unwrap(), ": keep-alive\n\n");
     assert!(one.next().now_or_never().is_none(), "silent until there is something to say");
     stage.engine.end_session(exchange("customer", Some(&session))).await.unwrap();
     assert!(one.next().await.is_none() && two.next().await.is_none());
 
     let other = stage.open("customer", "2025-11-25").await;
-    let mut stream = stage.engine.open_stream(exchange("customer", Some(&other))).await.unwrap();
+    let mut stream = stage.engine.open_stream(exchange("customer", Some(&other)), None).await.unwrap();
     stage.stop.cancel();
     assert!(stream.next().await.is_none());
 }
@@ -167,7 +170,7 @@ async fn a_sweep_ends_the_streams_of_a_session_that_is_too_old() {
     let stage = stage();
     let session = stage.open("customer", "2025-11-25").await;
     let hash = crate::mcp::session::hash(session.as_bytes());
-    let mut stream = stage.engine.open_stream(exchange("customer", Some(&session))).await.unwrap();
+    let mut stream = stage.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
     stage.engine.sweep().await;
     assert!(stream.next().await.is_some(), "it is not too old yet");
     rewind(&stage, hash, Duration::ZERO, SessionSettings::default().max + Duration::from_secs(1));
