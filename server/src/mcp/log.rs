@@ -211,7 +211,8 @@ impl Reader {
     /// The next bytes to send. `None` when the log is finished, when somebody else has taken over, when the session has
     /// ended, and for a stream that no request waits for also when the server stops.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        if self.over {
+        let stopped = self.log.is_standing() && self.stop.is_cancelled();
+        if self.over || stopped || self.ended.is_cancelled() {
             return None;
         }
         if let Some(opening) = self.opening.take() {

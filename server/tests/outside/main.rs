@@ -7,8 +7,10 @@
 mod support;
 
 mod arguments;
+mod asking;
 mod attacks;
 mod canaries;
+mod cancelling;
 mod connections;
 mod demo_wire;
 mod health;
@@ -18,8 +20,10 @@ mod lifecycle;
 mod owners;
 mod program;
 mod restarts;
+mod resuming;
 mod sessions;
 mod settings;
 mod statuses;
 mod streams;
+mod telling;
 mod tools;

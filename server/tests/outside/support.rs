@@ -2,7 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod client;
+pub(crate) mod events;
 pub(crate) mod process;
+pub(crate) mod stage;
 pub(crate) mod wire;
 
 use std::{future::Future, time::Duration};

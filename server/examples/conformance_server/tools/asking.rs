@@ -58,7 +58,7 @@ tool!(
         }))?;
         let reply = context.create_message("reply", params).await?;
         let content = json!(reply.content);
-        let text = content["text"].as_str().unwrap_or_default();
+        let text = content.get("text").and_then(Value::as_str).unwrap_or_default();
         Ok::<_, ToolError>(Blocks::text(format!("LLM response: {text}")))
     }
 );

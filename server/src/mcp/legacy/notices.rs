@@ -16,7 +16,7 @@ use crate::mcp::{
 /// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
 pub(super) fn take(session: &Session, method: &str, params: Option<&RawValue>) {
     if method == methods::CANCELLED
-        && let Some(Ok(cancelled)) = params.map(|params| read::<CancelledNotificationParams>(params))
+        && let Some(Ok(cancelled)) = params.map(read::<CancelledNotificationParams>)
     {
         session.cancel_call(&cancelled.request_id);
     }

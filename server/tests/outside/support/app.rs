@@ -22,7 +22,11 @@ pub(crate) async fn spawn_app() -> App {
 pub(crate) async fn spawn_app_with(change: impl FnOnce(&mut Config)) -> App {
     let mut config = Config::ephemeral().unwrap();
     change(&mut config);
-    let application = Application::build(config).await.unwrap();
+    run(Application::build(config).await.unwrap())
+}
+
+/// Runs a server that was built.
+pub(crate) fn run(application: Application) -> App {
     let (address, store) = (application.address(), application.store());
     let (shutdown, asked) = oneshot::channel();
     let running = tokio::spawn(application.run(async move {

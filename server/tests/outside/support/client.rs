@@ -17,9 +17,14 @@ pub(crate) fn request(id: impl Into<Value>, method: &str, params: Value) -> Stri
 
 /// An `initialize` that asks for `version`.
 pub(crate) fn initialize(version: &str) -> String {
+    initialize_with(version, &json!({}))
+}
+
+/// An `initialize` that asks for `version` and announces `capabilities`.
+pub(crate) fn initialize_with(version: &str, capabilities: &Value) -> String {
     let params = json!({
         "protocolVersion": version,
-        "capabilities": {},
+        "capabilities": capabilities,
         "clientInfo": { "name": "outside", "version": "0" },
     });
     request(1, "initialize", params)
@@ -42,7 +47,17 @@ impl Client {
 
     /// Opens a session in a revision.
     pub(crate) async fn open_in(address: SocketAddr, key: &str, version: &str) -> Self {
-        let answer = Ask::post(initialize(version)).key(key).send(address).await;
+        Self::open_with(address, key, version, json!({})).await
+    }
+
+    /// Opens a session in a revision, of a client that can do something.
+    pub(crate) async fn open_with(
+        address: SocketAddr,
+        key: &str,
+        version: &str,
+        capabilities: Value,
+    ) -> Self {
+        let answer = Ask::post(initialize_with(version, &capabilities)).key(key).send(address).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let session = answer.header("mcp-session-id").expect("a session id").to_owned();
         let client = Self { address, key: key.to_owned(), session, version: version.to_owned() };
@@ -64,6 +79,17 @@ impl Client {
     /// A tool call, as it goes out.
     pub(crate) fn call(&self, tool: &str, arguments: Value) -> Ask {
         self.post(request(2, "tools/call", json!({ "name": tool, "arguments": arguments })))
+    }
+
+    /// A tool call that wants to be told of progress under `token`.
+    pub(crate) fn told_call(&self, id: i64, token: &str, tool: &str, arguments: Value) -> Ask {
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": token } });
+        self.post(request(id, "tools/call", params))
+    }
+
+    /// A GET that goes on after an event.
+    pub(crate) fn resume(&self, last_event_id: &str) -> Ask {
+        self.dress(Ask::get()).with("last-event-id", last_event_id)
     }
 
     /// The result of a tool call.

@@ -1,0 +1,134 @@
+//! A server whose tools do what a test needs: tell, wait, ask.
+
+use std::{sync::Arc, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use server::{
+    app::Application,
+    config::Config,
+    identity::Permission,
+    mcp::{Definition, EngineBuilder, RequestContext, ServerIdentity, Tool, ToolError},
+};
+use shared::mcp::{elicitation::ElicitRequestParams, modern::LoggingLevel, tools::ToolAnnotations};
+use tokio::sync::Semaphore;
+
+use super::app::{App, run};
+
+/// A running server with the tools of this file.
+pub(crate) struct Stage {
+    pub(crate) app: App,
+    /// Each permit lets one `patient` call end.
+    pub(crate) gate: Arc<Semaphore>,
+}
+
+/// A server with the tools of this file, on a free port, over a database in memory.
+pub(crate) async fn spawn_stage() -> Stage {
+    spawn_stage_with(|builder| builder).await
+}
+
+/// The same with an engine of the test's choice.
+pub(crate) async fn spawn_stage_with(change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Stage {
+    let gate = Arc::new(Semaphore::new(0));
+    let identity = ServerIdentity { name: "stage".to_owned(), version: "0".to_owned(), instructions: None };
+    let patient = Patient(Arc::clone(&gate));
+    let application = Application::offering(Config::ephemeral().unwrap(), identity, |builder, _store| {
+        change(builder.logging().tool(patient).tool(Curious))
+    });
+    Stage { app: run(application.await.unwrap()), gate }
+}
+
+const fn definition(name: &'static str) -> Definition {
+    Definition {
+        name,
+        title: None,
+        description: "Does what a test needs",
+        permission: Permission::BalanceRead,
+        annotations: ToolAnnotations {
+            title: None,
+            read_only_hint: None,
+            destructive_hint: None,
+            idempotent_hint: None,
+            open_world_hint: None,
+        },
+    }
+}
+
+/// Tells a number of steps, lets its connection go if it is to, and waits at the gate.
+struct Patient(Arc<Semaphore>);
+
+#[derive(Deserialize, JsonSchema)]
+struct Steps {
+    /// How many steps to tell
+    #[serde(default)]
+    told: u32,
+    /// Lets the connection go after so many milliseconds
+    #[serde(default)]
+    let_go: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Done {
+    done: bool,
+}
+
+impl Tool for Patient {
+    type Arguments = Steps;
+    type Output = Done;
+    const DEFINITION: Definition = definition("patient");
+
+    async fn call(&self, context: RequestContext, steps: Steps) -> Result<Done, ToolError> {
+        for step in 1..=steps.told {
+            context.progress(step, Some(steps.told.into()), Some("telling"));
+            context.log(LoggingLevel::Debug, Some("patient"), json!({ "step": step }));
+            tokio::task::yield_now().await;
+        }
+        if let Some(wait) = steps.let_go {
+            context.let_go(Duration::from_millis(wait));
+        }
+        let permit = self.0.acquire().await.map_err(|error| ToolError::Failed(Box::new(error)))?;
+        permit.forget();
+        Ok(Done { done: true })
+    }
+}
+
+/// Asks the user for a colour and, when there is one, for a shade of it.
+struct Curious;
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+#[derive(Serialize, JsonSchema)]
+struct Told {
+    /// What the user did and filled in, question by question
+    answers: Vec<serde_json::Value>,
+}
+
+impl Tool for Curious {
+    type Arguments = Nothing;
+    type Output = Told;
+    const DEFINITION: Definition = definition("curious");
+
+    async fn call(&self, context: RequestContext, _nothing: Nothing) -> Result<Told, ToolError> {
+        let mut answers = Vec::new();
+        for what in ["colour", "shade"] {
+            let form: ElicitRequestParams = serde_json::from_value(json!({
+                "message": format!("Which {what}?"),
+                "requestedSchema": {
+                    "type": "object",
+                    "properties": { what: { "type": "string", "enum": ["red", "blue", "pale"] } },
+                    "required": [what],
+                },
+            }))
+            .map_err(|error| ToolError::Failed(Box::new(error)))?;
+            let answer = context.elicit(what, form).await?;
+            let accepted = answer.content.is_some();
+            answers.push(json!(answer));
+            if !accepted {
+                break;
+            }
+        }
+        Ok(Told { answers })
+    }
+}
