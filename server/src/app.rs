@@ -23,7 +23,7 @@ use crate::{
         serve::{ServeLimits, serve},
     },
     identity::{ApiKey, Authenticator, Pepper},
-    mcp::{Engine, EngineBuilder, ServerIdentity, SessionSettings},
+    mcp::{Engine, EngineBuilder, Sealing, ServerIdentity, SessionSettings},
     metrics::Metrics,
     payments::{
         Ledger,
@@ -112,7 +112,9 @@ impl Application {
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());
         let health = Health::new(Arc::clone(&store));
-        let builder = register(Engine::builder(identity).sessions(settings(&config.sessions)), &store);
+        let sealing = Sealing::new(&store.sealing_keys().await?, &pepper);
+        let builder = Engine::builder(identity).sessions(settings(&config.sessions)).sealing(sealing);
+        let builder = register(builder, &store);
         let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
         let engine = builder.build(Arc::clone(&store), audit, stop.clone());
         let engine = Arc::new(engine.context("what the server offers is wrong")?);

@@ -6,31 +6,43 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use shared::mcp::{
-    ProtocolVersion,
-    lifecycle::{ListCapability, ServerCapabilities},
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
+use shared::{
+    jsonrpc::MessageError,
+    mcp::{
+        ProtocolVersion,
+        lifecycle::{Implementation, ListCapability, ServerCapabilities},
+        modern::meta,
+    },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{audit::AuditTrail, identity::Principal, store::Store};
 
 mod abilities;
+mod answers;
 mod arguments;
 mod asking;
 mod call;
 mod context;
 mod depth;
 mod dispatch;
+mod era;
 mod event_stream;
 mod field;
 mod legacy;
 mod lists;
 mod log;
+mod modern;
 mod outbox;
 mod reply;
 mod rounds;
 mod run_to_end;
 mod schema;
+mod sealing;
 mod session;
 mod sessions;
 mod sse;
@@ -44,11 +56,14 @@ mod toolbox;
 pub use asking::AskError;
 pub use context::RequestContext;
 pub use event_stream::EventStream;
+pub use modern::HeaderProblem;
 pub use reply::{Refusal, Refused, Reply};
+pub use sealing::Sealing;
 pub use session::SessionId;
 pub use sessions::SessionSettings;
 pub use tool::{Content, Definition, Tool, ToolError};
 
+use modern::Desk;
 use sessions::Sessions;
 use toolbox::Toolbox;
 
@@ -67,7 +82,6 @@ pub struct ServerIdentity {
 }
 
 /// What the engine needs to know of one HTTP request.
-#[derive(Debug)]
 pub struct Exchange<'a> {
     /// Who sent it.
     pub principal: Principal,
@@ -77,6 +91,32 @@ pub struct Exchange<'a> {
     pub session_id: Option<&'a [u8]>,
     /// `MCP-Protocol-Version`, as presented.
     pub protocol_version: Option<&'a [u8]>,
+    /// Every other header, by its name in lower case.
+    pub headers: &'a (dyn Fn(&str) -> Header<'a> + Send + Sync),
+}
+
+impl<'a> Exchange<'a> {
+    /// A header, by its name in lower case.
+    fn header(&self, name: &str) -> Header<'a> {
+        (self.headers)(name)
+    }
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// A header of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// It is not there.
+    Absent,
+    /// It is there once, with this value.
+    Once(&'a [u8]),
+    /// It is there more than once.
+    Repeated,
 }
 
 /// Why an engine cannot be built: a mistake in how its tools are written.
@@ -88,9 +128,20 @@ pub enum BuildError {
     /// Arguments and outputs have to be objects.
     #[error("the arguments and the output of {0} must be objects")]
     NotAnObject(&'static str),
+    /// A tool wants parameters in headers that cannot be there.
+    #[error("{tool}: {problem}")]
+    Header {
+        /// The tool.
+        tool: &'static str,
+        /// What is wrong.
+        problem: HeaderProblem,
+    },
     /// A tool's description cannot be written.
     #[error("a tool's description cannot be written as JSON")]
     Schema(#[source] serde_json::Error),
+    /// The operating system has no randomness to give.
+    #[error("there is no randomness for a sealing key")]
+    NoRandomness(#[source] getrandom::Error),
 }
 
 /// Collects what an engine is made of.
@@ -100,6 +151,7 @@ pub struct EngineBuilder {
     sessions: SessionSettings,
     tool_timeout: Duration,
     offers_logging: bool,
+    sealing: Option<Sealing>,
 }
 
 impl EngineBuilder {
@@ -131,6 +183,13 @@ impl EngineBuilder {
         self
     }
 
+    /// What to seal with. Without it the engine makes a key of its own, and nothing that it sealed outlives it.
+    #[must_use]
+    pub fn sealing(mut self, sealing: Sealing) -> Self {
+        self.sealing = Some(sealing);
+        self
+    }
+
     /// The engine. Its streams end when `stop` is cancelled.
     ///
     /// # Errors
@@ -141,7 +200,11 @@ impl EngineBuilder {
         audit: Arc<AuditTrail>,
         stop: CancellationToken,
     ) -> Result<Engine, BuildError> {
+        let sealing = self.sealing.map_or_else(Sealing::of_its_own, Ok).map_err(BuildError::NoRandomness)?;
+        let rounds = Desk { sealing, store: Arc::clone(&store) };
         Ok(Engine {
+            server_meta: server_meta(&self.identity).map_err(BuildError::Schema)?,
+            rounds: Arc::new(rounds),
             identity: self.identity,
             toolbox: self.toolbox?,
             sessions: Sessions::new(store, self.sessions),
@@ -163,6 +226,9 @@ impl fmt::Debug for EngineBuilder {
 /// The engine. Everything it does can be done by many at once.
 pub struct Engine {
     identity: ServerIdentity,
+    /// The identity as it stands beside results.
+    server_meta: Arc<RawValue>,
+    rounds: Arc<Desk>,
     toolbox: Toolbox,
     sessions: Sessions,
     audit: Arc<AuditTrail>,
@@ -183,6 +249,7 @@ impl Engine {
             sessions: SessionSettings::default(),
             tool_timeout: TOOL_TIMEOUT,
             offers_logging: false,
+            sealing: None,
         }
     }
 
@@ -191,7 +258,15 @@ impl Engine {
     /// # Errors
     /// [`Refused`] when the request is not served at all.
     pub async fn post(&self, exchange: Exchange<'_>, body: &[u8]) -> Result<Reply, Refused> {
-        legacy::post(self, exchange, body).await
+        let text = str::from_utf8(body).map_err(|error| Refused {
+            id: None,
+            refusal: MessageError::NotJson(error.to_string()).into(),
+        })?;
+        if era::is_stateless(text, exchange.protocol_version, exchange.session_id.is_some()) {
+            modern::post(self, exchange, text).await
+        } else {
+            legacy::post(self, exchange, text).await
+        }
     }
 
     /// Opens a stream of the exchange's session, or goes on with one after the event `last_event_id`; there may be
@@ -222,6 +297,14 @@ impl Engine {
         self.sessions.sweep().await;
     }
 
+    fn server_meta(&self) -> Arc<RawValue> {
+        Arc::clone(&self.server_meta)
+    }
+
+    fn rounds(&self) -> Arc<Desk> {
+        Arc::clone(&self.rounds)
+    }
+
     /// What this engine offers to clients of a revision.
     fn capabilities(&self, _protocol: ProtocolVersion) -> ServerCapabilities {
         ServerCapabilities {
@@ -242,4 +325,10 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("identity", &self.identity).finish_non_exhaustive()
     }
+}
+
+/// What stands beside every result in a revision without sessions.
+fn server_meta(identity: &ServerIdentity) -> serde_json::Result<Arc<RawValue>> {
+    let info = Implementation::new(&identity.name, &identity.version);
+    to_raw_value(&json!({ meta::SERVER_INFO: info })).map(Arc::from)
 }

@@ -1,6 +1,7 @@
 //! The one room that keeps anything, and what it promises.
 //!
-//! [`Store`] is four small traits, one a noun: [`KeyStore`], [`SessionStore`], [`LedgerStore`] and [`AuditStore`].
+//! [`Store`] is five small traits, one a noun: [`KeyStore`], [`SessionStore`], [`LedgerStore`], [`AuditStore`] and
+//! [`SealingStore`].
 //! Nothing above this room knows which engine is behind them, and one contract suite (`server/tests/store_contract.rs`)
 //! holds every engine to the same promises:
 //!
@@ -17,17 +18,19 @@ use async_trait::async_trait;
 mod audit;
 mod key;
 mod ledger;
+mod sealing;
 mod session;
 pub mod sqlite;
 
 pub use audit::{AuditRecord, AuditStore, Outcome};
 pub use key::{AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, StoredKey, UserId};
 pub use ledger::{AccountBalance, LedgerStore, NewTransfer, PostedTransfer, TransferId};
+pub use sealing::{SealingKey, SealingStore};
 pub use session::{ClientAbilities, OpenSession, SessionCaps, SessionHash, SessionStore, StoredSession};
 
 /// Everything that is kept. See the module's promises.
 #[async_trait]
-pub trait Store: KeyStore + SessionStore + LedgerStore + AuditStore {
+pub trait Store: KeyStore + SessionStore + LedgerStore + AuditStore + SealingStore {
     /// Answers whether reads and writes work at this moment, for `/readyz`.
     ///
     /// # Errors

@@ -14,3 +14,14 @@ pub const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The server's name for one HTTP request, on every answer and in every log line.
 pub const REQUEST_ID: &str = "x-request-id";
+
+/// The method of the body (Streamable HTTP transport, "Standard Request Headers"; since 2026-07-28).
+pub const METHOD: &str = "mcp-method";
+
+/// The tool, prompt or resource that the body asks for (Streamable HTTP transport, "Standard Request Headers"; since
+/// 2026-07-28).
+pub const NAME: &str = "mcp-name";
+
+/// What the name of a header begins with that repeats a parameter of a tool (Streamable HTTP transport, "Custom Headers
+/// from Tool Parameters"; since 2026-07-28).
+pub const PARAMETER_PREFIX: &str = "mcp-param-";

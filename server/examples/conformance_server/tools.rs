@@ -42,7 +42,7 @@ pub(crate) fn register(builder: EngineBuilder) -> EngineBuilder {
 }
 
 /// What a tool says of itself that whoever has the demo user's key may call.
-const fn definition(name: &'static str, description: &'static str) -> Definition {
+pub(crate) const fn definition(name: &'static str, description: &'static str) -> Definition {
     Definition {
         name,
         title: None,
@@ -60,14 +60,14 @@ const fn definition(name: &'static str, description: &'static str) -> Definition
 
 /// A tool without arguments.
 #[derive(Deserialize, JsonSchema)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// Blocks of content and nothing else.
 #[derive(Serialize)]
-struct Blocks(Vec<ContentBlock>);
+pub(crate) struct Blocks(pub(crate) Vec<ContentBlock>);
 
 impl Blocks {
-    fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self(vec![ContentBlock::text(text)])
     }
 }
@@ -107,7 +107,8 @@ macro_rules! tool {
         }
     };
 }
-use tool;
+pub(crate) use asking::question;
+pub(crate) use tool;
 
 fn media(data: &str, mime_type: &str) -> MediaContent {
     MediaContent { data: data.to_owned(), mime_type: mime_type.to_owned(), annotations: None, meta: None }

@@ -14,7 +14,7 @@ use hyper::body::Body as _;
 use shared::headers;
 
 use super::{HttpState, negotiation, refusal::Refusal};
-use crate::mcp::{EventStream, Exchange, Reply};
+use crate::mcp::{EventStream, Exchange, Header, Reply};
 
 /// Answers one request to the endpoint.
 pub(super) async fn answer(
@@ -25,11 +25,20 @@ pub(super) async fn answer(
     state.guard().check(&request)?;
     let principal = state.authenticator().authenticate(request.headers()).await?;
     let (parts, body) = request.into_parts();
+    let header = |name: &str| {
+        let mut values = parts.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Header::Absent,
+            (Some(value), None) => Header::Once(value.as_bytes()),
+            (Some(_), Some(_)) => Header::Repeated,
+        }
+    };
     let exchange = Exchange {
         principal,
         request_id: Arc::clone(request_id),
         session_id: bytes_of(&parts.headers, headers::SESSION_ID),
         protocol_version: bytes_of(&parts.headers, headers::PROTOCOL_VERSION),
+        headers: &header,
     };
     match parts.method {
         Method::POST => post(state, exchange, &parts.headers, body).await,

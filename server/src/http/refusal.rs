@@ -72,7 +72,9 @@ impl Refusal {
                 | EngineRefusal::SessionRequired
                 | EngineRefusal::UnsupportedVersion
                 | EngineRefusal::OtherVersion(_)
+                | EngineRefusal::NoResponses
                 | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
+                EngineRefusal::Stateless(ref error) => status_of(error),
                 EngineRefusal::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
                 EngineRefusal::SessionNotFound => StatusCode::NOT_FOUND,
                 EngineRefusal::TooManySessions(_)
@@ -116,6 +118,8 @@ impl Refusal {
                 | EngineRefusal::SessionNotFound
                 | EngineRefusal::UnsupportedVersion
                 | EngineRefusal::OtherVersion(_)
+                | EngineRefusal::Stateless(_)
+                | EngineRefusal::NoResponses
                 | EngineRefusal::CannotResume => None,
             },
             Self::NotAllowed(_)
@@ -137,7 +141,11 @@ impl Refusal {
         let status = self.status().as_u16();
         if let Self::NotAuthenticated(AuthError::Invalid(reason)) = self {
             tracing::info!(request.id = request_id, status, reason, "refused");
-        } else if let Self::Engine(Refused { refusal: EngineRefusal::Message(_), .. }) = self {
+        } else if let Self::Engine(Refused {
+            refusal: EngineRefusal::Message(_) | EngineRefusal::Stateless(_),
+            ..
+        }) = self
+        {
             // What was wrong with a message may quote it.
             tracing::info!(request.id = request_id, status, reason = "not a message", "refused");
         } else if self.status().is_server_error() {
@@ -152,7 +160,10 @@ impl Refusal {
     /// The answer.
     pub(super) fn into_response(self, request_id: &str) -> Response {
         self.log(request_id);
-        let error = ErrorObject::new(self.code(), self.to_string());
+        let error = match &self {
+            Self::Engine(Refused { refusal: EngineRefusal::Stateless(error), .. }) => error.clone(),
+            refusal => ErrorObject::new(refusal.code(), refusal.to_string()),
+        };
         // Strings and integers can always be written.
         let body = serde_json::to_vec(&ErrorResponse::new(self.id(), &error)).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -167,5 +178,15 @@ impl Refusal {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// The status of an error in a revision without sessions (2026-07-28, Streamable HTTP transport): what is wrong with the
+/// request itself is told by the status too; what its method refuses is a response like any other.
+fn status_of(error: &ErrorObject) -> StatusCode {
+    match error.code {
+        ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        ErrorCode::INTERNAL_ERROR => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -122,6 +122,20 @@ impl Pepper {
         KeyDigest(self.0.clone().chain_update(key.0.expose_secret()).finalize().into_bytes().into())
     }
 
+    /// A key of its own for one purpose, out of a secret that several servers share. Neither the secret nor the pepper
+    /// alone gives it.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, secret: &[u8; 32]) -> [u8; 32] {
+        self.0
+            .clone()
+            .chain_update(purpose)
+            .chain_update([0])
+            .chain_update(secret)
+            .finalize()
+            .into_bytes()
+            .into()
+    }
+
     /// HMAC pads a short key with zeros to its block of 64 bytes; doing so here leaves nothing that can fail.
     fn from_digest(digest: [u8; 32]) -> Self {
         let mut block = [0; 64];

@@ -23,7 +23,7 @@ use shared::{
 };
 
 use super::{
-    abilities,
+    abilities, answers,
     context::{Peer, RequestContext},
     outbox::Step,
     session::Session,
@@ -88,6 +88,14 @@ impl RequestContext {
         self.ask_one(key, InputRequest::ListRoots { params: None }).await
     }
 
+    /// Takes answers, from now on, that came with the first request, before anything was asked. For questions whose
+    /// answers are data like any argument; never for the consent of a person, which is an answer to what was shown.
+    pub fn take_answers_in_advance(&self) {
+        if let Peer::Rounds(rounds) = self.peer() {
+            rounds.take_unsealed();
+        }
+    }
+
     /// Asks several things at once. The answers come under the keys of the questions, unread.
     ///
     /// # Errors
@@ -103,9 +111,10 @@ impl RequestContext {
             }
             Peer::Session(activity) => {
                 let _standing = self.stopwatch().pause();
-                let ask = |(key, question)| async {
-                    let answer = self.ask_in(activity.session(), question).await;
-                    answer.map(|answer| (key, answer))
+                let ask = async |(key, question): (String, InputRequest)| {
+                    let answer = self.ask_in(activity.session(), &question).await?;
+                    answers::check(&question, &answer).map_err(AskError::Unreadable)?;
+                    Ok::<_, AskError>((key, answer))
                 };
                 futures_util::future::try_join_all(questions.into_iter().map(ask))
                     .await
@@ -148,12 +157,12 @@ impl RequestContext {
     }
 
     /// Asks on the stream of this request and waits.
-    async fn ask_in(&self, session: &Session, question: InputRequest) -> Result<Value, AskError> {
+    async fn ask_in(&self, session: &Session, question: &InputRequest) -> Result<Value, AskError> {
         if !self.outbox().is_open() {
-            return Err(AskError::CannotBeAsked(abilities::required_for(&question)));
+            return Err(AskError::CannotBeAsked(abilities::required_for(question)));
         }
         let asked = session.streams().ask();
-        let message = asked.written(&question);
+        let message = asked.written(question);
         self.outbox().send(Step::Message(message));
         let ended = session.ended();
         tokio::select! {

@@ -53,6 +53,11 @@ pub(super) fn begin(
     }
 }
 
+/// Whether [`begin`] knows this method.
+pub(super) fn is_known(_engine: &Engine, method: &str) -> bool {
+    [methods::CALL_TOOL, methods::LIST_TOOLS].contains(&method)
+}
+
 /// There is no such method.
 pub(super) fn not_found(method: &str) -> Answer {
     Answer::error(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {}", quoted(method)))

@@ -18,6 +18,11 @@ impl EventStream {
         Self(pieces.boxed())
     }
 
+    /// What comes in these pieces.
+    pub(super) const fn from_pieces(pieces: BoxStream<'static, Bytes>) -> Self {
+        Self(pieces)
+    }
+
     /// A stream that says nothing.
     pub(super) fn empty() -> Self {
         Self(stream::empty().boxed())

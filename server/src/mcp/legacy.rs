@@ -28,11 +28,11 @@ mod batch;
 mod initialize;
 mod notices;
 
+pub(super) use initialize::in_short;
+
 /// Answers one POST.
-pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, body: &[u8]) -> Result<Reply, Refused> {
+pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) -> Result<Reply, Refused> {
     let refused = |refusal| Refused { id: None, refusal };
-    let text =
-        str::from_utf8(body).map_err(|error| refused(MessageError::NotJson(error.to_string()).into()))?;
     if depth::is_too_deep(text) {
         let reason = format!("it nests deeper than {}", depth::DEPTH_MAX);
         return Err(refused(MessageError::NotAMessage(reason).into()));

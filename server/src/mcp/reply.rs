@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, MessageError, RequestId, ResultResponse};
-use shared::mcp::ProtocolVersion;
+use shared::mcp::{
+    ProtocolVersion,
+    input::InputRequiredResult,
+    modern::{CacheScope, ResultType},
+};
 
-use super::{context::RequestContext, dispatch::Answer, event_stream::EventStream, session::SessionId};
+use super::{
+    context::{Peer, RequestContext},
+    dispatch::Answer,
+    event_stream::EventStream,
+    session::SessionId,
+};
 use crate::store::StoreError;
 
 /// The answer to what was posted.
@@ -45,9 +55,18 @@ pub enum Refusal {
     /// An array of messages that may not be sent here.
     #[error("{0}")]
     Batch(&'static str),
-    /// The request belongs to no session.
-    #[error("Mcp-Session-Id header required: send `initialize` first, then repeat the session id it returns")]
+    /// The request belongs to no session, and to no revision that needs none.
+    #[error(
+        "Mcp-Session-Id header required: send `initialize` first, then repeat the session id it returns; or speak \
+         2026-07-28, which needs no session but `_meta` in every request"
+    )]
     SessionRequired,
+    /// In a revision without sessions, the request itself is wrong.
+    #[error("{}", .0.message)]
+    Stateless(ErrorObject),
+    /// A response, where the server asks nothing that is answered so.
+    #[error("Responses are not sent in 2026-07-28: answer with `inputResponses` in the repeated request")]
+    NoResponses,
     /// The session is unknown, ended, or another's: which of them is not told.
     #[error("Session not found: send `initialize` to open a new one")]
     SessionNotFound,
@@ -84,7 +103,9 @@ impl Refusal {
             | Self::SessionRequired
             | Self::UnsupportedVersion
             | Self::OtherVersion(_)
+            | Self::NoResponses
             | Self::CannotResume => ErrorCode::INVALID_REQUEST,
+            Self::Stateless(error) => error.code,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
             Self::TooManySessions(_) | Self::TooManyStreams => ErrorCode::LIMITED,
             Self::Unavailable(_) | Self::NoRandomness(_) => ErrorCode::INTERNAL_ERROR,
@@ -107,7 +128,48 @@ impl Lifetime {
 
 /// The response that carries a result, as the revision of `context` has it. `result` is an object.
 pub(super) fn result(context: &RequestContext, lifetime: Lifetime, result: impl Serialize) -> Answer {
-    let _not_told = lifetime;
+    match context.peer() {
+        Peer::Session(_) => written(context, result),
+        Peer::Rounds(rounds) => {
+            let kept = lifetime.0.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+            let dressed = Dressed {
+                result_type: ResultType::Complete,
+                result,
+                ttl_ms: kept,
+                cache_scope: kept.map(|_| CacheScope::Private),
+                meta: &rounds.server_meta,
+            };
+            written(context, dressed)
+        }
+    }
+}
+
+/// The response that carries questions instead of a result.
+pub(super) fn unfinished(context: &RequestContext, result: InputRequiredResult) -> Answer {
+    let Peer::Rounds(rounds) = context.peer() else {
+        return Answer::error(ErrorCode::INTERNAL_ERROR, "The server failed to ask");
+    };
+    let result_type = ResultType::InputRequired;
+    let dressed = Dressed { result_type, result, ttl_ms: None, cache_scope: None, meta: &rounds.server_meta };
+    written(context, dressed)
+}
+
+/// A result as revisions without sessions have it. Who the server is stands beside each (2026-07-28, "`_meta`").
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Dressed<'a, R> {
+    result_type: ResultType,
+    #[serde(flatten)]
+    result: R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_scope: Option<CacheScope>,
+    #[serde(rename = "_meta")]
+    meta: &'a RawValue,
+}
+
+fn written(context: &RequestContext, result: impl Serialize) -> Answer {
     match serde_json::to_vec(&ResultResponse::new(context.id(), result)) {
         Ok(message) => Answer::Result(message),
         Err(cause) => {

@@ -11,6 +11,7 @@ use super::{
     BuildError,
     arguments::{ArgumentError, Shape},
     context::RequestContext,
+    modern::HeaderAnnotations,
     schema,
     tool::{Content, Definition, Tool, ToolError},
 };
@@ -65,6 +66,7 @@ impl<T: Tool> ErasedTool for Typed<T> {
 pub(super) struct ListedTool {
     pub(super) definition: Definition,
     pub(super) tool: Arc<dyn ErasedTool>,
+    headers: HeaderAnnotations,
     /// Without what came with 2025-06-18: titles and output schemas.
     first: Box<RawValue>,
     later: Box<RawValue>,
@@ -111,6 +113,8 @@ impl Toolbox {
             return Err(BuildError::DuplicateTool(name));
         }
         let shape = Shape::new(name, &arguments);
+        let headers = HeaderAnnotations::of(&arguments);
+        let headers = headers.map_err(|problem| BuildError::Header { tool: name, problem })?;
         let first = Description {
             name,
             title: None,
@@ -124,6 +128,7 @@ impl Toolbox {
         self.tools.push(ListedTool {
             definition,
             tool: Arc::new(Typed { tool, shape }),
+            headers,
             first: first.map_err(BuildError::Schema)?,
             later: later.map_err(BuildError::Schema)?,
         });
@@ -133,6 +138,12 @@ impl Toolbox {
     /// The tool of this name, whoever may call it.
     pub(super) fn find(&self, name: &str) -> Option<&ListedTool> {
         self.by_name.get(name).and_then(|index| self.tools.get(*index))
+    }
+
+    /// Which parameters of a tool are repeated in headers. Of a tool that the principal may not call nothing is told.
+    pub(super) fn header_annotations(&self, name: &str, principal: &Principal) -> Option<&HeaderAnnotations> {
+        let listed = self.find(name)?;
+        principal.authorize(listed.definition.permission).ok().map(|()| &listed.headers)
     }
 
     /// The tools that `principal` may call, as this revision describes them.

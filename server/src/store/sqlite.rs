@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod location;
 mod queue;
+mod sealing;
 mod seats;
 mod sessions;
 mod settings;
@@ -43,8 +44,8 @@ pub use self::{
 };
 use super::{
     AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, NewTransfer,
-    OpenSession, PostedTransfer, SessionCaps, SessionHash, SessionStore, Store, StoreError, StoredKey,
-    StoredSession, UserId,
+    OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps, SessionHash, SessionStore, Store,
+    StoreError, StoredKey, StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -205,6 +206,23 @@ impl SessionStore for SqliteStore {
 
     async fn count_sessions(&self) -> Result<u64, StoreError> {
         self.read(sessions::total)?.map_err(unavailable("count the sessions"))
+    }
+}
+
+#[async_trait]
+impl SealingStore for SqliteStore {
+    async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
+        self.write(Durability::Power, sealing::keys).await
+    }
+
+    async fn spend_seal(
+        &self,
+        nonce: [u8; 24],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let spend = move |connection: &Connection| sealing::spend(connection, &nonce, expires_at, now);
+        self.write(Durability::Process, spend).await
     }
 }
 

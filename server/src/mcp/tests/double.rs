@@ -16,8 +16,8 @@ use crate::{
     clock::UnixMillis,
     store::{
         AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore,
-        NewTransfer, OpenSession, PostedTransfer, SessionCaps, SessionHash, SessionStore, Store, StoreError,
-        StoredKey, StoredSession, UserId,
+        NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps, SessionHash,
+        SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
     },
 };
 
@@ -132,6 +132,22 @@ impl KeyStore for Double {
     }
 
     async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl SealingStore for Double {
+    async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn spend_seal(
+        &self,
+        _nonce: [u8; 24],
+        _expires_at: UnixMillis,
+        _now: UnixMillis,
+    ) -> Result<bool, StoreError> {
         unavailable()
     }
 }

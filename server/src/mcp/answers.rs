@@ -1,0 +1,99 @@
+//! Whether an answer is one to its question. What comes from a person comes through a client, and is checked like
+//! everything that does.
+
+use serde_json::Value;
+use shared::mcp::{
+    elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
+    input::{InputRequest, ListRootsResult},
+    sampling::CreateMessageResult,
+};
+
+/// Whether `answer` has the form that the protocol gives it, and what was filled in the form that was asked for. The
+/// reason does not repeat what was filled in.
+pub(super) fn check(question: &InputRequest, answer: &Value) -> Result<(), String> {
+    match question {
+        InputRequest::Elicit { params } => {
+            let result = read::<ElicitResult>(answer)?;
+            match (params, result.action) {
+                (ElicitRequestParams::Form(form), ElicitAction::Accept) => {
+                    let schema =
+                        serde_json::to_value(&form.requested_schema).map_err(|error| error.to_string())?;
+                    fits(&schema, &serde_json::json!(result.content.unwrap_or_default()))
+                }
+                (ElicitRequestParams::Url(_), ElicitAction::Accept)
+                | (_, ElicitAction::Decline | ElicitAction::Cancel) => Ok(()),
+            }
+        }
+        InputRequest::CreateMessage { .. } => read::<CreateMessageResult>(answer).map(drop),
+        InputRequest::ListRoots { .. } => read::<ListRootsResult>(answer).map(drop),
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: &Value) -> Result<T, String> {
+    // Serde's message may quote a value.
+    T::deserialize(answer).map_err(|_| "it is not what the protocol says".to_owned())
+}
+
+fn fits(schema: &Value, content: &Value) -> Result<(), String> {
+    let options =
+        jsonschema::options().with_draft(jsonschema::Draft::Draft202012).should_validate_formats(true);
+    let validator = options.build(schema).map_err(|_| "the form cannot be checked".to_owned())?;
+    validator.validate(content).map_err(|error| {
+        let place = error.instance_path().to_string();
+        format!("what was filled in at `{place}` is not what the form asks for")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn form() -> InputRequest {
+        let question = json!({ "method": "elicitation/create", "params": {
+            "message": "?",
+            "requestedSchema": { "type": "object", "required": ["a"], "properties": {
+                "a": { "type": "string", "minLength": 2, "maxLength": 4 },
+                "n": { "type": "integer", "minimum": 1, "maximum": 3 },
+                "b": { "type": "boolean" },
+                "c": { "type": "string", "oneOf": [{ "const": "x", "title": "X" }] },
+                "m": { "type": "array", "items": { "type": "string", "enum": ["x", "y"] }, "maxItems": 1 },
+                "e": { "type": "string", "format": "email" },
+            } },
+        } });
+        serde_json::from_value(question).unwrap()
+    }
+
+    #[test]
+    fn what_is_filled_in_must_be_what_the_form_asks_for() {
+        let form = form();
+        for (content, good) in [
+            (json!({ "a": "ab" }), true),
+            (json!({ "a": "ab", "n": 3, "b": false, "c": "x", "m": ["y"], "e": "a@example.com" }), true),
+            (json!({}), false),
+            (json!({ "a": "a" }), false),
+            (json!({ "a": 1 }), false),
+            (json!({ "a": "ab", "n": 4 }), false),
+            (json!({ "a": "ab", "n": 1.5 }), false),
+            (json!({ "a": "ab", "b": "true" }), false),
+            (json!({ "a": "ab", "c": "z" }), false),
+            (json!({ "a": "ab", "m": ["z"] }), false),
+            (json!({ "a": "ab", "m": ["x", "y"] }), false),
+            (json!({ "a": "ab", "e": "nobody" }), false),
+        ] {
+            let answer = json!({ "action": "accept", "content": content });
+            assert_eq!(check(&form, &answer).is_ok(), good, "{answer}");
+        }
+        for (answer, good) in [
+            (json!({ "action": "decline" }), true),
+            (json!({ "action": "cancel", "content": { "a": 1 } }), true),
+            (json!({ "action": "accept" }), false),
+            (json!({ "action": "perhaps" }), false),
+            (json!(12345), false),
+            (json!(null), false),
+        ] {
+            assert_eq!(check(&form, &answer).is_ok(), good, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The revisions without sessions, since 2026-07-28: every request says by itself what it needs to say.
+//!
+//! What a request says it says twice: in its body, and in headers for whoever routes it. Both must agree. Nothing of one
+//! request is remembered for the next; what a tool needs to remember travels through the client, sealed.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use serde_json::value::RawValue;
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject, Incoming, MessageError, RequestId},
+    mcp::{ProtocolVersion, methods},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Engine, Exchange,
+    context::{Peer, RequestContext, Scope},
+    depth,
+    dispatch::{self, Answer, Begun},
+    event_stream::EventStream,
+    legacy::in_short,
+    outbox::{Next, Outbox, Progressing, Step},
+    reply::{self, Refusal, Refused, Reply},
+    run_to_end::RunToEnd,
+    sse,
+    stopwatch::Stopwatch,
+};
+
+mod discover;
+mod headers;
+mod meta;
+mod params;
+mod rounds;
+
+pub(super) use headers::HeaderAnnotations;
+pub use headers::HeaderProblem;
+pub(super) use rounds::Desk;
+
+/// Answers one POST.
+pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) -> Result<Reply, Refused> {
+    let refused = |refusal| Refused { id: None, refusal };
+    if depth::is_too_deep(text) {
+        let reason = format!("it nests deeper than {}", depth::DEPTH_MAX);
+        return Err(refused(MessageError::NotAMessage(reason).into()));
+    }
+    if text.trim_ascii_start().starts_with('[') {
+        return Err(refused(Refusal::Batch("Batches exist in 2025-03-26 only: send one message a request")));
+    }
+    match Incoming::parse(text).map_err(|error| refused(error.into()))? {
+        Incoming::Request { id, method, params } => {
+            let request = Request { id, method: &method, params };
+            let answered = request.answer(engine, exchange).await;
+            answered.map_err(|error| Refused { id: Some(request.id), refusal: Refusal::Stateless(error) })
+        }
+        // No notification of a client's means anything here: closing the stream is what cancels.
+        Incoming::Notification { .. } => Ok(Reply::Accepted),
+        Incoming::Response { .. } => Err(refused(Refusal::NoResponses)),
+    }
+}
+
+/// A request as it arrived.
+struct Request<'a> {
+    id: RequestId,
+    method: &'a str,
+    params: Option<&'a RawValue>,
+}
+
+impl Request<'_> {
+    async fn answer(&self, engine: &Engine, exchange: Exchange<'_>) -> Result<Reply, ErrorObject> {
+        let meta = meta::read(self.params)?;
+        headers::check_version(&exchange, &meta.protocol_version)?;
+        let protocol = meta::spoken(&meta.protocol_version)?;
+        let capabilities = meta.capabilities()?;
+        headers::check_method(&exchange, self.method)?;
+        if !is_known(engine, self.method) {
+            return Err(not_found(self.method));
+        }
+        let subject = headers::check_name(&exchange, self.method, self.params)?;
+        if self.method == methods::CALL_TOOL {
+            headers::check_arguments(engine, &exchange, subject.as_deref(), self.params)?;
+        }
+        let binding = rounds::Binding::of(&exchange.principal, self.method, subject.as_deref(), self.params);
+        let rounds = rounds::resume(engine, &binding, self.params, capabilities, meta.log_level).await?;
+        let client = meta.client_info.as_ref().map(in_short).unwrap_or_default();
+        let cancelled = CancellationToken::new();
+        let context = RequestContext::new(Scope {
+            principal: exchange.principal,
+            http_id: exchange.request_id,
+            id: self.id.clone(),
+            progress_token: meta.progress_token,
+            protocol,
+            client: client.into(),
+            peer: Peer::Rounds(rounds),
+            outbox: Outbox::open(),
+            cancelled: cancelled.clone(),
+            stopping: engine.stop.clone(),
+            stopwatch: Stopwatch::start(),
+        });
+        match self.begin(engine, &context)? {
+            Started::Reply(reply) => Ok(reply),
+            Started::Begun(Begun::Over(answer)) => {
+                finish(engine, &context, &binding, answer).map(Reply::Message)
+            }
+            Started::Begun(Begun::Running(work)) => {
+                let work = Progressing::new(RunToEnd::new(work, &engine.left_behind));
+                run(engine, Running { context, binding, work, abandoned: cancelled.drop_guard() }).await
+            }
+        }
+    }
+
+    fn begin(&self, engine: &Engine, context: &RequestContext) -> Result<Started, ErrorObject> {
+        match self.method {
+            methods::DISCOVER => Ok(Started::Begun(Begun::Over(discover::answer(engine, context)))),
+            other => Ok(Started::Begun(dispatch::begin(engine, context, other, self.params))),
+        }
+    }
+}
+
+/// What beginning to answer came to.
+enum Started {
+    Begun(Begun),
+    Reply(Reply),
+}
+
+/// Whether this method exists for this engine.
+fn is_known(engine: &Engine, method: &str) -> bool {
+    method == methods::DISCOVER || dispatch::is_known(engine, method)
+}
+
+fn not_found(method: &str) -> ErrorObject {
+    match dispatch::not_found(method) {
+        Answer::Error(error) => error,
+        Answer::Result(_) | Answer::InputRequired(_) | Answer::Cancelled => {
+            ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")
+        }
+    }
+}
+
+/// A request that is being worked on. Dropped before its end it is cancelled: the work is told, records that, and ends.
+struct Running {
+    context: RequestContext,
+    binding: rounds::Binding,
+    work: Progressing<RunToEnd<Answer>>,
+    abandoned: DropGuard,
+}
+
+async fn run(engine: &Engine, mut running: Running) -> Result<Reply, ErrorObject> {
+    match running.work.next(running.context.outbox()).await {
+        Next::Answer(answer) => {
+            running.abandoned.disarm();
+            finish(engine, &running.context, &running.binding, answer).map(Reply::Message)
+        }
+        Next::Step(step) => Ok(Reply::Stream(stream(engine.rounds(), running, step))),
+    }
+}
+
+/// What comes before the answer, then the answer.
+fn stream(desk: Arc<rounds::Desk>, running: Running, first: Step) -> EventStream {
+    let rest = stream::unfold(Some(running), move |running| {
+        let desk = Arc::clone(&desk);
+        async move {
+            let mut running = running?;
+            match running.work.next(running.context.outbox()).await {
+                Next::Step(step) => Some((event_of(step), Some(running))),
+                Next::Answer(answer) => {
+                    running.abandoned.disarm();
+                    let message = desk
+                        .finish(&running.context, &running.binding, answer)
+                        .unwrap_or_else(|error| reply::error(Some(running.context.id()), &error));
+                    Some((sse::plain(&message), None))
+                }
+            }
+        }
+    });
+    let first = event_of(first);
+    EventStream::from_pieces(
+        stream::once(async { first })
+            .chain(rest)
+            .filter(|piece| {
+                let is_something = !piece.is_empty();
+                async move { is_something }
+            })
+            .boxed(),
+    )
+}
+
+/// A step as bytes. A connection is not let go here: without a session nobody could come back.
+fn event_of(step: Step) -> bytes::Bytes {
+    match step {
+        Step::Message(message) => sse::plain(&message),
+        Step::LetGo(_) => bytes::Bytes::new(),
+    }
+}
+
+fn finish(
+    engine: &Engine,
+    context: &RequestContext,
+    binding: &rounds::Binding,
+    answer: Answer,
+) -> Result<Vec<u8>, ErrorObject> {
+    let answered = engine.rounds().finish(context, binding, answer);
+    answered.or_else(|error| match error.code {
+        ErrorCode::METHOD_NOT_FOUND | ErrorCode::MISSING_CLIENT_CAPABILITY => Err(error),
+        // What a method refuses is an answer like any other.
+        _ => Ok(reply::error(Some(context.id()), &error)),
+    })
+}
+
+/// The revisions that a client can choose from, as discovery and errors name them.
+fn spoken_here() -> Vec<String> {
+    ProtocolVersion::ALL.iter().rev().map(ToString::to_string).collect()
+}

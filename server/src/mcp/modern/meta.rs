@@ -1,0 +1,84 @@
+//! `_meta` of a request (2026-07-28, basic, "`_meta`"): revision, client, capabilities.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{
+        ProtocolVersion,
+        lifecycle::{ClientCapabilities, Implementation},
+        modern::{LoggingLevel, UnsupportedProtocolVersionData, meta},
+        utilities::ProgressToken,
+    },
+};
+
+use super::spoken_here;
+
+/// What a request says beside its parameters.
+#[derive(Deserialize)]
+pub(super) struct Meta {
+    #[serde(rename = "io.modelcontextprotocol/protocolVersion")]
+    pub(super) protocol_version: String,
+    #[serde(rename = "io.modelcontextprotocol/clientCapabilities", default)]
+    client_capabilities: Option<serde_json::Value>,
+    #[serde(rename = "io.modelcontextprotocol/clientInfo", default)]
+    pub(super) client_info: Option<Implementation>,
+    #[serde(rename = "io.modelcontextprotocol/logLevel", default)]
+    pub(super) log_level: Option<LoggingLevel>,
+    #[serde(rename = "progressToken", default)]
+    pub(super) progress_token: Option<ProgressToken>,
+}
+
+impl Meta {
+    /// What the client can do, which it must say. Looked at after the revision: another one may have other rules.
+    pub(super) fn capabilities(&self) -> Result<ClientCapabilities, ErrorObject> {
+        let said = self.client_capabilities.clone().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
+        serde_json::from_value(said).map_err(|error| {
+            invalid(format!("`_meta[\"{}\"]` cannot be read: {error}", meta::CLIENT_CAPABILITIES))
+        })
+    }
+}
+
+/// Reads `_meta`.
+pub(super) fn read(params: Option<&RawValue>) -> Result<Meta, ErrorObject> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow, default, rename = "_meta")]
+        meta: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        #[serde(rename = "io.modelcontextprotocol/protocolVersion", default)]
+        version: Option<serde_json::Value>,
+    }
+    let read = params.map(|params| serde_json::from_str::<Params<'_>>(params.get())).transpose();
+    let meta = read.map_err(|error| invalid(format!("`params` cannot be read: {error}")))?;
+    let meta = meta.and_then(|params| params.meta).ok_or_else(|| lacks(meta::PROTOCOL_VERSION))?;
+    let version = serde_json::from_str::<Version>(meta.get());
+    let version = version.map_err(|error| invalid(format!("`_meta` cannot be read: {error}")))?.version;
+    if version.is_none() {
+        return Err(lacks(self::meta::PROTOCOL_VERSION));
+    }
+    serde_json::from_str(meta.get()).map_err(|error| invalid(format!("`_meta` cannot be read: {error}")))
+}
+
+/// The revision of this name, if it is spoken without sessions.
+pub(super) fn spoken(requested: &str) -> Result<ProtocolVersion, ErrorObject> {
+    let version = requested.parse::<ProtocolVersion>().ok().filter(|version| !version.has_sessions());
+    version.ok_or_else(|| {
+        let supported = spoken_here();
+        let text = format!("Unsupported protocol version; supported: {}", supported.join(", "));
+        let mut error = ErrorObject::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, text);
+        let requested = requested.chars().take(32).collect();
+        error.data = serde_json::to_value(UnsupportedProtocolVersionData { supported, requested }).ok();
+        error
+    })
+}
+
+fn lacks(member: &str) -> ErrorObject {
+    invalid(format!("every request needs `params._meta[\"{member}\"]`"))
+}
+
+fn invalid(text: String) -> ErrorObject {
+    ErrorObject::new(ErrorCode::INVALID_PARAMS, text)
+}

@@ -1,0 +1,213 @@
+//! Requests that take several rounds (2026-07-28, "Multi Round-Trip Requests"): what they came to travels with the
+//! client, sealed, and is taken back once.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{
+        input::{InputRequests, InputRequiredResult, InputResponses},
+        lifecycle::ClientCapabilities,
+        methods,
+        modern::LoggingLevel,
+    },
+};
+
+use super::params::Members;
+use crate::{
+    clock::UnixMillis,
+    identity::Principal,
+    mcp::{
+        Engine,
+        context::{Peer, RequestContext},
+        dispatch::Answer,
+        reply,
+        rounds::Rounds,
+        sealing::{Purpose, Sealing},
+    },
+    store::Store,
+};
+
+/// How long a client may take for one round.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+/// How many rounds a request may take.
+const ROUNDS_MAX: u32 = 10;
+
+/// What a request's state is bound to: it is worth nothing for anybody or anything else.
+pub(super) struct Binding(Vec<u8>);
+
+impl Binding {
+    /// The binding of a request for `subject`.
+    pub(super) fn of(
+        principal: &Principal,
+        method: &str,
+        subject: Option<&str>,
+        params: Option<&RawValue>,
+    ) -> Self {
+        if !has_rounds(method) {
+            return Self(Vec::new());
+        }
+        let arguments = Members::of(params).arguments.map_or("", RawValue::get);
+        let digest: [u8; 32] = Sha256::digest(arguments).into();
+        let parts: [&[u8]; 6] = [
+            &principal.user().0.to_be_bytes(),
+            principal.key().0.as_bytes(),
+            &principal.permissions().bits().to_be_bytes(),
+            method.as_bytes(),
+            subject.unwrap_or_default().as_bytes(),
+            &digest,
+        ];
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self(bytes)
+    }
+}
+
+/// Whether requests by this method may take several rounds.
+fn has_rounds(method: &str) -> bool {
+    [methods::CALL_TOOL, methods::GET_PROMPT, methods::READ_RESOURCE].contains(&method)
+}
+
+/// What travels, sealed.
+#[derive(Serialize, Deserialize)]
+struct State {
+    /// Until when it is taken back.
+    until: i64,
+    /// How many rounds there were.
+    round: u32,
+    /// What was asked in the last one.
+    asked: BTreeSet<String>,
+    /// What was answered so far.
+    answers: InputResponses,
+}
+
+/// Takes back what a request came to in the rounds before, and what was answered since.
+pub(super) async fn resume(
+    engine: &Engine,
+    binding: &Binding,
+    params: Option<&RawValue>,
+    capabilities: ClientCapabilities,
+    log_level: Option<LoggingLevel>,
+) -> Result<Rounds, ErrorObject> {
+    let mut rounds = Rounds::new(capabilities, log_level, engine.server_meta());
+    if binding.0.is_empty() {
+        return Ok(rounds);
+    }
+    let members = Members::of(params);
+    let given = members.input_responses.map(|raw| {
+        serde_json::from_str::<InputResponses>(raw.get())
+            .map_err(|_| invalid("`inputResponses` must be an object with an answer for each question"))
+    });
+    let given = given.transpose()?.unwrap_or_default();
+    let Some(seal) = members.request_state else {
+        rounds.unsealed = given;
+        return Ok(rounds);
+    };
+    let seal: String =
+        serde_json::from_str(seal.get()).map_err(|_| invalid("`requestState` must be a string"))?;
+    let state = engine.rounds().take_back(binding, &seal).await?;
+    rounds.round = state.round;
+    rounds.answers = state.answers;
+    rounds.answers.extend(given.into_iter().filter(|(key, _)| state.asked.contains(key)));
+    Ok(rounds)
+}
+
+/// Where states are sealed, taken back and spent.
+pub(in crate::mcp) struct Desk {
+    pub(in crate::mcp) sealing: Sealing,
+    pub(in crate::mcp) store: Arc<dyn Store>,
+}
+
+impl Desk {
+    /// The answer as a message.
+    pub(super) fn finish(
+        &self,
+        context: &RequestContext,
+        binding: &Binding,
+        answer: Answer,
+    ) -> Result<Vec<u8>, ErrorObject> {
+        match answer {
+            Answer::Result(message) => Ok(message),
+            Answer::Error(error) => Err(error),
+            Answer::InputRequired(questions) => self.ask(context, binding, *questions),
+            // Whoever cancelled it does not read this.
+            Answer::Cancelled => {
+                Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "The request was cancelled"))
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        context: &RequestContext,
+        binding: &Binding,
+        questions: InputRequests,
+    ) -> Result<Vec<u8>, ErrorObject> {
+        let Peer::Rounds(rounds) = context.peer() else { return Err(cannot_seal()) };
+        if binding.0.is_empty() {
+            return Err(cannot_seal());
+        }
+        let round = rounds.round.saturating_add(1);
+        if round > ROUNDS_MAX {
+            return Err(invalid("the request took more rounds than a request may: begin anew"));
+        }
+        let until = UnixMillis::now().plus(ANSWER_WITHIN).as_millis();
+        let mut answers = rounds.answers.clone();
+        answers.retain(|key, _| !questions.contains_key(key));
+        let state = State { until, round, asked: questions.keys().cloned().collect(), answers };
+        let state = serde_json::to_vec(&state).map_err(|_| cannot_seal())?;
+        let seal = self.sealing.seal(Purpose::RequestState, &binding.0, &state).map_err(|_| cannot_seal())?;
+        let result =
+            InputRequiredResult { input_requests: Some(questions), request_state: Some(seal), meta: None };
+        match reply::unfinished(context, result) {
+            Answer::Result(message) => Ok(message),
+            Answer::Error(error) => Err(error),
+            Answer::InputRequired(_) | Answer::Cancelled => Err(cannot_seal()),
+        }
+    }
+
+    /// Opens a state that was not opened before.
+    async fn take_back(&self, binding: &Binding, seal: &str) -> Result<State, ErrorObject> {
+        let opened = self.sealing.open(Purpose::RequestState, &binding.0, seal).ok_or_else(refused)?;
+        let state: State = serde_json::from_slice(&opened.payload).map_err(|_| refused())?;
+        let (until, now) = (UnixMillis::from_millis(state.until), UnixMillis::now());
+        if until <= now {
+            return Err(refused());
+        }
+        match self.store.spend_seal(opened.nonce, until, now).await {
+            Ok(true) => Ok(state),
+            Ok(false) => Err(refused()),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a request state was not taken back"
+                );
+                let text = "The server cannot reach its database at the moment; try again shortly";
+                Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, text))
+            }
+        }
+    }
+}
+
+/// One refusal for every reason: which of them it was would help whoever forges.
+fn refused() -> ErrorObject {
+    invalid(
+        "`requestState` was changed, has expired, was used before or belongs to another request: send the request \
+         again without `requestState` and `inputResponses`",
+    )
+}
+
+fn invalid(text: &str) -> ErrorObject {
+    ErrorObject::new(ErrorCode::INVALID_PARAMS, text)
+}
+
+fn cannot_seal() -> ErrorObject {
+    ErrorObject::new(ErrorCode::INTERNAL_ERROR, "The server cannot ask at the moment; try again shortly")
+}
