@@ -172,6 +172,10 @@ impl Application {
             Arc::clone(&self.metrics),
             self.stop.clone(),
         ));
+        let watching = {
+            let engine = Arc::clone(&self.engine);
+            tokio::spawn(async move { engine.watch().await })
+        };
         let died = tokio::select! {
             () = shutdown => None,
             died = &mut serving => Some(died),
@@ -184,6 +188,7 @@ impl Application {
             None => serving.await,
         };
         sweeping.await.context("the session sweep failed")?;
+        watching.await.context("the watch over resources failed")?;
         if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
             tracing::warn!("calls were still running when the server stopped");
         }

@@ -14,7 +14,7 @@ use shared::{
     jsonrpc::MessageError,
     mcp::{
         ProtocolVersion,
-        lifecycle::{Implementation, ListCapability, ServerCapabilities},
+        lifecycle::{Implementation, ListCapability, ResourcesCapability, ServerCapabilities},
         modern::meta,
     },
 };
@@ -34,11 +34,16 @@ mod era;
 mod event_stream;
 mod field;
 mod legacy;
+mod library;
+mod listeners;
 mod lists;
 mod log;
 mod modern;
 mod outbox;
+mod prompt;
+mod reading;
 mod reply;
+mod resource;
 mod rounds;
 mod run_to_end;
 mod schema;
@@ -48,27 +53,41 @@ mod sessions;
 mod sse;
 mod stopwatch;
 mod streams;
+mod template;
 #[cfg(test)]
 mod tests;
 mod tool;
 mod toolbox;
+mod watching;
+mod work;
 
 pub use asking::AskError;
 pub use context::RequestContext;
 pub use event_stream::EventStream;
 pub use modern::HeaderProblem;
+pub use prompt::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition};
 pub use reply::{Refusal, Refused, Reply};
+pub use resource::{Part, Parts, Resource, ResourceDefinition, ResourceTemplate, Typing, Variables};
 pub use sealing::Sealing;
 pub use session::SessionId;
 pub use sessions::SessionSettings;
 pub use tool::{Content, Definition, Tool, ToolError};
 
+use library::Library;
+use listeners::Listeners;
 use modern::Desk;
 use sessions::Sessions;
 use toolbox::Toolbox;
+use watching::Watching;
 
 /// How long a tool call may take unless the builder says otherwise.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many items a page of a list has unless the builder says otherwise.
+const PAGE_SIZE: usize = 50;
+
+/// How often watched resources are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Who the server says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +144,17 @@ pub enum BuildError {
     /// Two tools have one name.
     #[error("there are two tools of the name {0}")]
     DuplicateTool(&'static str),
+    /// Two resources, templates or prompts have one name.
+    #[error("there are two of the {kind} {name}")]
+    Duplicate {
+        /// What they are.
+        kind: &'static str,
+        /// Their name or URI.
+        name: &'static str,
+    },
+    /// A template of URIs has no variables, or others than plain ones.
+    #[error("{0} is no URI template of RFC 6570, level 1")]
+    NotATemplate(&'static str),
     /// Arguments and outputs have to be objects.
     #[error("the arguments and the output of {0} must be objects")]
     NotAnObject(&'static str),
@@ -148,8 +178,10 @@ pub enum BuildError {
 pub struct EngineBuilder {
     identity: ServerIdentity,
     toolbox: Result<Toolbox, BuildError>,
+    library: Result<Library, BuildError>,
     sessions: SessionSettings,
     tool_timeout: Duration,
+    page_size: usize,
     offers_logging: bool,
     sealing: Option<Sealing>,
 }
@@ -159,6 +191,34 @@ impl EngineBuilder {
     #[must_use]
     pub fn tool(mut self, tool: impl Tool) -> Self {
         self.toolbox = self.toolbox.and_then(|mut toolbox| toolbox.add(tool).map(|()| toolbox));
+        self
+    }
+
+    /// Adds a resource; `resources/list` keeps the order.
+    #[must_use]
+    pub fn resource(mut self, resource: impl Resource) -> Self {
+        self.library = self.library.and_then(|mut library| library.add_resource(resource).map(|()| library));
+        self
+    }
+
+    /// Adds a family of resources; `resources/templates/list` keeps the order.
+    #[must_use]
+    pub fn template(mut self, family: impl ResourceTemplate) -> Self {
+        self.library = self.library.and_then(|mut library| library.add_template(family).map(|()| library));
+        self
+    }
+
+    /// Adds a prompt; `prompts/list` keeps the order.
+    #[must_use]
+    pub fn prompt(mut self, prompt: impl Prompt) -> Self {
+        self.library = self.library.and_then(|mut library| library.add_prompt(prompt).map(|()| library));
+        self
+    }
+
+    /// How many items a page of a list has: 50 unless said otherwise, and at least one.
+    #[must_use]
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.page_size = size.max(1);
         self
     }
 
@@ -207,6 +267,10 @@ impl EngineBuilder {
             rounds: Arc::new(rounds),
             identity: self.identity,
             toolbox: self.toolbox?,
+            library: Arc::new(self.library?),
+            watching: Arc::default(),
+            listeners: Listeners::default(),
+            page_size: self.page_size,
             sessions: Sessions::new(store, self.sessions),
             audit,
             tool_timeout: self.tool_timeout,
@@ -230,6 +294,10 @@ pub struct Engine {
     server_meta: Arc<RawValue>,
     rounds: Arc<Desk>,
     toolbox: Toolbox,
+    library: Arc<Library>,
+    watching: Arc<Watching>,
+    listeners: Listeners,
+    page_size: usize,
     sessions: Sessions,
     audit: Arc<AuditTrail>,
     tool_timeout: Duration,
@@ -246,6 +314,8 @@ impl Engine {
         EngineBuilder {
             identity,
             toolbox: Ok(Toolbox::default()),
+            library: Ok(Library::default()),
+            page_size: PAGE_SIZE,
             sessions: SessionSettings::default(),
             tool_timeout: TOOL_TIMEOUT,
             offers_logging: false,
@@ -309,8 +379,34 @@ impl Engine {
     fn capabilities(&self, _protocol: ProtocolVersion) -> ServerCapabilities {
         ServerCapabilities {
             tools: Some(ListCapability::default()),
+            resources: self.library.has_resources().then(|| ResourcesCapability {
+                subscribe: self.library.is_watched().then_some(true),
+                list_changed: None,
+            }),
+            prompts: (!self.library.prompts.is_empty()).then(ListCapability::default),
+            completions: self.library.can_complete().then(serde_json::Map::new),
             logging: self.offers_logging.then(serde_json::Map::new),
             ..ServerCapabilities::default()
+        }
+    }
+
+    /// Looks every second at the resources that somebody watches, and at once after [`Self::nudge`], until the engine
+    /// stops.
+    pub async fn watch(&self) {
+        while self.stop.run_until_cancelled(self.moment()).await.is_some() {
+            self.watching.look(&self.library).await;
+        }
+    }
+
+    /// Something may have changed that resources are made of.
+    pub fn nudge(&self) {
+        self.watching.nudge();
+    }
+
+    async fn moment(&self) {
+        tokio::select! {
+            () = self.watching.nudged() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
 

@@ -76,6 +76,8 @@ impl ErrorCode {
     pub const INTERNAL_ERROR: Self = Self(-32603);
     /// The caller is not authenticated (of the range that JSON-RPC leaves to servers).
     pub const UNAUTHORIZED: Self = Self(-32001);
+    /// There is no such resource, up to 2025-11-25 (resources, "Error Handling").
+    pub const RESOURCE_NOT_FOUND: Self = Self(-32002);
     /// The session is unknown, ended or another's.
     pub const SESSION_NOT_FOUND: Self = Self(-32004);
     /// A limit was reached; the HTTP answer carries `Retry-After`.

@@ -10,7 +10,7 @@ use shared::{
     mcp::{input::InputRequests, methods},
 };
 
-use super::{Engine, call, context::RequestContext, field::quoted, lists};
+use super::{Engine, call, context::RequestContext, field::quoted, lists, reading};
 
 /// What answering a request came to.
 #[derive(Debug)]
@@ -48,14 +48,30 @@ pub(super) fn begin(
 ) -> Begun {
     match method {
         methods::CALL_TOOL => Begun::Running(call::begin(engine, context.clone(), params)),
-        methods::LIST_TOOLS => Begun::Over(lists::tools(engine, context, params)),
+        methods::LIST_TOOLS => lists::tools(engine, context, params),
+        _ if !is_known(engine, method) => Begun::Over(not_found(method)),
+        methods::LIST_RESOURCES => lists::resources(engine, context, params),
+        methods::LIST_RESOURCE_TEMPLATES => lists::templates(engine, context, params),
+        methods::READ_RESOURCE => reading::resource(engine, context, params),
+        methods::LIST_PROMPTS => lists::prompts(engine, context, params),
+        methods::GET_PROMPT => reading::prompt(engine, context, params),
+        methods::COMPLETE => reading::completion(engine, context, params),
         unknown => Begun::Over(not_found(unknown)),
     }
 }
 
 /// Whether [`begin`] knows this method.
-pub(super) fn is_known(_engine: &Engine, method: &str) -> bool {
-    [methods::CALL_TOOL, methods::LIST_TOOLS].contains(&method)
+pub(super) fn is_known(engine: &Engine, method: &str) -> bool {
+    let library = &engine.library;
+    match method {
+        methods::CALL_TOOL | methods::LIST_TOOLS => true,
+        methods::LIST_RESOURCES | methods::LIST_RESOURCE_TEMPLATES | methods::READ_RESOURCE => {
+            library.has_resources()
+        }
+        methods::LIST_PROMPTS | methods::GET_PROMPT => !library.prompts.is_empty(),
+        methods::COMPLETE => library.can_complete(),
+        _ => false,
+    }
 }
 
 /// There is no such method.

@@ -27,6 +27,7 @@ use super::{
 mod batch;
 mod initialize;
 mod notices;
+mod subscribing;
 
 pub(super) use initialize::in_short;
 
@@ -194,6 +195,8 @@ fn context(
 fn begin(engine: &Engine, context: &RequestContext, method: &str, params: Option<&RawValue>) -> Begun {
     match method {
         methods::PING => Begun::Over(reply::result(context, Lifetime::NONE, serde_json::Map::new())),
+        methods::SUBSCRIBE if engine.library.is_watched() => subscribing::subscribe(engine, context, params),
+        methods::UNSUBSCRIBE if engine.library.is_watched() => subscribing::unsubscribe(context, params),
         methods::SET_LEVEL if engine.offers_logging => Begun::Over(notices::set_level(context, params)),
         other => dispatch::begin(engine, context, other, params),
     }

@@ -29,6 +29,7 @@ use super::{
 
 mod discover;
 mod headers;
+mod listen;
 mod meta;
 mod params;
 mod rounds;
@@ -97,35 +98,29 @@ impl Request<'_> {
             stopping: engine.stop.clone(),
             stopwatch: Stopwatch::start(),
         });
-        match self.begin(engine, &context)? {
-            Started::Reply(reply) => Ok(reply),
-            Started::Begun(Begun::Over(answer)) => {
-                finish(engine, &context, &binding, answer).map(Reply::Message)
-            }
-            Started::Begun(Begun::Running(work)) => {
+        if self.method == methods::LISTEN {
+            return listen::open(engine, context, self.params).await.map(Reply::Stream);
+        }
+        match self.begin(engine, &context) {
+            Begun::Over(answer) => finish(engine, &context, &binding, answer).map(Reply::Message),
+            Begun::Running(work) => {
                 let work = Progressing::new(RunToEnd::new(work, &engine.left_behind));
                 run(engine, Running { context, binding, work, abandoned: cancelled.drop_guard() }).await
             }
         }
     }
 
-    fn begin(&self, engine: &Engine, context: &RequestContext) -> Result<Started, ErrorObject> {
+    fn begin(&self, engine: &Engine, context: &RequestContext) -> Begun {
         match self.method {
-            methods::DISCOVER => Ok(Started::Begun(Begun::Over(discover::answer(engine, context)))),
-            other => Ok(Started::Begun(dispatch::begin(engine, context, other, self.params))),
+            methods::DISCOVER => Begun::Over(discover::answer(engine, context)),
+            other => dispatch::begin(engine, context, other, self.params),
         }
     }
 }
 
-/// What beginning to answer came to.
-enum Started {
-    Begun(Begun),
-    Reply(Reply),
-}
-
 /// Whether this method exists for this engine.
 fn is_known(engine: &Engine, method: &str) -> bool {
-    method == methods::DISCOVER || dispatch::is_known(engine, method)
+    matches!(method, methods::DISCOVER | methods::LISTEN) || dispatch::is_known(engine, method)
 }
 
 fn not_found(method: &str) -> ErrorObject {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, MessageError, RequestId, ResultResponse};
 use shared::mcp::{
     ProtocolVersion,
     input::InputRequiredResult,
-    modern::{CacheScope, ResultType},
+    modern::{CacheScope, ResultType, meta},
 };
 
 use super::{
@@ -152,6 +152,12 @@ pub(super) fn unfinished(context: &RequestContext, result: InputRequiredResult) 
     let result_type = ResultType::InputRequired;
     let dressed = Dressed { result_type, result, ttl_ms: None, cache_scope: None, meta: &rounds.server_meta };
     written(context, dressed)
+}
+
+/// The response that ends a subscription (2026-07-28, patterns, "Subscriptions").
+pub(super) fn farewell(context: &RequestContext) -> Answer {
+    let meta = json!({ meta::SUBSCRIPTION_ID: context.id() });
+    written(context, json!({ "resultType": ResultType::Complete, "_meta": meta }))
 }
 
 /// A result as revisions without sessions have it. Who the server is stands beside each (2026-07-28, "`_meta`").

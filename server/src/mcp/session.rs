@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
@@ -219,6 +219,11 @@ impl Activity {
 
     pub(super) fn session(&self) -> &Session {
         &self.0
+    }
+
+    /// The session, for whoever may outlive it.
+    pub(super) fn weak(&self) -> Weak<Session> {
+        Arc::downgrade(&self.0)
     }
 
     /// Another use of the same session.

@@ -14,7 +14,10 @@ use shared::{
 };
 use tokio::{sync::oneshot, time::Instant};
 
-use super::log::{Log, Position};
+use super::{
+    log::{Log, Position},
+    watching::{WATCHED_MAX, Watch},
+};
 
 /// How many finished streams are kept to be read again.
 const FINISHED_MAX: usize = 16;
@@ -40,6 +43,7 @@ struct State {
     waiting: VecDeque<Vec<u8>>,
     questions: Vec<(String, oneshot::Sender<Answer>)>,
     level: LoggingLevel,
+    watches: Vec<Watch>,
 }
 
 type Answer = Result<Value, ErrorObject>;
@@ -70,6 +74,7 @@ impl Streams {
             waiting: VecDeque::new(),
             questions: Vec::new(),
             level: LoggingLevel::Info,
+            watches: Vec::new(),
         }))
     }
 
@@ -149,6 +154,28 @@ impl Streams {
     /// The client wants log messages from this level on.
     pub(super) fn set_level(&self, level: LoggingLevel) {
         self.0.lock().level = level;
+    }
+
+    /// Whether the client is told when this resource changes.
+    pub(super) fn is_subscribed(&self, uri: &str) -> bool {
+        self.0.lock().watches.iter().any(|watch| watch.uri() == uri)
+    }
+
+    /// Keeps a watch for as long as the session lives. `false` when there are as many as there may be.
+    pub(super) fn subscribe(&self, watch: Watch) -> bool {
+        let mut state = self.0.lock();
+        let has_room = state.watches.len() < WATCHED_MAX;
+        if has_room && !state.watches.iter().any(|kept| kept.uri() == watch.uri()) {
+            state.watches.push(watch);
+        }
+        has_room
+    }
+
+    /// Ends the watch of this resource.
+    pub(super) fn unsubscribe(&self, uri: &str) {
+        let gone: Vec<_> = self.0.lock().watches.extract_if(.., |watch| watch.uri() == uri).collect();
+        // Dropped here, with nothing locked.
+        drop(gone);
     }
 
     /// Drops what nobody can still want to read again.

@@ -93,12 +93,6 @@ struct Description<'a> {
     annotations: &'a ToolAnnotations,
 }
 
-/// Result of `tools/list`: one page, of descriptions that were written before.
-#[derive(Serialize)]
-pub(super) struct Page<'a> {
-    tools: Vec<&'a RawValue>,
-}
-
 impl Toolbox {
     /// Adds a tool.
     pub(super) fn add<T: Tool>(&mut self, tool: T) -> Result<(), BuildError> {
@@ -147,16 +141,17 @@ impl Toolbox {
     }
 
     /// The tools that `principal` may call, as this revision describes them.
-    pub(super) fn page<'a>(&'a self, principal: &Principal, protocol: ProtocolVersion) -> Page<'a> {
-        let described = |listed: &'a ListedTool| -> &'a RawValue {
-            match protocol {
-                ProtocolVersion::V2025_03_26 => &listed.first,
-                ProtocolVersion::V2025_06_18
-                | ProtocolVersion::V2025_11_25
-                | ProtocolVersion::V2026_07_28 => &listed.later,
-            }
-        };
+    pub(super) fn described<'a>(
+        &'a self,
+        principal: &'a Principal,
+        protocol: ProtocolVersion,
+    ) -> impl Iterator<Item = &'a RawValue> {
         let callable = |listed: &&ListedTool| principal.authorize(listed.definition.permission).is_ok();
-        Page { tools: self.tools.iter().filter(callable).map(described).collect() }
+        self.tools.iter().filter(callable).map(move |listed| match protocol {
+            ProtocolVersion::V2025_03_26 => &*listed.first,
+            ProtocolVersion::V2025_06_18 | ProtocolVersion::V2025_11_25 | ProtocolVersion::V2026_07_28 => {
+                &*listed.later
+            }
+        })
     }
 }

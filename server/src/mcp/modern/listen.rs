@@ -1,0 +1,140 @@
+//! `subscriptions/listen`: a stream of change notifications (2026-07-28, patterns, "Subscriptions").
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{
+        methods,
+        modern::{SubscriptionFilter, meta},
+    },
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use crate::mcp::{
+    Engine,
+    asking::written,
+    context::RequestContext,
+    dispatch::Answer,
+    event_stream::EventStream,
+    log::KEEP_ALIVE,
+    reply, sse,
+    watching::{Sink, WATCHED_MAX, Watch},
+};
+
+/// Which resources have changed since it was last told.
+#[derive(Default)]
+struct Changed {
+    uris: Mutex<BTreeSet<String>>,
+    news: Notify,
+}
+
+/// Opens the stream: the acknowledgement first, of what will be told, then what happens. Changes to lists are not
+/// among it: what a key may see changes with the key alone.
+pub(super) async fn open(
+    engine: &Engine,
+    context: RequestContext,
+    params: Option<&RawValue>,
+) -> Result<EventStream, ErrorObject> {
+    #[derive(Deserialize)]
+    struct Params {
+        notifications: SubscriptionFilter,
+    }
+    let Some(Ok(Params { notifications })) = params.map(|params| serde_json::from_str(params.get())) else {
+        let text = "subscriptions/listen needs `notifications`: which changes to tell of";
+        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+    };
+    let wanted: BTreeSet<_> = notifications.resource_subscriptions.unwrap_or_default().into_iter().collect();
+    if wanted.len() > WATCHED_MAX {
+        let text = format!("a stream tells of at most {WATCHED_MAX} resources");
+        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+    }
+    let place = engine.listeners.enter(context.principal().key()).ok_or_else(|| {
+        ErrorObject::new(ErrorCode::LIMITED, "Too many open streams of this key; close one first")
+    })?;
+    let changed = Arc::new(Changed::default());
+    let mut watches = Vec::new();
+    for uri in wanted {
+        let found = engine.library.resource(context.principal(), &uri);
+        if found.is_some_and(|found| found.is_watched) {
+            let told = Arc::clone(&changed);
+            let sink: Sink = Arc::new(move |uri| {
+                told.uris.lock().insert(uri.to_owned());
+                told.news.notify_one();
+            });
+            watches.push(engine.watching.watch(&engine.library, context.principal(), &uri, sink).await);
+        }
+    }
+    let uris: Vec<_> = watches.iter().map(Watch::uri).collect();
+    let filter = SubscriptionFilter {
+        resource_subscriptions: (!uris.is_empty())
+            .then(|| uris.iter().map(|uri| (*uri).to_owned()).collect()),
+        ..SubscriptionFilter::default()
+    };
+    let acknowledged =
+        tagged(&context, methods::SUBSCRIPTIONS_ACKNOWLEDGED, json!({ "notifications": filter }));
+    let listener = Listener {
+        context,
+        changed,
+        alive_at: Instant::now() + KEEP_ALIVE,
+        _watches: watches,
+        _place: place,
+    };
+    let rest = stream::unfold(Some(listener), async |listener| listener?.next().await);
+    Ok(EventStream::from_pieces(stream::once(async { acknowledged }).chain(rest).boxed()))
+}
+
+/// Whoever listens.
+struct Listener {
+    context: RequestContext,
+    changed: Arc<Changed>,
+    alive_at: Instant,
+    _watches: Vec<Watch>,
+    _place: crate::mcp::listeners::Place,
+}
+
+impl Listener {
+    /// The next bytes, and whoever goes on listening. When the server stops, the request is answered.
+    async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
+        loop {
+            let uri = self.changed.uris.lock().pop_first();
+            if let Some(uri) = uri {
+                let event = tagged(&self.context, methods::RESOURCE_UPDATED, json!({ "uri": uri }));
+                self.alive_at = Instant::now() + KEEP_ALIVE;
+                return Some((event, Some(self)));
+            }
+            tokio::select! {
+                () = self.changed.news.notified() => {}
+                () = self.context.stopping().cancelled() => return Some((farewell(&self.context), None)),
+                () = sleep_until(self.alive_at) => {
+                    self.alive_at = Instant::now() + KEEP_ALIVE;
+                    return Some((Bytes::from_static(sse::KEEP_ALIVE), Some(self)));
+                }
+            }
+        }
+    }
+}
+
+/// A notification of this subscription.
+fn tagged(context: &RequestContext, method: &str, mut params: Value) -> Bytes {
+    if let Some(params) = params.as_object_mut() {
+        params.insert("_meta".to_owned(), json!({ meta::SUBSCRIPTION_ID: context.id() }));
+    }
+    sse::plain(&written(method, params))
+}
+
+/// The answer to the request, which ends the stream in order.
+fn farewell(context: &RequestContext) -> Bytes {
+    match reply::farewell(context) {
+        Answer::Result(message) => sse::plain(&message),
+        Answer::Error(_) | Answer::InputRequired(_) | Answer::Cancelled => Bytes::new(),
+    }
+}

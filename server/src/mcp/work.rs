@@ -1,0 +1,188 @@
+//! Work that a request asks for: run within its time, recorded, and answered. Every way it can end is recorded.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{JsonObject, input::InputRequests, modern::MissingRequiredClientCapabilityData},
+};
+use tracing::Instrument;
+
+use super::{Engine, context::RequestContext, dispatch::Answer, session::short, tool::ToolError};
+use crate::{
+    audit::{AuditTrail, CallBegun},
+    identity::Permission,
+    store::Outcome,
+};
+
+/// What work came to.
+pub(super) enum End<T> {
+    Output(T),
+    /// What was asked cannot be done; the text says why and what to do.
+    Refused(String),
+    Error(ErrorObject),
+    InputRequired(Box<InputRequests>),
+    Cancelled,
+}
+
+impl<T> End<T> {
+    pub(super) fn error(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self::Error(ErrorObject::new(code, text))
+    }
+}
+
+/// Work that is either over before it ran, or running.
+pub(super) enum Attempt<T> {
+    Over(Outcome, End<T>),
+    Running(BoxFuture<'static, Result<T, ToolError>>),
+}
+
+impl<T> Attempt<T> {
+    /// Begins work that may panic while it is begun.
+    pub(super) fn begin(
+        context: &RequestContext,
+        begin: impl FnOnce() -> Result<BoxFuture<'static, Result<T, ToolError>>, String>,
+    ) -> Self {
+        match std::panic::catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(Ok(running)) => Self::Running(running),
+            Ok(Err(refusal)) => Self::Over(Outcome::InvalidArguments, End::Refused(refusal)),
+            Err(panic) => Self::Over(Outcome::Failed, panicked(&*panic, context)),
+        }
+    }
+}
+
+/// Work that was looked at: what it is called, what decided about it, and how it goes on.
+pub(super) struct Job<T> {
+    /// Its name and arguments, for the record.
+    pub(super) call: CallBegun,
+    /// What is being done, for the log.
+    pub(super) name: String,
+    /// The permission that decided, where one did.
+    pub(super) needed: Option<Permission>,
+    pub(super) attempt: Attempt<T>,
+    /// Dresses what came out of it.
+    pub(super) answer: fn(&RequestContext, End<T>) -> Answer,
+}
+
+impl<T: Send + 'static> Job<T> {
+    /// Waits for the work, records how it ended, and answers. What cannot be recorded is not answered.
+    pub(super) fn run(self, engine: &Engine, context: RequestContext) -> BoxFuture<'static, Answer> {
+        let Self { call, name, needed, attempt, answer } = self;
+        let span = tracing::debug_span!(
+            "tool call",
+            tool.name = name,
+            principal.id = context.principal().user().0,
+            session.hash = context.session().map(|hash| short(&hash)),
+        );
+        let audit = Arc::clone(&engine.audit);
+        let limit = engine.tool_timeout;
+        let work = async move {
+            let (outcome, end) = match attempt {
+                Attempt::Over(outcome, end) => (outcome, end),
+                Attempt::Running(running) => finish(running, limit, &context).await,
+            };
+            let recorded = record(&audit, call, &context, needed, outcome).await;
+            answer(&context, recorded.map_or_else(End::Error, |()| end))
+        };
+        work.instrument(span).boxed()
+    }
+}
+
+/// Waits for running work: at most as long as it may take, and no longer than anybody wants its answer.
+async fn finish<T>(
+    running: BoxFuture<'static, Result<T, ToolError>>,
+    limit: Duration,
+    context: &RequestContext,
+) -> (Outcome, End<T>) {
+    let request_id = context.request_id();
+    let ended = tokio::select! {
+        biased;
+        ended = AssertUnwindSafe(running).catch_unwind() => ended,
+        () = context.cancelled().cancelled() => return (Outcome::Cancelled, End::Cancelled),
+        () = context.stopwatch().reaches(limit) => {
+            tracing::warn!(request.id = request_id, "a tool timed out");
+            let text =
+                format!("timed out: the tool took longer than {} s. Try again later.", limit.as_secs_f32());
+            return (Outcome::TimedOut, End::Refused(text));
+        }
+    };
+    match ended {
+        Ok(Ok(output)) => (Outcome::Ok, End::Output(output)),
+        Ok(Err(error)) => failed(error, context),
+        Err(panic) => (Outcome::Failed, panicked(&*panic, context)),
+    }
+}
+
+/// What work comes to that has no output.
+fn failed<T>(error: ToolError, context: &RequestContext) -> (Outcome, End<T>) {
+    let request_id = context.request_id();
+    match error {
+        ToolError::Refused(text) => (Outcome::ToolError, End::Refused(text)),
+        ToolError::Unavailable(error) => {
+            tracing::warn!(
+                request.id = request_id,
+                error = &*error as &dyn std::error::Error,
+                "a tool lacks its source"
+            );
+            let text =
+                "unavailable: the data cannot be read at the moment. Nothing was changed; try again shortly.";
+            (Outcome::Failed, End::Refused(text.to_owned()))
+        }
+        ToolError::Failed(error) => {
+            tracing::error!(
+                request.id = request_id,
+                error = &*error as &dyn std::error::Error,
+                "a tool failed"
+            );
+            (Outcome::Failed, internal_error(request_id))
+        }
+        ToolError::InputRequired(questions) => (Outcome::InputRequired, End::InputRequired(questions)),
+        ToolError::CannotBeAsked(lacking) => (Outcome::ToolError, cannot_be_asked(lacking, context)),
+    }
+}
+
+/// In a session the model is told; without sessions the protocol has an error for it (2026-07-28, "Multi Round-Trip
+/// Requests").
+fn cannot_be_asked<T>(lacking: JsonObject, context: &RequestContext) -> End<T> {
+    let names = lacking.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let text = format!("This needs a client that announces the capability {names}");
+    if context.protocol_version().has_sessions() {
+        return End::Refused(format!("cannot_ask: {text}. Use one that can ask its user."));
+    }
+    let mut error = ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, text);
+    error.data =
+        serde_json::to_value(MissingRequiredClientCapabilityData { required_capabilities: lacking }).ok();
+    End::Error(error)
+}
+
+fn panicked<T>(panic: &(dyn Any + Send), context: &RequestContext) -> End<T> {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(request.id = context.request_id(), panic = text, "a tool panicked");
+    internal_error(context.request_id())
+}
+
+fn internal_error<T>(request_id: &str) -> End<T> {
+    let text = format!("The server failed; its operators find the cause under request id {request_id}");
+    End::error(ErrorCode::INTERNAL_ERROR, text)
+}
+
+async fn record(
+    audit: &AuditTrail,
+    call: CallBegun,
+    context: &RequestContext,
+    needed: Option<Permission>,
+    outcome: Outcome,
+) -> Result<(), ErrorObject> {
+    audit.record(call, context.origin(), needed, outcome).await.map_err(|error| {
+        let request_id = context.request_id();
+        tracing::error!(
+            request.id = request_id,
+            error = &error as &dyn std::error::Error,
+            "a call was not recorded"
+        );
+        let text = "The call could not be recorded, so its result is withheld; try again shortly";
+        ErrorObject::new(ErrorCode::INTERNAL_ERROR, text)
+    })
+}
