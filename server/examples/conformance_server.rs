@@ -13,10 +13,12 @@ use shared::{demo, headers};
 
 /// What the suite asks for, in files beside this one.
 mod conformance_server {
+    pub(crate) mod prompts;
+    pub(crate) mod resources;
     pub(crate) mod rounds;
     pub(crate) mod tools;
 }
-use conformance_server::{rounds, tools};
+use conformance_server::{prompts, resources, rounds, tools};
 
 fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve())
@@ -30,10 +32,11 @@ async fn serve() -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instructions: Some("Offers what the conformance suite of the protocol asks for.".to_owned()),
     };
-    let application =
-        Application::offering(config, identity, |builder, _store| rounds::register(tools::register(builder)))
-            .await?
-            .wrapped(keyless);
+    let application = Application::offering(config, identity, |builder, _store| {
+        prompts::register(resources::register(rounds::register(tools::register(builder))))
+    })
+    .await?
+    .wrapped(keyless);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "conformance-server listening on {}", application.url())?;
     stdout.flush()?;

@@ -114,7 +114,7 @@ fn media(data: &str, mime_type: &str) -> MediaContent {
     MediaContent { data: data.to_owned(), mime_type: mime_type.to_owned(), annotations: None, meta: None }
 }
 
-fn embedded(uri: &str, mime_type: &str, text: &str) -> ContentBlock {
+pub(crate) fn embedded(uri: &str, mime_type: &str, text: &str) -> ContentBlock {
     let resource = ResourceContents {
         uri: uri.to_owned(),
         mime_type: Some(mime_type.to_owned()),

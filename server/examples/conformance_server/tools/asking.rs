@@ -12,7 +12,7 @@ use shared::mcp::{
 use super::{Blocks, Nothing, definition, tool};
 
 pub(super) fn register(builder: EngineBuilder) -> EngineBuilder {
-    builder.tool(Sampling).tool(Elicitation).tool(ElicitationDefaults).tool(ElicitationEnums)
+    builder.tool(Sampling).tool(Elicitation).tool(Streaming).tool(ElicitationDefaults).tool(ElicitationEnums)
 }
 
 /// What `test_sampling` takes.
@@ -74,6 +74,18 @@ tool!(
             "email": { "type": "string", "description": "User's email address" },
         });
         let result = ask(&context, &arguments.message, fields).await?;
+        Ok::<_, ToolError>(Blocks::text(format!("User response: {}", described(&result))))
+    }
+);
+
+tool!(
+    Streaming,
+    "test_streaming_elicitation",
+    "Tells something, then asks the user",
+    Nothing,
+    async |context: RequestContext, _| {
+        context.progress(1u32, Some(2.into()), Some("about to ask"));
+        let result = ask(&context, "Go on?", json!({ "goOn": { "type": "boolean" } })).await?;
         Ok::<_, ToolError>(Blocks::text(format!("User response: {}", described(&result))))
     }
 );

@@ -9,7 +9,7 @@ use shared::mcp::JsonObject;
 use super::definition;
 
 pub(super) fn register(builder: EngineBuilder) -> EngineBuilder {
-    builder.tool(Person)
+    builder.tool(Person).tool(Routed)
 }
 
 struct Person;
@@ -62,5 +62,54 @@ impl Tool for Person {
 
     async fn call(&self, _context: RequestContext, arguments: Arguments) -> Result<Output, ToolError> {
         Ok(Output { members: arguments.members.len() })
+    }
+}
+
+/// A tool whose caller repeats some of its arguments in headers.
+struct Routed;
+
+/// What `test_header_parameters` takes.
+#[derive(Deserialize, JsonSchema)]
+struct RoutedArguments {
+    /// Where to
+    #[serde(default)]
+    region: Option<String>,
+    /// How urgent
+    #[serde(default)]
+    priority: i64,
+    /// Whether it is a rehearsal
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Route {
+    /// Where it went
+    route: String,
+}
+
+impl Tool for Routed {
+    type Arguments = RoutedArguments;
+    type Output = Route;
+    const DEFINITION: Definition =
+        definition("test_header_parameters", "Takes arguments that are repeated in headers");
+
+    fn arguments_schema() -> JsonObject {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "region": { "type": "string", "description": "Where to", "x-mcp-header": "Region" },
+                "priority": { "type": "integer", "description": "How urgent", "x-mcp-header": "Priority" },
+                "dry_run": { "type": "boolean", "description": "Whether it is a rehearsal", "x-mcp-header": "Dry-Run" },
+            },
+            "additionalProperties": false,
+        });
+        schema.as_object().cloned().unwrap_or_default()
+    }
+
+    async fn call(&self, _context: RequestContext, arguments: RoutedArguments) -> Result<Route, ToolError> {
+        let RoutedArguments { region, priority, dry_run } = arguments;
+        let region = region.unwrap_or_else(|| "anywhere".to_owned());
+        Ok(Route { route: format!("{region} {priority} {dry_run}") })
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{Blocks, Nothing, PAUSE, definition, tool};
 
 pub(super) fn register(builder: EngineBuilder) -> EngineBuilder {
-    builder.tool(WithLogging).tool(WithProgress).tool(Reconnection)
+    builder.tool(WithLogging).tool(Logging).tool(WithProgress).tool(Reconnection)
 }
 
 tool!(
@@ -24,6 +24,17 @@ tool!(
         sleep(PAUSE).await;
         log("Tool execution completed");
         Ok(Blocks::text("Tool with logging executed successfully"))
+    }
+);
+
+tool!(
+    Logging,
+    "test_logging_tool",
+    "Logs one message to the client",
+    Nothing,
+    async |context: RequestContext, _| {
+        context.log(LoggingLevel::Info, Some("test"), json!("Something happened"));
+        Ok(Blocks::text("Logged"))
     }
 );
 
