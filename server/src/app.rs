@@ -29,6 +29,7 @@ use crate::{
         Ledger,
         demo::{DemoKey, DemoKeys, seed_demo},
     },
+    prompts, resources,
     store::{
         KeyMode, Store,
         sqlite::{SqliteLocation, SqliteStore},
@@ -77,7 +78,9 @@ impl Application {
             instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
         };
         Self::offering(config, identity, |builder, store| {
-            tools::register(builder, Ledger::new(Arc::clone(store)))
+            let ledger = Ledger::new(Arc::clone(store));
+            let builder = tools::register(builder, ledger.clone());
+            prompts::register(resources::register(builder, ledger.clone()), ledger)
         })
         .await
     }

@@ -4,7 +4,8 @@
 //!
 //! - [`app`] wires everything together from a [`config`], serves, and drains.
 //! - [`http`] has every route and every check that HTTP can make.
-//! - [`tools`] are the payment tools, one file each.
+//! - [`tools`] are the payment tools, [`resources`] what can be read by URI, and [`prompts`] what a person picks from a
+//!   menu; one file each.
 //! - [`mcp`] is the protocol engine. It knows no payment: it serves whatever set of tools it is given.
 //! - [`payments`] are the rules of money, and [`audit`] is what is recorded of every call.
 //! - [`identity`] turns a key into a `Principal`, and is the only room that can.
@@ -22,6 +23,8 @@ pub mod mcp;
 pub mod metrics;
 pub mod money;
 pub mod payments;
+pub mod prompts;
+pub mod resources;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

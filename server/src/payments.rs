@@ -2,5 +2,6 @@
 
 pub mod demo;
 mod ledger;
+mod statement;
 
-pub use self::ledger::Ledger;
+pub use self::{ledger::Ledger, statement::Statement};

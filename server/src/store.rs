@@ -24,7 +24,9 @@ pub mod sqlite;
 
 pub use audit::{AuditRecord, AuditStore, Outcome};
 pub use key::{AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, StoredKey, UserId};
-pub use ledger::{AccountBalance, LedgerStore, NewTransfer, PostedTransfer, TransferId};
+pub use ledger::{
+    AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
+};
 pub use sealing::{SealingKey, SealingStore};
 pub use session::{ClientAbilities, OpenSession, SessionCaps, SessionHash, SessionStore, StoredSession};
 

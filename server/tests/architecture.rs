@@ -7,12 +7,13 @@ use std::{
 };
 
 /// The rooms from the door inwards. Rooms of one line may not import each other.
-const ORDER: [&[&str]; 11] = [
+const ORDER: [&[&str]; 12] = [
     &["app"],
     &["config"],
     &["telemetry"],
     &["http"],
-    &["tools"],
+    &["prompts", "tools"],
+    &["resources"],
     &["mcp"],
     &["audit", "payments"],
     &["identity", "metrics"],

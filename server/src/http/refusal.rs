@@ -75,6 +75,7 @@ impl Refusal {
                 | EngineRefusal::NoResponses
                 | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
                 EngineRefusal::Stateless(ref error) => status_of(error),
+                EngineRefusal::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
                 EngineRefusal::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
                 EngineRefusal::SessionNotFound => StatusCode::NOT_FOUND,
                 EngineRefusal::TooManySessions(_)
@@ -109,6 +110,10 @@ impl Refusal {
                 EngineRefusal::TooManySessions(_) | EngineRefusal::TooManyStreams => {
                     Some((header::RETRY_AFTER, RETRY_SESSIONS))
                 }
+                EngineRefusal::Stateless(ref error) => {
+                    (error.code == ErrorCode::LIMITED).then_some((header::RETRY_AFTER, RETRY_SESSIONS))
+                }
+                EngineRefusal::OnlyPost => Some((header::ALLOW, HeaderValue::from_static("POST"))),
                 EngineRefusal::Unavailable(_) | EngineRefusal::NoRandomness(_) => {
                     Some((header::RETRY_AFTER, RETRY_STORE))
                 }
@@ -118,7 +123,6 @@ impl Refusal {
                 | EngineRefusal::SessionNotFound
                 | EngineRefusal::UnsupportedVersion
                 | EngineRefusal::OtherVersion(_)
-                | EngineRefusal::Stateless(_)
                 | EngineRefusal::NoResponses
                 | EngineRefusal::CannotResume => None,
             },
@@ -186,6 +190,7 @@ impl Refusal {
 fn status_of(error: &ErrorObject) -> StatusCode {
     match error.code {
         ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        ErrorCode::LIMITED => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::INTERNAL_ERROR => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     }

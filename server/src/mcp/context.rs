@@ -47,7 +47,7 @@ pub(super) enum Peer {
     /// Revisions with sessions: by messages on the stream of the request. The session is in use meanwhile.
     Session(Activity),
     /// Revisions without: by a result that asks, and a repeated request that answers.
-    Rounds(Rounds),
+    Rounds(Box<Rounds>),
 }
 
 impl RequestContext {

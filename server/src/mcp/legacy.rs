@@ -81,8 +81,16 @@ pub(super) async fn session(engine: &Engine, exchange: &Exchange<'_>) -> Result<
     Ok(activity)
 }
 
+/// Whoever speaks a revision without sessions has nothing to open or to end here.
+fn refuse_stateless(exchange: &Exchange<'_>) -> Result<(), Refusal> {
+    let version = exchange.protocol_version.and_then(|version| str::from_utf8(version).ok()?.parse().ok());
+    let is_stateless = version.is_some_and(|version: ProtocolVersion| !version.has_sessions());
+    if is_stateless && exchange.session_id.is_none() { Err(Refusal::OnlyPost) } else { Ok(()) }
+}
+
 /// Ends the session of this exchange.
 pub(super) async fn end_session(engine: &Engine, exchange: &Exchange<'_>) -> Result<(), Refusal> {
+    refuse_stateless(exchange)?;
     let activity = session(engine, exchange).await?;
     engine.sessions.end(activity.session()).await
 }
@@ -94,6 +102,7 @@ pub(super) async fn open_stream(
     exchange: &Exchange<'_>,
     last_event_id: Option<&[u8]>,
 ) -> Result<EventStream, Refusal> {
+    refuse_stateless(exchange)?;
     let activity = session(engine, exchange).await?;
     let streams = activity.session().streams();
     let resumed = match last_event_id.map(|id| streams.resume(id)) {

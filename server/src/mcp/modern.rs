@@ -92,7 +92,7 @@ impl Request<'_> {
             progress_token: meta.progress_token,
             protocol,
             client: client.into(),
-            peer: Peer::Rounds(rounds),
+            peer: Peer::Rounds(Box::new(rounds)),
             outbox: Outbox::open(),
             cancelled: cancelled.clone(),
             stopping: engine.stop.clone(),

@@ -64,6 +64,9 @@ pub enum Refusal {
     /// In a revision without sessions, the request itself is wrong.
     #[error("{}", .0.message)]
     Stateless(ErrorObject),
+    /// GET or DELETE, where there are neither streams of their own nor sessions.
+    #[error("Method not allowed: 2026-07-28 has POST alone; `subscriptions/listen` opens a stream")]
+    OnlyPost,
     /// A response, where the server asks nothing that is answered so.
     #[error("Responses are not sent in 2026-07-28: answer with `inputResponses` in the repeated request")]
     NoResponses,
@@ -104,6 +107,7 @@ impl Refusal {
             | Self::UnsupportedVersion
             | Self::OtherVersion(_)
             | Self::NoResponses
+            | Self::OnlyPost
             | Self::CannotResume => ErrorCode::INVALID_REQUEST,
             Self::Stateless(error) => error.code,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,

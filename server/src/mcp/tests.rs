@@ -144,6 +144,7 @@ fn exchange<'a>(role: &str, session: Option<&'a str>) -> Exchange<'a> {
         request_id: "request-7".into(),
         session_id: session.map(str::as_bytes),
         protocol_version: None,
+        headers: &|_| super::Header::Absent,
     }
 }
 

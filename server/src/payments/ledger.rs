@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::store::{AccountBalance, PostedTransfer, Store, StoreError, UserId};
+use super::statement::Statement;
+use crate::store::{AccountBalance, Month, PostedTransfer, Store, StoreError, UserId};
 
 /// The ledger as an account's owner may read it: whoever asks names a user, and sees that user's account alone.
 #[derive(Clone)]
@@ -37,6 +38,30 @@ impl Ledger {
     /// [`StoreError::Unavailable`].
     pub async fn history(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
         self.store.transfers(user).await
+    }
+
+    /// The user's statement of a month.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].
+    pub async fn statement(&self, user: UserId, month: Month) -> Result<Statement, StoreError> {
+        Statement::of(month, self.store.month(user, month).await?)
+    }
+
+    /// The months in which the user paid or was paid, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
+        self.store.months(user).await
+    }
+
+    /// The names of everybody whom the user paid or was paid by, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
+        self.store.peers(user).await
     }
 
     /// The user's `limit` newest transfers, newest first.

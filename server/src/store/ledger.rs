@@ -1,6 +1,6 @@
 //! The ledger, as it is kept: double entry in whole minor units, append-only.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 use jiff::civil::Date;
@@ -58,6 +58,69 @@ pub struct AccountBalance {
     pub balance: Amount,
 }
 
+/// A calendar month, from the year 0 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month(Date);
+
+/// The text names no month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a month is written YYYY-MM, such as 2024-03")]
+pub struct NotAMonth;
+
+impl Month {
+    /// The month that a date is in.
+    #[must_use]
+    pub fn of(date: Date) -> Self {
+        Self(date.first_of_month())
+    }
+
+    /// Its first day.
+    #[must_use]
+    pub const fn first_day(self) -> Date {
+        self.0
+    }
+
+    /// Its last day.
+    #[must_use]
+    pub fn last_day(self) -> Date {
+        self.0.last_of_month()
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.year(), self.0.month())
+    }
+}
+
+impl FromStr for Month {
+    type Err = NotAMonth;
+
+    fn from_str(text: &str) -> Result<Self, NotAMonth> {
+        let (year, month) = text.split_once('-').ok_or(NotAMonth)?;
+        let is_written_so = year.len() == 4 && month.len() == 2;
+        let digits = year.bytes().chain(month.bytes()).all(|byte| byte.is_ascii_digit());
+        let parsed = (year.parse::<i16>(), month.parse::<i8>());
+        match parsed {
+            (Ok(year), Ok(month)) if is_written_so && digits => {
+                Date::new(year, month, 1).map(Self).map_err(|_| NotAMonth)
+            }
+            _ => Err(NotAMonth),
+        }
+    }
+}
+
+/// What happened on an account in one month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthlyTransfers {
+    /// Whose account it is.
+    pub username: String,
+    /// What was on it when the month began, by date.
+    pub opening: Amount,
+    /// The month's transfers by date, earliest first; on one date the first posted first.
+    pub transfers: Vec<PostedTransfer>,
+}
+
 /// Accounts, transfers and their entries. Every transfer has two entries whose sum is zero, and an account's balance is
 /// the sum of its entries; the engine enforces both, and that nothing posted is ever changed or removed.
 #[async_trait]
@@ -79,6 +142,25 @@ pub trait LedgerStore: Send + Sync {
     /// [`StoreError::NoSuchAccount`], [`StoreError::Unavailable`].
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError>;
 
+    /// What happened on the user's account in a month. Its cost depends on that month's transfers and on the number of
+    /// months before it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].
+    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError>;
+
+    /// The months in which the user paid or was paid, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError>;
+
+    /// The names of everybody whom the user paid or was paid by, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError>;
+
     /// Every transfer from or to the user, in the order in which they were posted.
     ///
     /// # Errors
@@ -91,4 +173,30 @@ pub trait LedgerStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_read_as_it_is_written_and_in_no_other_form() {
+        for text in ["2024-03", "0001-12", "9999-01"] {
+            assert_eq!(text.parse::<Month>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "2024",
+            "2024-3",
+            "2024-13",
+            "2024-00",
+            "24-03",
+            "+024-03",
+            "2024-03-01",
+            "2024-0\u{663}",
+            " 2024-03",
+        ] {
+            assert_eq!(text.parse::<Month>(), Err(NotAMonth), "{text}");
+        }
+    }
 }

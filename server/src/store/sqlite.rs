@@ -11,6 +11,7 @@ mod job;
 mod keys;
 mod ledger;
 mod location;
+mod monthly;
 mod queue;
 mod sealing;
 mod seats;
@@ -43,9 +44,9 @@ pub use self::{
     settings::SqliteSettings,
 };
 use super::{
-    AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, NewTransfer,
-    OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps, SessionHash, SessionStore, Store,
-    StoreError, StoredKey, StoredSession, UserId,
+    AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, Month,
+    MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps,
+    SessionHash, SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -234,6 +235,18 @@ impl LedgerStore for SqliteStore {
 
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
         self.read(|connection| ledger::balance(connection, user))?
+    }
+
+    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError> {
+        self.read(|connection| monthly::transfers(connection, user, month))?
+    }
+
+    async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
+        self.read(|connection| monthly::months(connection, user))?.map_err(unavailable("read the months"))
+    }
+
+    async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| monthly::peers(connection, user))?.map_err(unavailable("read the peers"))
     }
 
     async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {

@@ -181,7 +181,7 @@ async fn a_body_of_another_media_type_is_415() {
 async fn an_unknown_method_is_a_protocol_error_and_an_unknown_notification_is_ignored() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
-    for method in ["resources/list", "nonsense", "", "tools/List"] {
+    for method in ["tasks/list", "nonsense", "", "tools/List"] {
         let answer = bob.post(request("x", method, json!({}))).send(app.address).await;
         assert_eq!((answer.status, answer.code()), (200, Some(-32601)), "{method}: {answer:?}");
         assert_eq!(answer.json()["id"], "x");

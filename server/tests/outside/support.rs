@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod events;
+pub(crate) mod modern;
 pub(crate) mod process;
 pub(crate) mod stage;
 pub(crate) mod wire;
@@ -28,4 +29,22 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
         }
     })
     .await;
+}
+
+/// Moves whole dollars from one demo user to another, as something else on the same database might.
+pub(crate) async fn pay(app: &app::App, from: &str, to: &str, dollars: i64) {
+    use server::{
+        money::{Amount, Currency},
+        store::{NewTransfer, UserId},
+    };
+    let user = |name: &str| match name {
+        "bob" => UserId(1),
+        "charlie" => UserId(2),
+        "alice" => UserId(3),
+        other => panic!("{other} is no demo user"),
+    };
+    let amount = Amount::from_minor(dollars * 100, Currency::USD);
+    let date = "2024-03-22".parse().unwrap();
+    let transfer = NewTransfer { id: None, from: user(from), to: user(to), amount, date };
+    app.store.post(transfer).await.unwrap();
 }

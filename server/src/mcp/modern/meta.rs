@@ -1,6 +1,6 @@
 //! `_meta` of a request (2026-07-28, basic, "`_meta`"): revision, client, capabilities.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject},
@@ -21,7 +21,7 @@ pub(super) struct Meta {
     pub(super) protocol_version: String,
     #[serde(rename = "io.modelcontextprotocol/clientCapabilities", default)]
     client_capabilities: Option<serde_json::Value>,
-    #[serde(rename = "io.modelcontextprotocol/clientInfo", default)]
+    #[serde(rename = "io.modelcontextprotocol/clientInfo", default, deserialize_with = "object")]
     pub(super) client_info: Option<Implementation>,
     #[serde(rename = "io.modelcontextprotocol/logLevel", default)]
     pub(super) log_level: Option<LoggingLevel>,
@@ -29,10 +29,19 @@ pub(super) struct Meta {
     pub(super) progress_token: Option<ProgressToken>,
 }
 
+/// An object as its own type: serde alone would take an array for its members in their order.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Implementation>, D::Error> {
+    let members = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(serde_json::Value::Object(members)).map(Some).map_err(D::Error::custom)
+}
+
 impl Meta {
     /// What the client can do, which it must say. Looked at after the revision: another one may have other rules.
     pub(super) fn capabilities(&self) -> Result<ClientCapabilities, ErrorObject> {
         let said = self.client_capabilities.clone().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
+        if !said.is_object() {
+            return Err(invalid(format!("`_meta[\"{}\"]` must be an object", meta::CLIENT_CAPABILITIES)));
+        }
         serde_json::from_value(said).map_err(|error| {
             invalid(format!("`_meta[\"{}\"]` cannot be read: {error}", meta::CLIENT_CAPABILITIES))
         })

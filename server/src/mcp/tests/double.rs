@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use crate::{
     clock::UnixMillis,
     store::{
-        AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore,
-        NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps, SessionHash,
-        SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
+        AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, Month,
+        MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps,
+        SessionHash, SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
     },
 };
 
@@ -159,6 +159,18 @@ impl LedgerStore for Double {
     }
 
     async fn balance(&self, _user: UserId) -> Result<AccountBalance, StoreError> {
+        unavailable()
+    }
+
+    async fn month(&self, _user: UserId, _month: Month) -> Result<MonthlyTransfers, StoreError> {
+        unavailable()
+    }
+
+    async fn months(&self, _user: UserId) -> Result<Vec<Month>, StoreError> {
+        unavailable()
+    }
+
+    async fn peers(&self, _user: UserId) -> Result<Vec<String>, StoreError> {
         unavailable()
     }
 

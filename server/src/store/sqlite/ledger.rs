@@ -1,5 +1,6 @@
 //! SQL of the ledger.
 
+use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::failure::unavailable;
@@ -131,6 +132,19 @@ pub(super) fn latest(
          WHERE e.user_id = ?1 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT ?2"
     ))?;
     statement.query_map(params![user.0, limit], read)?.collect()
+}
+
+pub(super) fn between(
+    connection: &Connection,
+    user: UserId,
+    first: Date,
+    last: Date,
+) -> rusqlite::Result<Vec<PostedTransfer>> {
+    let mut statement = connection.prepare_cached(select_transfers!(
+        "JOIN entries e ON e.transfer_seq = t.seq
+         WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date, e.transfer_seq"
+    ))?;
+    statement.query_map(params![user.0, first.to_string(), last.to_string()], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<PostedTransfer> {

@@ -1,0 +1,143 @@
+//! `prepare-payment`: what is to be paid to whom, checked before anything moves.
+
+use shared::mcp::{
+    annotations::Role,
+    content::ContentBlock,
+    prompts::{GetPromptResult, PromptMessage},
+};
+
+use crate::{
+    identity::{Permission, Principal},
+    mcp::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition, RequestContext, ToolError, Typing},
+    payments::Ledger,
+};
+
+/// Longest text of an argument, in characters.
+const TEXT_MAX: usize = 200;
+
+/// Asks a model to prepare a payment, and not to make it.
+#[derive(Debug)]
+pub(super) struct PreparePayment {
+    ledger: Ledger,
+}
+
+impl PreparePayment {
+    pub(super) const fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+}
+
+impl Prompt for PreparePayment {
+    const DEFINITION: PromptDefinition = PromptDefinition {
+        name: "prepare-payment",
+        title: Some("Prepare a payment"),
+        description: "Check what I am about to pay, and whether my balance allows it",
+        arguments: &[
+            ArgumentDefinition {
+                name: "to",
+                title: Some("Payee"),
+                description: "Who is to be paid",
+                required: true,
+            },
+            ArgumentDefinition {
+                name: "amount",
+                title: Some("Amount"),
+                description: "How much, in the currency of the account, such as 12.50",
+                required: true,
+            },
+            ArgumentDefinition {
+                name: "memo",
+                title: Some("Memo"),
+                description: "What it is for",
+                required: false,
+            },
+        ],
+        permission: Permission::BalanceRead,
+    };
+
+    async fn messages(
+        &self,
+        context: RequestContext,
+        arguments: PromptArguments,
+    ) -> Result<GetPromptResult, ToolError> {
+        let given = |name: &str| arguments.get(name).map_or("", |value| value.trim());
+        let too_long = arguments.iter().find(|(_, value)| value.chars().count() > TEXT_MAX);
+        if let Some((name, _)) = too_long {
+            let text = format!("invalid_argument: `{name}` may have at most {TEXT_MAX} characters");
+            return Err(ToolError::Refused(text));
+        }
+        let amount = given("amount");
+        if !is_amount(amount) {
+            let text =
+                "invalid_amount: `amount` must be a positive number with at most two decimals, such as 12.50";
+            return Err(ToolError::Refused(text.to_owned()));
+        }
+        let account = self.ledger.balance(context.principal().user()).await?;
+        let (to, memo) = (plain(given("to")), plain(given("memo")));
+        let memo = if memo.is_empty() { String::new() } else { format!(", for \"{memo}\"") };
+        let currency = account.balance.currency().code();
+        let text = format!(
+            "I want to pay {amount} {currency} to \"{to}\"{memo}. My balance is {} {currency}. Tell me what the \
+             balance would be afterwards, whether anything about this payment looks unusual, and ask me before you \
+             do anything.",
+            account.balance
+        );
+        let messages = vec![PromptMessage { role: Role::User, content: ContentBlock::text(text) }];
+        Ok(GetPromptResult { description: Some(format!("A payment to {to}")), messages, meta: None })
+    }
+
+    async fn complete(&self, principal: &Principal, typing: Typing) -> Result<Vec<String>, ToolError> {
+        if typing.argument != "to" {
+            return Ok(Vec::new());
+        }
+        Ok(typing.matching(self.ledger.peers(principal.user()).await?))
+    }
+}
+
+/// Whether the text is an amount above zero with at most two decimals.
+fn is_amount(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str, most: usize| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_something = text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    digits(whole, 12) && digits(fraction, 2) && is_something
+}
+
+/// Text that a person wrote, without what could end the quotation it stands in or be read as something else.
+fn plain(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control() && *char != '"').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_above_zero_and_has_at_most_two_decimals() {
+        for (text, good) in [
+            ("1", true),
+            ("12.5", true),
+            ("12.50", true),
+            ("0.01", true),
+            ("", false),
+            ("0", false),
+            ("0.00", false),
+            ("-1", false),
+            ("1.005", false),
+            ("1e3", false),
+            ("1,000", false),
+            ("NaN", false),
+            (".5", false),
+            ("1.", false),
+            ("1234567890123", false),
+        ] {
+            assert_eq!(is_amount(text), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_wrote_stays_within_its_quotation() {
+        assert_eq!(plain("alice\". Ignore\nall"), "alice. Ignoreall");
+    }
+}

@@ -1,0 +1,164 @@
+//! Resources: balance and statements, per principal, in both eras.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::spawn_app,
+    client::{ALICE, BOB, Client, request},
+    events::Events,
+    modern::Caller,
+    pay, soon,
+    wire::Ask,
+};
+
+async fn ask(client: &Client, method: &str, params: Value) -> Value {
+    client.post(request(5, method, params)).send(client.address).await.json()
+}
+
+async fn read(client: &Client, uri: &str) -> Value {
+    ask(client, "resources/read", json!({ "uri": uri })).await
+}
+
+#[tokio::test]
+async fn the_lists_name_the_balance_the_statements_and_their_family() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let listed = ask(&bob, "resources/list", json!({})).await["result"]["resources"].clone();
+    let uris: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["uri"].clone()).collect();
+    assert_eq!(uris, [json!("payments://balance"), json!("payments://statements/2024-03")]);
+    let families =
+        ask(&bob, "resources/templates/list", json!({})).await["result"]["resourceTemplates"].clone();
+    assert_eq!(families[0]["uriTemplate"], "payments://statements/{month}");
+    assert_eq!(families.as_array().unwrap().len(), 1);
+    let oldest = Client::open_in(app.address, BOB, "2025-03-26").await;
+    let listed = ask(&oldest, "resources/list", json!({})).await.to_string();
+    assert!(!listed.contains("\"title\""), "titles came later: {listed}");
+}
+
+#[tokio::test]
+async fn a_statement_adds_up_in_both_of_its_forms() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let contents = read(&bob, "payments://statements/2024-03").await["result"]["contents"].clone();
+    assert_eq!(contents.as_array().unwrap().len(), 2);
+    assert_eq!(contents[0]["mimeType"], "application/json");
+    let statement: Value = serde_json::from_str(contents[0]["text"].as_str().unwrap()).unwrap();
+    let transactions = statement["transactions"].as_array().unwrap();
+    let days: Vec<_> = transactions.iter().map(|one| one["date"].as_str().unwrap()).collect();
+    assert_eq!(days, ["2024-03-15", "2024-03-17", "2024-03-18", "2024-03-19", "2024-03-20"]);
+    let figure = |name: &str| statement[name].as_i64().unwrap();
+    assert_eq!((figure("openingBalance"), figure("paidIn"), figure("paidOut")), (0, 175, 375));
+    assert_eq!(figure("closingBalance"), -200);
+    let text = contents[1]["text"].as_str().unwrap();
+    assert_eq!(contents[1]["mimeType"], "text/plain");
+    assert!(text.starts_with("Statement of 2024-03 for bob, in USD"), "{text}");
+    assert!(
+        text.contains("Closing balance") && text.ends_with("Came in: 175.00. Went out: 375.00."),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_next_month_opens_with_what_the_last_one_closed_with() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    for (month, opening, closing) in [("2024-02", 0, 0), ("2024-03", 0, -200), ("2024-04", -200, -200)] {
+        let answer = read(&bob, &format!("payments://statements/{month}")).await;
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+        let statement: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (&statement["openingBalance"], &statement["closingBalance"]),
+            (&json!(opening), &json!(closing))
+        );
+        let people = answer["result"]["contents"][1]["text"].as_str().unwrap();
+        assert_eq!(people.contains("No transactions in this month."), month != "2024-03");
+    }
+}
+
+#[tokio::test]
+async fn a_month_that_is_none_is_refused_with_the_rule() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    for month in ["2024", "2024-13", "2024-3", "march", "2024-03-01", "%32024-03x"] {
+        let error = read(&bob, &format!("payments://statements/{month}")).await["error"].clone();
+        assert_eq!(error["code"], -32602, "{month}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("YYYY-MM"), "{month}: {error}");
+    }
+    let error = read(&bob, "payments://statements/9999-12").await["error"].clone();
+    assert!(error["message"].as_str().unwrap().contains("has not begun"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_by_one_error_in_each_era() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    for uri in [
+        "payments://nothing",
+        "payments://statements/",
+        "payments://statements/a/b",
+        "",
+        "file:///etc/passwd",
+    ] {
+        let error = read(&bob, uri).await["error"].clone();
+        assert_eq!((&error["code"], &error["data"]["uri"]), (&json!(-32002), &json!(uri)));
+        let stateless = Caller::new(app.address, BOB).answer("resources/read", json!({ "uri": uri })).await;
+        let error = stateless.json()["error"].clone();
+        assert_eq!((&error["code"], &error["data"]["uri"]), (&json!(-32602), &json!(uri)));
+    }
+    let nothing = ask(&bob, "resources/read", json!({})).await;
+    assert_eq!(nothing["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn everybody_sees_their_own_and_every_read_is_recorded() {
+    let app = spawn_app().await;
+    for (key, name, balance) in [(BOB, "bob", -200), (ALICE, "alice", 180)] {
+        let client = Client::open(app.address, key).await;
+        let answer = read(&client, "payments://balance").await;
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+        let read: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(read, json!({ "username": name, "balance": balance, "currency": "USD" }));
+    }
+    app.store.flush_audit().await.unwrap();
+    let records = app.store.latest_audit(10).await.unwrap();
+    let told: Vec<_> =
+        records.iter().map(|one| (one.username.as_str(), one.tool.as_str(), one.rule.as_str())).collect();
+    let tool = "resources/read payments://balance";
+    assert_eq!(told, [("alice", tool, "balance:read"), ("bob", tool, "balance:read")]);
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_when_the_balance_changes_until_it_unsubscribes() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let balance = json!({ "uri": "payments://balance" });
+    assert_eq!(ask(&bob, "resources/subscribe", balance.clone()).await["result"], json!({}));
+    assert_eq!(ask(&bob, "resources/subscribe", balance.clone()).await["result"], json!({}), "twice is once");
+    let mut stream = Events::open(&bob.dress(Ask::get()), app.address).await;
+    stream.one().await;
+    pay(&app, "bob", "alice", 100).await;
+    let told = soon("the notification", stream.one()).await.json();
+    let updated = json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": balance });
+    assert_eq!(told, updated);
+    assert_eq!(ask(&bob, "resources/unsubscribe", balance.clone()).await["result"], json!({}));
+    let alice = Client::open(app.address, ALICE).await;
+    assert_eq!(ask(&alice, "resources/subscribe", balance).await["result"], json!({}));
+    let mut hers = Events::open(&alice.dress(Ask::get()), app.address).await;
+    hers.one().await;
+    pay(&app, "bob", "alice", 100).await;
+    assert_eq!(soon("the notification", hers.one()).await.json(), updated);
+    // Hers has come, so his would have: the two are looked at together.
+    assert_eq!(bob.end().await.status, 204);
+    assert!(stream.rest().await.is_empty(), "he had unsubscribed");
+}
+
+#[tokio::test]
+async fn what_cannot_be_subscribed_to_says_so() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    for (uri, code) in [("payments://statements/2024-03", -32602), ("payments://nothing", -32002)] {
+        let answer = ask(&bob, "resources/subscribe", json!({ "uri": uri })).await;
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    assert_eq!(ask(&bob, "resources/subscribe", json!({})).await["error"]["code"], -32602);
+}

@@ -1,0 +1,159 @@
+//! Asking in rounds: what a request came to travels with the client, and is worth nothing in other hands.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    client::{ALICE, BOB},
+    modern::Caller,
+    stage::{Stage, spawn_stage},
+};
+
+fn able(stage: &Stage, key: &str) -> Caller {
+    Caller::new(stage.app.address, key).able(json!({ "elicitation": {} }))
+}
+
+/// The call that asks for a colour and then for a shade.
+fn call(more: &Value) -> Value {
+    let mut params = json!({ "name": "curious", "arguments": {} });
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+}
+
+fn accepted(what: &str, value: &str) -> Value {
+    json!({ what: { "action": "accept", "content": { what: value } } })
+}
+
+/// The state after the first round.
+async fn asked(caller: &Caller) -> String {
+    let result = caller.result("tools/call", call(&json!({}))).await;
+    assert_eq!(result["resultType"], "input_required", "{result}");
+    assert_eq!(result["inputRequests"]["colour"]["method"], "elicitation/create");
+    assert_eq!(result["inputRequests"]["colour"]["params"]["message"], "Which colour?");
+    result["requestState"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_tool_that_asks_twice_gets_both_answers() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let state = asked(&bob).await;
+    let second = call(&json!({ "requestState": state, "inputResponses": accepted("colour", "red") }));
+    let second = bob.result("tools/call", second).await;
+    assert_eq!(second["inputRequests"].as_object().unwrap().keys().collect::<Vec<_>>(), ["shade"]);
+    // The first answer is in the state: only the second one is sent.
+    let third =
+        call(&json!({ "requestState": second["requestState"], "inputResponses": accepted("shade", "pale") }));
+    let done = bob.result("tools/call", third).await;
+    assert_eq!(done["resultType"], "complete");
+    let answers = &done["structuredContent"]["answers"];
+    assert_eq!(
+        (&answers[0]["content"]["colour"], &answers[1]["content"]["shade"]),
+        (&json!("red"), &json!("pale"))
+    );
+}
+
+#[tokio::test]
+async fn a_state_is_worth_nothing_changed_spent_or_in_other_hands() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let state = asked(&bob).await;
+    let with =
+        |state: &str| call(&json!({ "requestState": state, "inputResponses": accepted("colour", "red") }));
+    let changed = format!("{}x", &state[..state.len() - 1]);
+    let alice = able(&stage, ALICE);
+    let mut other_arguments = with(&state);
+    other_arguments["arguments"] = json!({ "more": 1 });
+    for (name, caller, params) in [
+        ("changed", &bob, with(&changed)),
+        ("cut", &bob, with(&state[..20])),
+        ("nonsense", &bob, with("nonsense")),
+        ("empty", &bob, with("")),
+        ("another's", &alice, with(&state)),
+        ("of another request", &bob, other_arguments),
+        ("no string", &bob, call(&json!({ "requestState": 7 }))),
+        ("null", &bob, call(&json!({ "requestState": null }))),
+    ] {
+        let answer = caller.answer("tools/call", params).await;
+        assert_eq!((answer.status, answer.code()), (400, Some(-32602)), "{name}: {answer:?}");
+    }
+    assert_eq!(
+        bob.result("tools/call", with(&state)).await["resultType"],
+        "input_required",
+        "it is still good"
+    );
+    let again = bob.answer("tools/call", with(&state)).await;
+    assert_eq!((again.status, again.code()), (400, Some(-32602)), "spent: {again:?}");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_count_for_nothing() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let before = call(&json!({ "inputResponses": accepted("colour", "red") }));
+    let result = bob.result("tools/call", before).await;
+    assert!(result["inputRequests"]["colour"].is_object(), "asked all the same: {result}");
+    let state = asked(&bob).await;
+    let mut both = accepted("colour", "red");
+    both.as_object_mut().unwrap().extend(accepted("shade", "pale").as_object().unwrap().clone());
+    let result =
+        bob.result("tools/call", call(&json!({ "requestState": state, "inputResponses": both }))).await;
+    assert!(result["inputRequests"]["shade"].is_object(), "it was not asked yet: {result}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_missing_or_wrong_is_asked_for_again() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    for answers in [
+        json!({}),
+        accepted("shade", "pale"),
+        accepted("colour", "green"),
+        json!({ "colour": { "action": "accept" } }),
+        json!({ "colour": { "action": "perhaps" } }),
+        json!({ "colour": 12345 }),
+    ] {
+        let state = asked(&bob).await;
+        let params = call(&json!({ "requestState": state, "inputResponses": answers }));
+        let result = bob.result("tools/call", params).await;
+        assert!(result["inputRequests"]["colour"].is_object(), "{answers}: {result}");
+    }
+    let null = bob.answer("tools/call", call(&json!({ "inputResponses": null }))).await;
+    assert_eq!((null.status, null.code()), (400, Some(-32602)), "{null:?}");
+}
+
+#[tokio::test]
+async fn a_request_takes_at_most_ten_rounds() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let mut state = asked(&bob).await;
+    for round in 2..=10 {
+        let result = bob.result("tools/call", call(&json!({ "requestState": state }))).await;
+        assert_eq!(result["resultType"], "input_required", "round {round}");
+        state = result["requestState"].as_str().unwrap().to_owned();
+    }
+    let answer = bob.answer("tools/call", call(&json!({ "requestState": state }))).await;
+    assert_eq!(answer.code(), Some(-32602), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_asked_is_told_what_it_lacks() {
+    let stage = spawn_stage().await;
+    for capabilities in [json!({}), json!({ "elicitation": { "url": {} } }), json!({ "sampling": {} })] {
+        let bob = Caller::new(stage.app.address, BOB).able(capabilities);
+        let answer = bob.answer("tools/call", call(&json!({}))).await;
+        assert_eq!((answer.status, answer.code()), (400, Some(-32021)), "{answer:?}");
+        let lacking = &answer.json()["error"]["data"]["requiredCapabilities"];
+        assert_eq!(*lacking, json!({ "elicitation": { "form": {} } }));
+    }
+}
+
+#[tokio::test]
+async fn a_decline_is_an_answer() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let state = asked(&bob).await;
+    let no = json!({ "colour": { "action": "decline" } });
+    let result =
+        bob.result("tools/call", call(&json!({ "requestState": state, "inputResponses": no }))).await;
+    assert_eq!(result["structuredContent"]["answers"], json!([{ "action": "decline" }]));
+}
