@@ -16,6 +16,7 @@ use shared::{
         ProtocolVersion,
         lifecycle::{Implementation, ListCapability, ResourcesCapability, ServerCapabilities},
         modern::meta,
+        parameter_headers,
     },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -64,7 +65,6 @@ mod work;
 pub use asking::AskError;
 pub use context::RequestContext;
 pub use event_stream::EventStream;
-pub use modern::HeaderProblem;
 pub use prompt::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition};
 pub use reply::{Refusal, Refused, Reply};
 pub use resource::{Part, Parts, Resource, ResourceDefinition, ResourceTemplate, Typing, Variables};
@@ -164,7 +164,7 @@ pub enum BuildError {
         /// The tool.
         tool: &'static str,
         /// What is wrong.
-        problem: HeaderProblem,
+        problem: parameter_headers::HeaderProblem,
     },
     /// A tool's description cannot be written.
     #[error("a tool's description cannot be written as JSON")]

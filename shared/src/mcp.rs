@@ -12,6 +12,7 @@ pub mod input;
 pub mod lifecycle;
 pub mod methods;
 pub mod modern;
+pub mod parameter_headers;
 pub mod prompts;
 pub mod resources;
 pub mod sampling;

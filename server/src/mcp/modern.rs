@@ -34,8 +34,6 @@ mod meta;
 mod params;
 mod rounds;
 
-pub(super) use headers::HeaderAnnotations;
-pub use headers::HeaderProblem;
 pub(super) use rounds::Desk;
 
 /// Answers one POST.

@@ -5,13 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::mcp::{JsonObject, ProtocolVersion, tools::ToolAnnotations};
+use shared::mcp::{
+    JsonObject, ProtocolVersion, parameter_headers::HeaderAnnotations, tools::ToolAnnotations,
+};
 
 use super::{
     BuildError,
     arguments::{ArgumentError, Shape},
     context::RequestContext,
-    modern::HeaderAnnotations,
     schema,
     tool::{Content, Definition, Tool, ToolError},
 };

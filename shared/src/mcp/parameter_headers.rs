@@ -1,26 +1,52 @@
-//! `x-mcp-header`: parameters of a tool that its callers repeat in headers (2026-07-28, Streamable HTTP transport,
-//! "Custom Headers from Tool Parameters").
+//! What a request repeats in headers for whoever routes it (2026-07-28, Streamable HTTP transport, "Request Metadata"):
+//! the parameters of a tool that are annotated with `x-mcp-header`, and the form in which a header carries any text.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
 const ANNOTATION: &str = "x-mcp-header";
+const PREFIX: &str = "=?base64?";
+const SUFFIX: &str = "?=";
+
+/// The value of a header that stands for `text`: the text itself where a header can carry it, otherwise its base64 form
+/// ("Value Encoding").
+#[must_use]
+pub fn encoded(text: &str) -> Cow<'_, str> {
+    let sayable = text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+    let trimmed = text.trim_matches([' ', '\t']) == text;
+    let is_literal = !(text.starts_with(PREFIX) && text.ends_with(SUFFIX));
+    if sayable && trimmed && is_literal {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{PREFIX}{}{SUFFIX}", BASE64.encode(text.as_bytes())))
+    }
+}
+
+/// What the value of a header stands for: itself, or what is in its base64 form. `None` where that cannot be read.
+#[must_use]
+pub fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    let Some(inner) = inner else { return Some(Cow::Borrowed(value)) };
+    let bytes = BASE64.decode(inner.as_bytes()).ok()?;
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
 
 /// A parameter that is repeated in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Annotated {
+pub struct Annotated {
     /// The name as the tool wrote it.
-    pub(super) name: String,
+    pub name: String,
     /// The header, in lower case.
-    pub(super) header: String,
+    pub header: String,
     /// Where the value is in the arguments (RFC 6901).
-    pub(super) pointer: String,
+    pub pointer: String,
 }
 
 /// The parameters of a tool that are repeated in headers.
-#[derive(Debug, Default)]
-pub(in crate::mcp) struct HeaderAnnotations(Vec<Annotated>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderAnnotations(Vec<Annotated>);
 
 /// Why a tool's annotations cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +67,10 @@ pub enum HeaderProblem {
 
 impl HeaderAnnotations {
     /// Those of a schema of arguments.
-    pub(in crate::mcp) fn of(schema: &Map<String, Value>) -> Result<Self, HeaderProblem> {
+    ///
+    /// # Errors
+    /// [`HeaderProblem`], for the first that the specification does not allow.
+    pub fn of(schema: &Map<String, Value>) -> Result<Self, HeaderProblem> {
         let mut found = Self::default();
         found.search(schema, "", true)?;
         let mut names = HashSet::new();
@@ -51,11 +80,14 @@ impl HeaderAnnotations {
         }
     }
 
-    pub(in crate::mcp) const fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Annotated> {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Annotated> {
         self.0.iter()
     }
 
@@ -107,7 +139,7 @@ fn annotated(name: &Value, schema: &Map<String, Value>, pointer: &str) -> Result
     if !kind.is_some_and(|kind| ["string", "integer", "boolean"].contains(&kind)) {
         return Err(HeaderProblem::Kind(pointer.to_owned()));
     }
-    let header = format!("{}{}", shared::headers::PARAMETER_PREFIX, text.to_ascii_lowercase());
+    let header = format!("{}{}", crate::headers::PARAMETER_PREFIX, text.to_ascii_lowercase());
     Ok(Annotated { name: text.to_owned(), header, pointer: pointer.to_owned() })
 }
 
@@ -116,6 +148,46 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_value_in_base64_stands_for_what_is_in_it() {
+        for (value, expected) in [
+            ("us-west1", Some("us-west1")),
+            ("=?base64?SGVsbG8sIOS4lueVjA==?=", Some("Hello, 世界")),
+            ("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=", Some("=?base64?literal?=")),
+            ("=?base64??=", Some("")),
+            ("=?BASE64?SGk=?=", Some("=?BASE64?SGk=?=")),
+            ("=?base64?SGk?=", None),
+            ("=?base64?!!?=", None),
+            ("=?base64?/w==?=", None),
+        ] {
+            assert_eq!(decoded(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_carried_as_it_is_where_a_header_can() {
+        for text in ["us-west1", "a b", "", "a\tb", "=?base64?x"] {
+            assert_eq!(encoded(text), text);
+        }
+        for text in ["Hello, 世界", " padded ", "line1\nline2", "=?base64?literal?=", "\t", "\u{7f}"] {
+            assert!(encoded(text).starts_with(PREFIX), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_text_survives_the_way_through_a_header(text in ".*") {
+            let value = encoded(&text).into_owned();
+            proptest::prop_assert!(value.is_ascii());
+            proptest::prop_assert_eq!(decoded(&value).unwrap(), text);
+        }
+
+        #[test]
+        fn any_value_is_decoded_or_refused_without_a_panic(value in ".*") {
+            let _ = decoded(&value);
+        }
+    }
 
     fn of(schema: &Value) -> Result<Vec<(String, String)>, HeaderProblem> {
         let found = HeaderAnnotations::of(schema.as_object().unwrap())?;
