@@ -5,12 +5,16 @@
 
 mod answering;
 mod ask;
+mod asking;
 mod call;
 mod chat;
 mod demo;
 mod doctor;
 mod failure;
 mod interrupt;
+mod prompts;
+mod readable;
+mod resources;
 mod session;
 mod tools;
 
@@ -68,6 +72,8 @@ impl Run {
             Command::Chat { user } => chat::run(self, user).await,
             Command::Tools { user } => tools::run(self, user).await,
             Command::Call { user, tool, arguments } => call::run(self, user, tool, arguments).await,
+            Command::Resources { user, uri } => resources::run(self, user, uri.as_deref()).await,
+            Command::Prompts { user, prompt } => prompts::run(self, user, prompt.as_ref()).await,
             Command::Doctor { user } => doctor::run(self, user).await,
         };
         let exit = outcome.unwrap_or_else(|error| self.report(&error));

@@ -8,16 +8,16 @@ pub mod arguments;
 mod model;
 mod user;
 
-use std::{ffi::OsString, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
 use serde_json::Value;
-use shared::mcp::{JsonObject, ProtocolVersion};
+use shared::mcp::JsonObject;
 
 pub use model::{EndpointSettings, ModelChoice};
 pub use user::{Key, User};
 
 use crate::mcp::{Endpoint, EndpointError};
-use arguments::{Arguments, Subcommand};
+use arguments::{Arguments, Protocol, Subcommand};
 
 /// A setting that cannot be used. The text names it and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,7 @@ pub struct Settings {
     /// Whether plain HTTP may leave this machine.
     pub allow_plain_http: bool,
     /// The revision to ask for.
-    pub protocol: ProtocolVersion,
+    pub protocol: Protocol,
     /// Who answers questions.
     pub model: ModelChoice,
     /// Model turns for one question.
@@ -112,6 +112,20 @@ pub enum Command {
         /// Its arguments.
         arguments: JsonObject,
     },
+    /// The resources that the server offers, or what is in one.
+    Resources {
+        /// In whose name.
+        user: User,
+        /// Which to read; `None` lists them.
+        uri: Option<String>,
+    },
+    /// The prompts that the server offers, or one filled in.
+    Prompts {
+        /// In whose name.
+        user: User,
+        /// Which to fill in, and with what; `None` lists them.
+        prompt: Option<(String, BTreeMap<String, String>)>,
+    },
     /// What works and what does not.
     Doctor {
         /// In whose name.
@@ -140,7 +154,7 @@ impl Settings {
             command: command(arguments.command, &users)?,
             url: url.text,
             allow_plain_http: shared.allow_plain_http,
-            protocol: shared.protocol.into(),
+            protocol: shared.protocol,
             model: ModelChoice::new(shared.model, &variables)?,
             max_steps: shared.max_steps.map_or(shared::demo::MAX_STEPS, u32::from),
             timeout: shared.timeout.map(|seconds| Duration::from_secs(u64::from(seconds))),
@@ -177,6 +191,8 @@ impl Command {
             Self::Chat { .. } => "chat",
             Self::Tools { .. } => "tools",
             Self::Call { .. } => "call",
+            Self::Resources { .. } => "resources",
+            Self::Prompts { .. } => "prompts",
             Self::Doctor { .. } => "doctor",
         }
     }
@@ -249,8 +265,26 @@ fn command(subcommand: Option<Subcommand>, users: &UserLookup<'_>) -> Result<Com
         Some(Subcommand::Call { tool, args }) => {
             Command::Call { user: users.one()?, tool, arguments: json_object(args.as_deref())? }
         }
+        Some(Subcommand::Resources { uri }) => Command::Resources { user: users.one()?, uri },
+        Some(Subcommand::Prompts { prompt, args }) => {
+            let texts = texts(json_object(args.as_deref())?)?;
+            Command::Prompts { user: users.one()?, prompt: prompt.map(|name| (name, texts)) }
+        }
         Some(Subcommand::Doctor) => Command::Doctor { user: users.one()? },
     })
+}
+
+/// The arguments of a prompt: texts, all of them.
+fn texts(object: JsonObject) -> Result<BTreeMap<String, String>, UsageError> {
+    let text = |(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        _ => {
+            let rule =
+                format!("the arguments of a prompt are texts, and \"{name}\" is not; put it between quotes");
+            Err(UsageError::invalid("--args", rule))
+        }
+    };
+    object.into_iter().map(text).collect()
 }
 
 fn json_object(text: Option<&str>) -> Result<JsonObject, UsageError> {

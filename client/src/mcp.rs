@@ -7,6 +7,8 @@
 //! - the key goes to the endpoint it was given for and nowhere else: no redirect is followed, and plain HTTP is spoken
 //!   to loopback addresses only, unless the caller insists.
 
+mod asking;
+mod cache;
 mod connection;
 mod endpoint;
 mod error;
@@ -17,10 +19,11 @@ mod retry;
 mod sse;
 mod tap;
 
+pub use asking::{Answerer, declined, defaults};
 pub use connection::{CallOptions, Connection, RejectedTool, ToolList};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{McpError, TimedOut};
-pub use options::{ConnectOptions, Timeouts};
+pub use options::{ConnectOptions, Era, Timeouts};
 pub use retry::RetryPolicy;
 pub use tap::{NoTap, WireEvent, WireTap};
 

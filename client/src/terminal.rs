@@ -10,11 +10,13 @@
 
 pub mod escape;
 pub mod event;
+pub mod form;
 mod indent;
 pub mod log;
 pub mod markdown;
 mod narrator;
 mod observer;
+mod offers;
 pub mod prompt;
 mod schema;
 mod spinner;

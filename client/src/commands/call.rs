@@ -2,13 +2,11 @@
 
 use shared::mcp::{
     JsonObject,
-    content::ContentBlock,
-    resources::ResourceBody,
     tools::{CallToolResult, Tool},
 };
 
 use super::{
-    Failure, Run,
+    Failure, Run, readable,
     session::{Session, in_session},
 };
 use crate::{
@@ -30,7 +28,7 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObje
             let message = format!("{} reported an error: {}", tool.name, result.text());
             return Err(Failure::new(Exit::Failed, message, "").into());
         }
-        run.terminal.print(&Text::new().block(&readable(&result)).end());
+        run.terminal.print(&Text::new().block(&shown(&result)).end());
         Ok(Exit::Answered)
     })
     .await
@@ -53,24 +51,11 @@ async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Res
 }
 
 /// The result for reading: its text, and what else it holds by name; the structured result where there is no text.
-fn readable(result: &CallToolResult) -> String {
-    let blocks: Vec<String> = result.content.iter().map(block).collect();
+fn shown(result: &CallToolResult) -> String {
+    let blocks: Vec<String> = result.content.iter().map(readable::block).collect();
     match &result.structured_content {
         Some(structured) if blocks.is_empty() => format!("{structured:#}"),
         _ => blocks.join("\n"),
-    }
-}
-
-fn block(block: &ContentBlock) -> String {
-    match block {
-        ContentBlock::Text(text) => text.text.clone(),
-        ContentBlock::Image(image) => format!("[an image, {}]", image.mime_type),
-        ContentBlock::Audio(audio) => format!("[a sound, {}]", audio.mime_type),
-        ContentBlock::ResourceLink(link) => format!("[{}: {}]", link.name, link.uri),
-        ContentBlock::Resource(embedded) => match &embedded.resource.body {
-            ResourceBody::Text(text) => text.clone(),
-            ResourceBody::Blob(_) => "[a resource that is not text]".to_owned(),
-        },
     }
 }
 

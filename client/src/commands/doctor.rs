@@ -2,6 +2,8 @@
 
 mod probe;
 
+use shared::mcp::ProtocolVersion;
+
 use super::{
     Failure, Run,
     answering::at_endpoint,
@@ -122,6 +124,9 @@ impl Checks<'_> {
         let server = connection.server();
         let session = match connection.session_id() {
             Some(id) => format!("session {id}"),
+            None if is_stateless(&server.protocol_version) => {
+                "stateless: every request stands for itself".to_owned()
+            }
             None => "no session".to_owned(),
         };
         let found = format!(
@@ -167,4 +172,9 @@ impl Checks<'_> {
         }
         Exit::Answered
     }
+}
+
+/// Whether a revision knows no session.
+fn is_stateless(revision: &str) -> bool {
+    revision.parse().is_ok_and(|revision: ProtocolVersion| !revision.has_sessions())
 }

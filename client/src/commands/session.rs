@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use shared::mcp::lifecycle::InitializeResult;
 
-use super::{Failure, Run};
+use super::{Failure, Run, asking::Person};
 use crate::{
     config::{Key, User},
     exit::Exit,
     mcp::{ConnectOptions, Connection, Endpoint, McpError, ToolList},
-    terminal::{Event, Wire, style},
+    terminal::{Event, Wire, prompt, style},
 };
 
 /// How long the end of a session may keep the person waiting. A server ends it by itself later.
@@ -63,7 +63,11 @@ pub(super) fn endpoint(run: &Run, user: &User) -> Result<Endpoint, Failure> {
 
 /// Opens a connection; Ctrl-C gives up.
 pub(super) async fn open(run: &Run, user: &User, endpoint: &Endpoint) -> Result<Connection, Failure> {
-    let mut options = ConnectOptions::default();
+    let mut options = ConnectOptions { era: run.settings.protocol.into(), ..ConnectOptions::default() };
+    if !run.settings.json && prompt::is_attended() {
+        let person = Person::at(Arc::clone(&run.terminal), endpoint.url().to_owned());
+        options.answerer = Some(Arc::new(person));
+    }
     if let Some(limit) = run.settings.timeout {
         let timeouts = &mut options.timeouts;
         timeouts.call = limit;
@@ -74,13 +78,16 @@ pub(super) async fn open(run: &Run, user: &User, endpoint: &Endpoint) -> Result<
     if run.settings.wire {
         options.tap = Arc::new(Wire::new(Arc::clone(&run.terminal)));
     }
-    run.terminal.working(&format!("opening a session at {}", endpoint.url()));
+    run.terminal.working(&format!("connecting to {}", endpoint.url()));
     let opened = until_stopped(run, Connection::open(endpoint.clone(), options)).await;
     opened.map_err(|error| Failure::of_server(&error, user, endpoint))
 }
 
 /// The server's tools; Ctrl-C gives up.
 pub(super) async fn list_tools(run: &Run, connection: &Connection) -> Result<ToolList, McpError> {
+    if connection.server().capabilities.tools.is_none() {
+        return Ok(ToolList::default());
+    }
     run.terminal.working("listing the tools");
     until_stopped(run, connection.list_tools()).await
 }
@@ -106,6 +113,14 @@ impl Session<'_> {
     /// What the server said of itself.
     pub(super) fn server(&self) -> InitializeResult {
         self.connection.server()
+    }
+
+    /// Waits for an answer of the server; Ctrl-C gives up.
+    pub(super) async fn until_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, McpError>>,
+    ) -> Result<T, Failure> {
+        until_stopped(self.run, work).await.map_err(|error| self.failure(&error))
     }
 
     /// An error of the server in this session.

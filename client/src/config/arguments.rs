@@ -3,6 +3,8 @@
 use clap::{Args, Parser, ValueEnum};
 use shared::mcp::ProtocolVersion;
 
+use crate::mcp::Era;
+
 /// The environment and the exit codes, below the flags in `--help`.
 const AFTER_HELP: &str = "\
 Environment (also read from a file .env in this folder or above it):
@@ -65,6 +67,21 @@ pub enum Subcommand {
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         args: Option<String>,
     },
+    /// List the resources that the server offers, or read one
+    Resources {
+        /// The resource to read, as in `payments://balance`
+        #[arg(value_name = "URI")]
+        uri: Option<String>,
+    },
+    /// List the prompts that the server offers, or fill one in
+    Prompts {
+        /// The prompt to fill in
+        #[arg(value_name = "NAME")]
+        prompt: Option<String>,
+        /// Its arguments: a JSON object whose values are texts
+        #[arg(long, value_name = "JSON", requires = "prompt")]
+        args: Option<String>,
+    },
     /// Check step by step what works, and say what to do about what does not
     Doctor,
 }
@@ -107,12 +124,31 @@ pub enum Protocol {
     /// Opens a session
     #[value(name = "2025-11-25")]
     Sessions,
+    /// Without a session: every request stands for itself
+    #[value(name = "2026-07-28")]
+    Stateless,
+    /// Without a session where the server knows how, otherwise with one
+    Auto,
 }
 
-impl From<Protocol> for ProtocolVersion {
+impl Protocol {
+    /// As it is typed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sessions => ProtocolVersion::LATEST_WITH_SESSIONS.as_str(),
+            Self::Stateless => ProtocolVersion::V2026_07_28.as_str(),
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl From<Protocol> for Era {
     fn from(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::Sessions => Self::LATEST_WITH_SESSIONS,
+            Protocol::Sessions => Self::Sessions,
+            Protocol::Stateless => Self::Stateless,
+            Protocol::Auto => Self::Auto,
         }
     }
 }

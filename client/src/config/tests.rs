@@ -21,6 +21,8 @@ fn users(settings: &Settings) -> Vec<User> {
         | Command::Chat { user }
         | Command::Tools { user }
         | Command::Call { user, .. }
+        | Command::Resources { user, .. }
+        | Command::Prompts { user, .. }
         | Command::Doctor { user } => vec![user.clone()],
     }
 }

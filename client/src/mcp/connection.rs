@@ -1,27 +1,37 @@
-//! One connection to one MCP server: opened with `initialize`, used for any number of calls at once, closed with
-//! DELETE.
+//! One connection to one MCP server: opened with `initialize` and closed with DELETE, or, where no session is needed,
+//! neither; used for any number of calls at once.
 //!
-//! [`peer`] gets one request answered and [`hearing`] hears what comes before the response; [`session`] holds the session
-//! and opens it again when the server forgot it; [`listing`] reads `tools/list`.
+//! [`peer`] gets one request answered, [`hearing`] hears what comes before the response, [`replying`] answers what the
+//! server asks there, and [`listening`] hears what it says unasked. [`session`] holds the session and opens it again when
+//! the server forgot it; [`stateless`] does without. [`listing`] reads `tools/list`, [`offers`] the other lists.
 
 mod hearing;
+mod listening;
 mod listing;
+mod offers;
 mod peer;
+mod replying;
 mod session;
+mod stateless;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
-use shared::mcp::{
-    JsonObject, lifecycle::InitializeResult, methods, tools::CallToolResult,
-    utilities::ProgressNotificationParams,
+use shared::{
+    jsonrpc::ErrorCode,
+    mcp::{
+        JsonObject, lifecycle::InitializeResult, methods, parameter_headers::HeaderAnnotations,
+        tools::CallToolResult, utilities::ProgressNotificationParams,
+    },
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,9 +40,10 @@ pub use self::listing::{RejectedTool, ToolList};
 use self::{
     peer::{Call, Patience, Peer},
     session::Sessions,
+    stateless::Verdict,
 };
 use super::{
-    ConnectOptions, Endpoint, McpError,
+    ConnectOptions, Endpoint, Era, McpError,
     exchange::{Failure, shown_session},
 };
 
@@ -47,10 +58,25 @@ pub struct Connection {
 }
 
 struct Shared {
-    peer: Peer,
-    sessions: Sessions,
+    peer: Arc<Peer>,
+    era: Spoken,
     closing: AtomicBool,
 }
+
+/// How a server is spoken to.
+enum Spoken {
+    /// In sessions, the present one among them.
+    Sessions(Sessions),
+    /// Without.
+    Stateless {
+        server: Box<InitializeResult>,
+        /// Which parameters of which tools are repeated in headers; `None` before tools were listed.
+        annotations: RwLock<Option<HashMap<String, HeaderAnnotations>>>,
+    },
+}
+
+/// What was found out of servers that were asked which era they speak, by URL.
+static SPOKEN_AT: LazyLock<Mutex<HashMap<String, Era>>> = LazyLock::new(Mutex::default);
 
 /// How one tool call is to be treated.
 #[derive(Clone, Default)]
@@ -81,24 +107,33 @@ impl Connection {
     /// [`McpError::Unauthorized`], [`McpError::Unreachable`], [`McpError::NotMcp`] and the others that a call has;
     /// [`McpError::Protocol`] also when the server speaks no revision that this client speaks.
     pub async fn open(endpoint: Endpoint, options: ConnectOptions) -> Result<Self, McpError> {
-        let peer = Peer::new(endpoint, options)?;
+        let era = options.era;
+        let peer = Arc::new(Peer::new(endpoint, options)?);
         let never = CancellationToken::new();
-        let session = peer.initialize(&mut peer.patience(&never)).await?;
-        let sessions = Sessions::new(session);
-        Ok(Self { shared: Arc::new(Shared { peer, sessions, closing: AtomicBool::new(false) }) })
+        let mut patience = peer.patience(&never);
+        let era = match era {
+            Era::Sessions => Spoken::Sessions(Sessions::new(peer.initialize(&mut patience).await?)),
+            Era::Stateless => Spoken::stateless(peer.discover(&mut patience).await.map_err(no_such_era)?),
+            Era::Auto => Spoken::found_out(&peer, &mut patience).await?,
+        };
+        Ok(Self { shared: Arc::new(Shared { peer, era, closing: AtomicBool::new(false) }) })
     }
 
     /// What the server said of itself when the present session was opened. Texts in it are the server's.
     #[must_use]
     pub fn server(&self) -> InitializeResult {
-        self.shared.sessions.current().server.clone()
+        match &self.shared.era {
+            Spoken::Sessions(sessions) => sessions.current().server.clone(),
+            Spoken::Stateless { server, .. } => (**server).clone(),
+        }
     }
 
     /// The present session, for people: a prefix of its id that tells two sessions apart and opens neither. `None`
     /// at servers that keep no session.
     #[must_use]
     pub fn session_id(&self) -> Option<String> {
-        let session = self.shared.sessions.current();
+        let Spoken::Sessions(sessions) = &self.shared.era else { return None };
+        let session = sessions.current();
         session.headers.id.as_ref().and_then(|id| id.to_str().ok()).map(shown_session)
     }
 
@@ -109,8 +144,14 @@ impl Connection {
     pub async fn ping(&self) -> Result<(), McpError> {
         let never = CancellationToken::new();
         let mut patience = self.shared.peer.patience(&never);
-        self.ask::<JsonObject>(Call::repeatable(methods::PING, JsonObject::new()), &mut patience).await?;
-        Ok(())
+        match &self.shared.era {
+            Spoken::Sessions(_) => {
+                let call = Call::repeatable(methods::PING, JsonObject::new());
+                self.ask::<JsonObject>(call, &mut patience).await.map(drop)
+            }
+            // There is no `ping` any more.
+            Spoken::Stateless { .. } => self.shared.peer.discover(&mut patience).await.map(drop),
+        }
     }
 
     /// Every tool of the server, all pages of them. A definition that is malformed is left out and said to be, and
@@ -121,7 +162,10 @@ impl Connection {
     pub async fn list_tools(&self) -> Result<ToolList, McpError> {
         let never = CancellationToken::new();
         let mut patience = self.shared.peer.patience(&never);
-        let mut listing = listing::Listing::default();
+        let mut listing = match &self.shared.era {
+            Spoken::Sessions(_) => listing::Listing::default(),
+            Spoken::Stateless { .. } => listing::Listing::with_headers(),
+        };
         let mut cursor = None;
         loop {
             let params =
@@ -130,7 +174,11 @@ impl Connection {
             let page = self.ask(Call::repeatable(methods::LIST_TOOLS, params), &mut patience).await?;
             cursor = listing.add(page)?;
             if cursor.is_none() {
-                return Ok(listing.finish());
+                let (list, found) = listing.finish();
+                if let Spoken::Stateless { annotations, .. } = &self.shared.era {
+                    *annotations.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
+                }
+                return Ok(list);
             }
         }
     }
@@ -155,9 +203,24 @@ impl Connection {
             params,
             repeatable: options.repeatable,
             progress: options.progress,
+            meta: JsonObject::new(),
+            headers: HeaderMap::new(),
         };
         let mut patience = self.shared.peer.patience(&options.cancel);
         self.ask(call, &mut patience).await
+    }
+
+    /// Which parameters of a tool are repeated in headers. The tools are listed for it if they never were.
+    async fn annotations_of(&self, tool: &str) -> Result<Option<HeaderAnnotations>, McpError> {
+        let Spoken::Stateless { annotations, .. } = &self.shared.era else { return Ok(None) };
+        let known = || {
+            let known = annotations.read().unwrap_or_else(PoisonError::into_inner);
+            known.as_ref().map(|known| known.get(tool).cloned())
+        };
+        if known().is_none() {
+            self.list_tools().await?;
+        }
+        Ok(known().flatten())
     }
 
     /// Ends the session at the server, within seconds. Calls that are under way may still end; later ones fail with
@@ -172,8 +235,9 @@ impl Connection {
         }
         let peer = &self.shared.peer;
         let ending = async {
+            let Spoken::Sessions(sessions) = &self.shared.era else { return Ok(()) };
             // Waits for a session that is just being opened again, so that it is this one that ends.
-            let session = self.shared.sessions.last().await;
+            let session = sessions.last().await;
             match &session.headers.id {
                 Some(_) => peer.end(&session.headers).await,
                 None => Ok(()),
@@ -183,13 +247,56 @@ impl Connection {
         timeout(limit, ending).await.unwrap_or(Err(McpError::TimedOut(super::TimedOut::Call)))
     }
 
+    /// Gets one request answered without a session; from memory, where the server said how long it may be kept.
+    async fn ask_stateless<R: DeserializeOwned>(
+        &self,
+        mut call: Call<'_>,
+        patience: &mut Patience<'_>,
+    ) -> Result<R, McpError> {
+        let Shared { peer, closing, .. } = &*self.shared;
+        if closing.load(Ordering::Acquire) {
+            return Err(McpError::SessionEnded);
+        }
+        let method = call.method;
+        let may_be_kept = KEPT.contains(&method);
+        let asked = Value::Object(call.params.clone()).to_string();
+        if may_be_kept && let Some(kept) = peer.cache.fresh(method, &asked) {
+            return read(method, &kept, peer);
+        }
+        let tool = call.params.get("name").and_then(Value::as_str).map(str::to_owned);
+        let tool = tool.filter(|_| method == methods::CALL_TOOL);
+        let mut annotations = match &tool {
+            Some(tool) => Box::pin(self.annotations_of(tool)).await?,
+            None => None,
+        };
+        let mut answered = peer.call_stateless(&mut call, annotations.as_ref(), patience).await;
+        if let (Some(tool), Err(McpError::Rpc(error))) = (&tool, &answered)
+            && error.code == ErrorCode::HEADER_MISMATCH
+        {
+            // The tool wants other parameters repeated than it did when it was listed. Nothing has run.
+            peer.cache.forget(&[methods::LIST_TOOLS]);
+            Box::pin(self.list_tools()).await?;
+            annotations = Box::pin(self.annotations_of(tool)).await?;
+            answered = peer.call_stateless(&mut call, annotations.as_ref(), patience).await;
+        }
+        let result = answered?;
+        if may_be_kept {
+            peer.cache.keep(method, asked, &result);
+        }
+        read(method, &result, peer)
+    }
+
     /// Gets one request answered; opens the session again, once, if the server forgot it.
     async fn ask<R: DeserializeOwned>(
         &self,
         mut call: Call<'_>,
         patience: &mut Patience<'_>,
     ) -> Result<R, McpError> {
-        let Shared { peer, sessions, closing } = &*self.shared;
+        let Shared { peer, era, closing } = &*self.shared;
+        let sessions = match era {
+            Spoken::Sessions(sessions) => sessions,
+            Spoken::Stateless { .. } => return self.ask_stateless(call, patience).await,
+        };
         let mut session = sessions.current();
         let mut was_unknown = false;
         loop {
@@ -214,9 +321,55 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("url", &self.shared.peer.url())
-            .field("server", &self.shared.sessions.current().server.server_info.name)
+            .field("server", &self.server().server_info.name)
             .field("session", &self.session_id())
             .finish()
+    }
+}
+
+/// The methods whose results may be kept.
+const KEPT: [&str; 5] = [
+    methods::LIST_TOOLS,
+    methods::LIST_RESOURCES,
+    methods::LIST_RESOURCE_TEMPLATES,
+    methods::READ_RESOURCE,
+    methods::LIST_PROMPTS,
+];
+
+impl Spoken {
+    fn stateless(server: InitializeResult) -> Self {
+        Self::Stateless { server: Box::new(server), annotations: RwLock::default() }
+    }
+
+    /// Finds out which era the server speaks: the newer one is tried first, unless it is known that it is the other.
+    async fn found_out(peer: &Arc<Peer>, patience: &mut Patience<'_>) -> Result<Self, McpError> {
+        let known = || SPOKEN_AT.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_sessions = known().get(peer.url()) == Some(&Era::Sessions);
+        if !has_sessions {
+            match peer.discover(patience).await {
+                Ok(server) => return Ok(Self::stateless(server)),
+                Err(error) => match stateless::verdict(&error) {
+                    Verdict::Refused => return Err(error),
+                    Verdict::HasSessions => {
+                        tracing::debug!(reason = %error, "the server does not speak without sessions");
+                    }
+                },
+            }
+            patience.renew_attempts();
+        }
+        let session = peer.initialize(patience).await?;
+        known().insert(peer.url().to_owned(), Era::Sessions);
+        Ok(Self::Sessions(Sessions::new(session)))
+    }
+}
+
+/// Says what to do about a server that does not speak without sessions.
+fn no_such_era(error: McpError) -> McpError {
+    match stateless::verdict(&error) {
+        Verdict::Refused => error,
+        Verdict::HasSessions => McpError::Protocol(format!(
+            "it does not speak 2026-07-28 ({error}); `--protocol auto` finds out what it speaks"
+        )),
     }
 }
 

@@ -34,6 +34,7 @@ use super::{ConnectOptions, Endpoint, McpError, TimedOut, Timeouts, WireTap, exc
 const KEEP_IDLE: Duration = Duration::from_secs(4);
 
 const BOTH_KINDS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The way to one endpoint.
@@ -102,7 +103,7 @@ impl Wire {
         &self.timeouts
     }
 
-    /// POSTs one JSON-RPC message. `session` is `None` for `initialize`.
+    /// POSTs one JSON-RPC message, with `more` headers. `session` is `None` for `initialize`.
     ///
     /// # Errors
     /// [`McpError::Unreachable`], [`McpError::TimedOut`] before an answer began, [`McpError::Broken`] when the
@@ -110,9 +111,29 @@ impl Wire {
     pub(super) async fn post(
         &self,
         session: Option<&SessionHeaders>,
+        more: &HeaderMap,
         body: String,
     ) -> Result<Answer<'_>, McpError> {
-        self.send(Method::POST, session, Some(body)).await
+        let mut headers = self.headers(session, true);
+        headers.extend(more.clone());
+        self.send(Method::POST, headers, Some(body)).await
+    }
+
+    /// Opens the stream of a session; after an event, one that broke.
+    ///
+    /// # Errors
+    /// As [`Wire::post`].
+    pub(super) async fn listen(
+        &self,
+        session: &SessionHeaders,
+        last_event_id: Option<&HeaderValue>,
+    ) -> Result<Answer<'_>, McpError> {
+        let mut map = self.headers(Some(session), false);
+        map.insert(ACCEPT, EVENTS);
+        if let Some(id) = last_event_id {
+            map.insert(HeaderName::from_static(headers::LAST_EVENT_ID), id.clone());
+        }
+        self.send(Method::GET, map, None).await
     }
 
     /// Ends a session at the server.
@@ -120,17 +141,17 @@ impl Wire {
     /// # Errors
     /// As [`Wire::post`].
     pub(super) async fn delete(&self, session: &SessionHeaders) -> Result<Answer<'_>, McpError> {
-        self.send(Method::DELETE, Some(session), None).await
+        self.send(Method::DELETE, self.headers(Some(session), false), None).await
     }
 
     async fn send(
         &self,
         method: Method,
-        session: Option<&SessionHeaders>,
+        headers: HeaderMap,
         body: Option<String>,
     ) -> Result<Answer<'_>, McpError> {
         let mut request = Request::new(method, self.endpoint.target().clone());
-        *request.headers_mut() = self.headers(session, body.is_some());
+        *request.headers_mut() = headers;
         let mut trace = Trace::begin(self, &request, body.as_deref());
         if let Some(body) = body {
             *request.body_mut() = Some(body.into());

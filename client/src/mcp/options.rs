@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use shared::mcp::lifecycle::Implementation;
 
-use super::{NoTap, RetryPolicy, WireTap};
+use super::{Answerer, NoTap, RetryPolicy, WireTap};
 
 /// How long to wait for what. Every limit holds on its own; the first one reached ends the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,19 @@ impl Default for Timeouts {
     }
 }
 
+/// Which era of the protocol to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Era {
+    /// Up to 2025-11-25: opens a session.
+    #[default]
+    Sessions,
+    /// Since 2026-07-28: every request stands for itself.
+    Stateless,
+    /// Without sessions where the server knows how, otherwise with one. What was found out is remembered for the
+    /// server for as long as the process lives.
+    Auto,
+}
+
 /// What a connection is opened with.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -43,6 +56,10 @@ pub struct ConnectOptions {
     pub retry: RetryPolicy,
     /// Who watches the wire.
     pub tap: Arc<dyn WireTap>,
+    /// Which era to speak.
+    pub era: Era,
+    /// Whom to ask what servers ask; nobody where there is none, and then it is announced that nobody can be asked.
+    pub answerer: Option<Arc<dyn Answerer>>,
 }
 
 impl Default for ConnectOptions {
@@ -53,6 +70,8 @@ impl Default for ConnectOptions {
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),
             tap: Arc::new(NoTap),
+            era: Era::default(),
+            answerer: None,
         }
     }
 }

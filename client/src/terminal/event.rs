@@ -3,9 +3,13 @@
 //! The names and fields here are what scripts rely on: `event` says which one a line is, in the snake case of the
 //! variant's name.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use shared::mcp::{
     JsonObject,
+    prompts::{GetPromptResult, Prompt},
+    resources::{ReadResourceResult, Resource, ResourceTemplate},
     tools::{CallToolResult, Tool},
 };
 
@@ -19,7 +23,7 @@ pub enum Event<'a> {
         version: &'a str,
         /// The server's endpoint.
         url: &'a str,
-        /// The revision that is asked for.
+        /// The revision that is asked for, or `auto`.
         protocol: &'a str,
     },
     /// Who will answer questions.
@@ -131,6 +135,44 @@ pub enum Event<'a> {
         arguments: &'a JsonObject,
         /// What came back, as MCP has it.
         result: &'a CallToolResult,
+    },
+    /// A resource that the server lists (`resources`).
+    Resource {
+        /// The resource as MCP has it.
+        resource: &'a Resource,
+    },
+    /// A family of resources that the server lists (`resources`).
+    ResourceTemplate {
+        /// The template as MCP has it.
+        template: &'a ResourceTemplate,
+    },
+    /// A resource that was read (`resources URI`).
+    ResourceRead {
+        /// Which.
+        uri: &'a str,
+        /// What came back, as MCP has it.
+        result: &'a ReadResourceResult,
+    },
+    /// A prompt that the server lists (`prompts`).
+    Prompt {
+        /// The prompt as MCP has it.
+        prompt: &'a Prompt,
+    },
+    /// A prompt that was filled in (`prompts NAME`).
+    PromptFilled {
+        /// The prompt.
+        name: &'a str,
+        /// The arguments.
+        arguments: &'a BTreeMap<String, String>,
+        /// What came back, as MCP has it.
+        result: &'a GetPromptResult,
+    },
+    /// The server asks the person.
+    Asked {
+        /// The server's endpoint.
+        server: &'a str,
+        /// The question.
+        message: &'a str,
     },
     /// One step of `doctor`.
     Check {

@@ -3,7 +3,7 @@
 use super::{
     CheckStatus, Event, Look, escape,
     markdown::Markdown,
-    schema,
+    offers, schema,
     style::{BAD, FAINT, GOOD, HEADING, NAME, QUESTION, Text, WARNING},
 };
 
@@ -122,6 +122,13 @@ impl Narrator {
                 ))
             }
             Event::Tool { tool } => schema::describe(tool),
+            Event::Resource { resource } => offers::resource(resource),
+            Event::ResourceTemplate { template } => offers::template(template),
+            Event::Prompt { prompt } => offers::prompt(prompt),
+            Event::Asked { server, message } => {
+                let asks = Text::new().end().styled(WARNING, "? ").plain(server).plain(" asks you:").end();
+                asks.indented("  ", message).end()
+            }
             Event::ToolRejected { name, reason } => {
                 let ignored = format!("the tool \"{name}\" is ignored: {reason}");
                 Text::new().styled(WARNING, "warning: ").plain(&ignored).end()
@@ -133,6 +140,8 @@ impl Narrator {
             | Event::SessionClosed { .. }
             | Event::Question { .. }
             | Event::ToolResult { .. }
+            | Event::ResourceRead { .. }
+            | Event::PromptFilled { .. }
             | Event::RunStarted { .. }
             | Event::RunFinished { .. }
             | Event::TurnStarted { .. }

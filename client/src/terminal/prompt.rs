@@ -10,6 +10,8 @@ use std::{
 use rustyline::{Config, Editor, error::ReadlineError, history::MemHistory};
 use tokio::sync::mpsc;
 
+use super::escape;
+
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -37,11 +39,12 @@ pub fn is_attended() -> bool {
 }
 
 impl Prompt {
-    /// A line editor that shows `prompt`.
+    /// A line editor that shows `prompt`, escaped.
     ///
     /// # Errors
     /// The terminal cannot be set up.
     pub fn edited(prompt: String) -> anyhow::Result<Self> {
+        let prompt = escape::line(&prompt);
         let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())?;
         Ok(Self::reading(move || match editor.readline(&prompt) {
             Ok(line) => {

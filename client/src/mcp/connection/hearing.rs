@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
-use serde_json::{json, value::RawValue};
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::value::RawValue;
 use shared::{
-    jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, Incoming, RequestId, ResultResponse},
+    jsonrpc::{Incoming, RequestId},
     mcp::{ProtocolVersion, methods, utilities::ProgressNotificationParams},
 };
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::peer::Peer;
 use crate::mcp::{
-    McpError,
+    McpError, TimedOut,
     exchange::{Failure, Messages, SessionHeaders},
 };
 
-/// How long an answer to a request of the server may take to deliver: the call it came with waits for it.
-const REPLY_LIMIT: Duration = Duration::from_secs(5);
+/// How often it is tried to go on with a stream that broke, and how long to wait before where the server does not say,
+/// and at most.
+const RESUMES_MAX: u32 = 3;
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// Whom to tell how far a call has come.
 pub(super) type TellProgress<'a> = dyn Fn(ProgressNotificationParams) + Send + Sync + 'a;
@@ -43,25 +46,65 @@ impl Hearing<'_> {
     ///
     /// # Errors
     /// A [`Failure`] of this one attempt.
-    pub(super) async fn converse(&self, body: String) -> Result<Answered, Failure> {
-        let answer = self.peer.wire.post(self.session, body).await?;
+    pub(super) async fn converse(&self, headers: &HeaderMap, body: String) -> Result<Answered, Failure> {
+        let answer = self.peer.wire.post(self.session, headers, body).await?;
         let session_id = answer.session_id();
         let mut messages = answer.messages(self.session).await?;
-        match self.response(&mut messages).await {
-            Ok(result) => {
-                messages.end(None).await;
-                Ok(Answered { result, session_id })
-            }
-            Err(error) => {
-                let pause = messages.retry();
-                messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
-                Err(Failure::Error { error, pause })
+        loop {
+            match self.response(&mut messages).await {
+                Ok(result) => {
+                    messages.end(None).await;
+                    return Ok(Answered { result, session_id });
+                }
+                Err(error) => {
+                    let pause = messages.retry();
+                    let last = messages.last_event_id();
+                    messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
+                    let resumed = match (&error, self.session, last) {
+                        (McpError::Broken(_), Some(session), Some(last))
+                            if session.version.has_sessions() =>
+                        {
+                            self.resume(session, &last, pause).await
+                        }
+                        _ => None,
+                    };
+                    match resumed {
+                        Some(more) => messages = more,
+                        None => return Err(Failure::Error { error, pause }),
+                    }
+                }
             }
         }
     }
 
+    /// Goes on with a stream that broke after the event `last` (2025-11-25, Streamable HTTP transport, "Resumability and
+    /// Redelivery"). `None` when it cannot be gone on with.
+    async fn resume(
+        &self,
+        session: &SessionHeaders,
+        last: &HeaderValue,
+        pause: Option<Duration>,
+    ) -> Option<Messages<'_>> {
+        for attempt in 1..=RESUMES_MAX {
+            let pause = pause.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
+            tracing::debug!(
+                wait_ms = pause.as_millis(),
+                attempt,
+                "the stream broke; it will be gone on with"
+            );
+            sleep(pause).await;
+            let answer = match self.peer.wire.listen(session, Some(last)).await {
+                Ok(answer) => answer,
+                Err(McpError::Unreachable { .. } | McpError::Broken(_) | McpError::TimedOut(_)) => continue,
+                Err(_) => return None,
+            };
+            return answer.messages(Some(session)).await.ok();
+        }
+        None
+    }
+
     async fn response(&self, messages: &mut Messages<'_>) -> Result<Box<RawValue>, McpError> {
-        while let Some(text) = messages.next().await? {
+        while let Some(text) = self.next(messages).await? {
             for message in self.unpacked(&text)? {
                 if let Some(result) = self.take(message).await? {
                     return Ok(result);
@@ -69,6 +112,17 @@ impl Hearing<'_> {
             }
         }
         Err(messages.ended_early())
+    }
+
+    /// The next message. Silence does not count while the person is being asked.
+    async fn next(&self, messages: &mut Messages<'_>) -> Result<Option<String>, McpError> {
+        loop {
+            let asked_for = self.peer.asked_for.total();
+            match messages.next().await {
+                Err(McpError::TimedOut(TimedOut::Idle)) if self.peer.asked_for.total() > asked_for => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The messages in a text: one, or, in the one revision that has batches, several.
@@ -103,14 +157,18 @@ impl Hearing<'_> {
                 self.heed(&method, params);
                 Ok(None)
             }
-            Incoming::Request { id, method, .. } => {
-                self.reply(&id, &method).await;
+            Incoming::Request { id, method, params } => {
+                // Without sessions there are no such requests.
+                if let Some(session) = self.session.filter(|session| session.version.has_sessions()) {
+                    self.peer.reply(session, &id, &method, params).await;
+                }
                 Ok(None)
             }
         }
     }
 
     fn heed(&self, method: &str, params: Option<&RawValue>) {
+        self.peer.cache.heed(method);
         let progress = match (method, params) {
             (methods::PROGRESS, Some(params)) => {
                 serde_json::from_str::<ProgressNotificationParams>(params.get()).ok()
@@ -120,20 +178,6 @@ impl Hearing<'_> {
         match (progress, self.progress) {
             (Some(progress), Some(tell)) if progress.progress_token == *self.id => tell(progress),
             _ => tracing::debug!(rpc.method = ?method, "a notification was ignored"),
-        }
-    }
-
-    /// Answers a request of the server: it may ask whether this client is there, and nothing else.
-    async fn reply(&self, id: &RequestId, method: &str) {
-        let Some(session) = self.session else { return };
-        let delivered = if method == methods::PING {
-            timeout(REPLY_LIMIT, self.peer.deliver(session, &ResultResponse::new(id, json!({})))).await
-        } else {
-            let error = ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, "this client answers `ping` only");
-            timeout(REPLY_LIMIT, self.peer.deliver(session, &ErrorResponse::new(Some(id), &error))).await
-        };
-        if !matches!(delivered, Ok(Ok(()))) {
-            tracing::debug!(rpc.method = ?method, "the answer to a request of the server could not be delivered");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Reading `tools/list`: page by page, tool by tool, so that one malformed definition costs nobody the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::mcp::tools::Tool;
+use shared::mcp::{parameter_headers::HeaderAnnotations, tools::Tool};
 
 use crate::mcp::{
     McpError,
@@ -49,11 +49,19 @@ pub(super) struct Page {
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     list: ToolList,
+    annotations: HashMap<String, HeaderAnnotations>,
+    /// Whether headers repeat annotated parameters, so that their annotations must be right.
+    checks_headers: bool,
     names: HashSet<String>,
     cursors: HashSet<String>,
 }
 
 impl Listing {
+    /// A listing whose tools are called in the era that repeats parameters in headers.
+    pub(super) fn with_headers() -> Self {
+        Self { checks_headers: true, ..Self::default() }
+    }
+
     /// Adds a page. Returns where the next one starts, or `None` after the last one.
     ///
     /// # Errors
@@ -77,20 +85,34 @@ impl Listing {
         Ok(Some(cursor))
     }
 
-    pub(super) fn finish(self) -> ToolList {
-        self.list
+    /// The list, and which parameters of which tool are repeated in headers.
+    pub(super) fn finish(self) -> (ToolList, HashMap<String, HeaderAnnotations>) {
+        (self.list, self.annotations)
     }
 
     fn add_tool(&mut self, definition: Value) {
         let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        match tool(definition).and_then(|tool| match self.names.insert(tool.name.clone()) {
-            true => Ok(tool),
-            false => Err("another tool has the same name".to_owned()),
-        }) {
-            Ok(tool) => self.list.tools.push(tool),
+        let checked = tool(definition).and_then(|tool| {
+            let annotations = match self.checks_headers {
+                true => HeaderAnnotations::of(&tool.input_schema)
+                    .map_err(|problem| excerpt(&problem.to_string()))?,
+                false => HeaderAnnotations::default(),
+            };
+            match self.names.insert(tool.name.clone()) {
+                true => Ok((tool, annotations)),
+                false => Err("another tool has the same name".to_owned()),
+            }
+        });
+        match checked {
+            Ok((tool, annotations)) => {
+                if !annotations.is_empty() {
+                    self.annotations.insert(tool.name.clone(), annotations);
+                }
+                self.list.tools.push(tool);
+            }
             Err(reason) => {
                 let name = excerpt(&name.chars().take(MAX_NAME_CHARS).collect::<String>());
-                tracing::debug!(tool.name = %name, %reason, "a malformed tool was left out");
+                tracing::warn!(tool.name = %name, %reason, "a malformed tool was left out");
                 self.list.rejected.push(RejectedTool { name, reason });
             }
         }
@@ -160,7 +182,7 @@ mod tests {
         definitions.push(good(&"y".repeat(128)));
         let mut listing = Listing::default();
         assert_eq!(listing.add(page(definitions.into(), Value::Null)).unwrap(), None);
-        let list = listing.finish();
+        let (list, _) = listing.finish();
         let names: Vec<_> = list.tools.iter().map(|tool| tool.name.as_str()).collect();
         assert_eq!(names, ["first", &"y".repeat(128)]);
         let reasons: Vec<_> = list.rejected.iter().map(|tool| tool.reason.as_str()).collect();

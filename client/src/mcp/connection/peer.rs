@@ -2,18 +2,22 @@
 //! answer any more. What the server says in between is [`super::hearing`]'s.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::HeaderMap};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     jsonrpc::{Notification, Request, RequestId},
     mcp::{JsonObject, lifecycle::Implementation, methods, utilities::CancelledNotificationParams},
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,7 +25,9 @@ use super::{
     hearing::{Answered, Hearing, TellProgress},
 };
 use crate::mcp::{
-    ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
+    Answerer, ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
+    asking::AskedFor,
+    cache::Cache,
     exchange::{Failure, SessionHeaders, Wire},
     retry::Attempts,
 };
@@ -37,6 +43,9 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Peer {
     pub(super) wire: Wire,
     pub(super) client: Implementation,
+    pub(super) answerer: Option<Arc<dyn Answerer>>,
+    pub(super) cache: Cache,
+    pub(super) asked_for: Arc<AskedFor>,
     retry: RetryPolicy,
     last_id: AtomicI64,
 }
@@ -47,12 +56,23 @@ pub(super) struct Call<'a> {
     pub(super) params: JsonObject,
     pub(super) repeatable: bool,
     pub(super) progress: Option<&'a TellProgress<'a>>,
+    /// `_meta`, without the progress token.
+    pub(super) meta: JsonObject,
+    /// Headers that repeat what the request says.
+    pub(super) headers: HeaderMap,
 }
 
 impl Call<'_> {
     /// A call that may run twice, without progress.
-    pub(super) const fn repeatable(method: &'static str, params: JsonObject) -> Self {
-        Self { method, params, repeatable: true, progress: None }
+    pub(super) fn repeatable(method: &'static str, params: JsonObject) -> Self {
+        Self {
+            method,
+            params,
+            repeatable: true,
+            progress: None,
+            meta: JsonObject::new(),
+            headers: HeaderMap::new(),
+        }
     }
 }
 
@@ -60,16 +80,21 @@ impl Call<'_> {
 pub(super) struct Patience<'a> {
     pub(super) deadline: Instant,
     pub(super) cancel: &'a CancellationToken,
+    /// For how long people are asked; the deadline moves by what is added since `asked_before`.
+    asked_for: Arc<AskedFor>,
+    asked_before: Duration,
     policy: RetryPolicy,
     attempts: Attempts,
 }
 
 impl<'a> Patience<'a> {
     /// The same deadline and cancellation, attempts not yet counted.
-    pub(super) const fn afresh(&self) -> Self {
+    pub(super) fn afresh(&self) -> Self {
         Self {
             deadline: self.deadline,
             cancel: self.cancel,
+            asked_for: Arc::clone(&self.asked_for),
+            asked_before: self.asked_before,
             policy: self.policy,
             attempts: Attempts::new(self.policy),
         }
@@ -88,10 +113,32 @@ impl<'a> Patience<'a> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(McpError::Cancelled.into()),
-            outcome = timeout_at(self.deadline, work) => {
-                outcome.unwrap_or_else(|_| Err(McpError::TimedOut(TimedOut::Call).into()))
+            outcome = work => outcome,
+            () = self.out_of_time() => Err(McpError::TimedOut(TimedOut::Call).into()),
+        }
+    }
+
+    /// Returns when the deadline has passed, with all that people were asked for added to it.
+    async fn out_of_time(&self) {
+        loop {
+            let asked_for = self.asked_for.total();
+            let asked_since = asked_for.saturating_sub(self.asked_before);
+            let Some(end) = self.deadline.checked_add(asked_since) else { return pending().await };
+            sleep_until(end).await;
+            if self.asked_for.total() == asked_for {
+                return;
             }
         }
+    }
+
+    /// Waits for a moment before the server is asked again that wants to be.
+    pub(super) async fn rest(&self) -> Result<(), McpError> {
+        let wait = self.policy.base;
+        self.bound(async {
+            sleep(wait).await;
+            Ok(())
+        })
+        .await
     }
 
     /// Waits before the next attempt, or returns the failure if there is to be none.
@@ -114,13 +161,24 @@ impl<'a> Patience<'a> {
 impl Peer {
     pub(super) fn new(endpoint: Endpoint, options: ConnectOptions) -> Result<Self, McpError> {
         let wire = Wire::new(endpoint, &options)?;
-        Ok(Self { wire, client: options.client, retry: options.retry, last_id: AtomicI64::new(0) })
+        Ok(Self {
+            wire,
+            client: options.client,
+            answerer: options.answerer,
+            cache: Cache::default(),
+            asked_for: Arc::default(),
+            retry: options.retry,
+            last_id: AtomicI64::new(0),
+        })
     }
 
     /// The patience of one caller, from now on.
     pub(super) fn patience<'a>(&self, cancel: &'a CancellationToken) -> Patience<'a> {
         let deadline = deadline(self.wire.timeouts().call);
-        Patience { deadline, cancel, policy: self.retry, attempts: Attempts::new(self.retry) }
+        let asked_for = Arc::clone(&self.asked_for);
+        let asked_before = asked_for.total();
+        let attempts = Attempts::new(self.retry);
+        Patience { deadline, cancel, asked_for, asked_before, policy: self.retry, attempts }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -195,12 +253,16 @@ impl Peer {
         }
         // An id is never used twice in a session, so a repeated call has an id of its own.
         let id = RequestId::Number(self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        let mut meta = call.meta.clone();
         if call.progress.is_some() {
-            call.params.insert("_meta".to_owned(), json!({ "progressToken": &id }));
+            meta.insert("progressToken".to_owned(), json!(&id));
+        }
+        if !meta.is_empty() {
+            call.params.insert("_meta".to_owned(), Value::Object(meta));
         }
         let body = text(&Request::new(&id, call.method, &call.params))?;
         let hearing = Hearing { peer: self, session, id: &id, progress: call.progress };
-        let outcome = patience.bound(hearing.converse(body)).await;
+        let outcome = patience.bound(hearing.converse(&call.headers, body)).await;
         if let (Some(session), Err(Failure::Error { error, .. })) = (session, &outcome) {
             self.say_cancelled(session, &id, error).await;
         }
@@ -209,6 +271,10 @@ impl Peer {
 
     /// Tells the server that nobody waits for request `id` any more (utilities, "Cancellation"), where that is so.
     async fn say_cancelled(&self, session: &SessionHeaders, id: &RequestId, error: &McpError) {
+        if !session.version.has_sessions() {
+            // Closing the stream has told it.
+            return;
+        }
         let reason = match error {
             McpError::Cancelled => "cancelled by the caller",
             McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call) => "timed out",
@@ -240,7 +306,7 @@ impl Peer {
         session: &SessionHeaders,
         message: &impl Serialize,
     ) -> Result<(), Failure> {
-        self.wire.post(Some(session), text(message)?).await?.accepted(session).await
+        self.wire.post(Some(session), &HeaderMap::new(), text(message)?).await?.accepted(session).await
     }
 }
 

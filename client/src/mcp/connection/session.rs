@@ -9,10 +9,11 @@ use std::sync::{
 use serde_json::Value;
 use shared::mcp::{
     JsonObject, ProtocolVersion,
-    lifecycle::{ClientCapabilities, InitializeRequestParams, InitializeResult},
+    lifecycle::{InitializeRequestParams, InitializeResult},
     methods,
 };
 use tokio::sync::Mutex;
+use tokio_util::sync::DropGuard;
 
 use super::{
     hearing::Answered,
@@ -20,7 +21,7 @@ use super::{
     read,
 };
 use crate::mcp::{
-    McpError, TimedOut,
+    McpError, TimedOut, asking,
     exchange::{Failure, SessionHeaders},
 };
 
@@ -29,6 +30,8 @@ use crate::mcp::{
 pub(super) struct Session {
     pub(super) headers: SessionHeaders,
     pub(super) server: InitializeResult,
+    /// Listens to what the server says unasked, for as long as this is the session.
+    listening: Option<DropGuard>,
 }
 
 /// The present session of a connection.
@@ -70,7 +73,7 @@ impl Sessions {
     pub(super) async fn reopen(
         &self,
         gone: &Arc<Session>,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         patience: &Patience<'_>,
         closing: &AtomicBool,
     ) -> Result<Arc<Session>, McpError> {
@@ -137,10 +140,13 @@ impl Peer {
     /// # Errors
     /// What a call has, and [`McpError::Protocol`] for a revision that is not spoken here or a session id that cannot
     /// be one.
-    pub(super) async fn initialize(&self, patience: &mut Patience<'_>) -> Result<Session, McpError> {
+    pub(super) async fn initialize(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+    ) -> Result<Session, McpError> {
         let params = InitializeRequestParams {
             protocol_version: ProtocolVersion::LATEST_WITH_SESSIONS.to_string(),
-            capabilities: ClientCapabilities::default(),
+            capabilities: asking::capabilities(self.answerer.as_ref()),
             client_info: self.client.clone(),
             meta: None,
         };
@@ -150,16 +156,19 @@ impl Peer {
         };
         let mut call = Call::repeatable(methods::INITIALIZE, params);
         let answered = self.call(None, &mut call, patience).await.map_err(outside_a_session)?;
-        let session = self.agree(answered)?;
+        let mut session = self.agree(answered)?;
         patience.renew_attempts();
         self.notify(&session.headers, methods::INITIALIZED, patience).await.map_err(outside_a_session)?;
+        session.listening =
+            patience.bound(async { Ok::<_, McpError>(self.listen(&session.headers).await) }).await?;
         Ok(session)
     }
 
     fn agree(&self, answered: Answered) -> Result<Session, McpError> {
         let server: InitializeResult = read(methods::INITIALIZE, &answered.result, self)?;
-        let version = server.protocol_version.parse().map_err(|_| {
-            let spoken = ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ");
+        let version: Option<ProtocolVersion> = server.protocol_version.parse().ok();
+        let version = version.filter(|version| version.has_sessions()).ok_or_else(|| {
+            let spoken = ProtocolVersion::WITH_SESSIONS.map(ProtocolVersion::as_str).join(", ");
             let theirs = self.quote(&server.protocol_version);
             McpError::Protocol(format!(
                 "it wants to speak revision {theirs} of MCP; this client speaks {spoken}"
@@ -174,12 +183,12 @@ impl Peer {
                 "its session id is not made of visible ASCII characters".to_owned(),
             ));
         }
-        Ok(Session { headers: SessionHeaders { id, version }, server })
+        Ok(Session { headers: SessionHeaders { id, version }, server, listening: None })
     }
 }
 
-/// A session that is unknown right after it was opened.
-fn outside_a_session(failure: Failure) -> McpError {
+/// What it means to something beside the calls that the session is unknown.
+pub(super) fn outside_a_session(failure: Failure) -> McpError {
     match failure {
         Failure::SessionUnknown => McpError::SessionEnded,
         Failure::Error { error, .. } => error,

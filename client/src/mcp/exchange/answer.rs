@@ -72,7 +72,11 @@ impl<'w> Answer<'w> {
             }
             "text/event-stream" => {
                 let bytes: ByteStream = Box::pin(response.bytes_stream());
-                let source = Source::Events { reader: EventReader::new(bytes, MAX_MESSAGE_BYTES), count: 0 };
+                let source = Source::Events {
+                    reader: EventReader::new(bytes, MAX_MESSAGE_BYTES),
+                    count: 0,
+                    last_id: None,
+                };
                 return Ok(Messages { wire, trace, source });
             }
             "text/html" => "it answered with a web page".to_owned(),
@@ -150,6 +154,8 @@ enum Source {
     Events {
         reader: EventReader<ByteStream>,
         count: u32,
+        /// The id of the last event that had one.
+        last_id: Option<HeaderValue>,
     },
 }
 
@@ -168,7 +174,7 @@ impl Messages<'_> {
                 self.trace.message(&body, None);
                 Ok(Some(body))
             }
-            Source::Events { reader, count } => loop {
+            Source::Events { reader, count, last_id } => loop {
                 let Ok(heard) = timeout(idle, reader.next()).await else {
                     return Err(McpError::TimedOut(TimedOut::Idle));
                 };
@@ -183,6 +189,9 @@ impl Messages<'_> {
                     return Err(McpError::Protocol(format!(
                         "{MAX_EVENTS} events and no response among them"
                     )));
+                }
+                if !event.id.is_empty() {
+                    *last_id = HeaderValue::from_str(&event.id).ok();
                 }
                 if event.data.is_empty() {
                     // A priming event: an id to resume from, and nothing else.
@@ -210,6 +219,14 @@ impl Messages<'_> {
         match &self.source {
             Source::Json(_) => None,
             Source::Events { reader, .. } => reader.retry(),
+        }
+    }
+
+    /// After which event the stream can be gone on with, if after any.
+    pub(in crate::mcp) fn last_event_id(&self) -> Option<HeaderValue> {
+        match &self.source {
+            Source::Json(_) => None,
+            Source::Events { last_id, .. } => last_id.clone(),
         }
     }
 

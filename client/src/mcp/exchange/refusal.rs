@@ -43,6 +43,14 @@ impl Wire {
     ) -> Failure {
         let status = response.status();
         let said = self.said(media_type, body);
+        let is_stateless = session.is_some_and(|session| !session.version.has_sessions());
+        if is_stateless
+            && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+            && let Some(error) = rpc_error(body)
+        {
+            // The status says again what the error says.
+            return self.rpc(error).into();
+        }
         let error = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 McpError::Unauthorized(said.unwrap_or_else(|| named(status)))

@@ -1,0 +1,94 @@
+//! The person at the terminal, asked in a server's name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use shared::mcp::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitResult};
+use tokio::sync::Mutex;
+
+use crate::{
+    mcp::{Answerer, declined},
+    terminal::{
+        Event, Terminal,
+        form::{Question, yes_or_no},
+        prompt::{Input, Prompt},
+    },
+};
+
+const SEND: &str = "send this answer? (yes, or no to decline; Ctrl-C to stop): ";
+
+/// Whoever sits at this terminal.
+#[derive(Debug)]
+pub(super) struct Person {
+    terminal: Arc<Terminal>,
+    server: String,
+    /// One question at a time.
+    turn: Mutex<()>,
+}
+
+/// What became of one prompt.
+enum Typed {
+    Line(String),
+    /// The person went away.
+    Gone,
+}
+
+impl Person {
+    /// The person at `terminal`, asked by the server at a URL.
+    pub(super) fn at(terminal: Arc<Terminal>, server: String) -> Self {
+        Self { terminal, server, turn: Mutex::new(()) }
+    }
+
+    async fn typed(&self, prompt: String) -> Typed {
+        let Ok(mut prompt) = Prompt::edited(prompt) else { return Typed::Gone };
+        match prompt.next().await {
+            Input::Line(line) => Typed::Line(line),
+            Input::Interrupted | Input::End | Input::Broken(_) => Typed::Gone,
+        }
+    }
+
+    async fn form(&self, form: &ElicitRequestFormParams) -> Option<ElicitResult> {
+        let required = form.requested_schema.required.as_deref().unwrap_or_default();
+        let mut content = BTreeMap::new();
+        for (name, field) in &form.requested_schema.properties {
+            let question = Question::new(name, field, required.contains(name));
+            self.terminal.show(&Event::Notice { text: &question.explained() });
+            let value = loop {
+                let Typed::Line(line) = self.typed(question.prompt()).await else { return None };
+                match question.read(&line) {
+                    Ok(value) => break value,
+                    Err(reason) => self.terminal.show(&Event::Notice { text: &reason }),
+                }
+            };
+            content.extend(value.map(|value| (name.clone(), value)));
+        }
+        loop {
+            let Typed::Line(line) = self.typed(SEND.to_owned()).await else { return None };
+            let result = match yes_or_no(&line) {
+                Some(true) => ElicitResult { action: ElicitAction::Accept, content: Some(content) },
+                Some(false) => declined(),
+                None => continue,
+            };
+            return Some(result);
+        }
+    }
+}
+
+#[async_trait]
+impl Answerer for Person {
+    async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult {
+        let _turn = self.turn.lock().await;
+        let ElicitRequestParams::Form(form) = question else { return declined() };
+        self.terminal.show(&Event::Asked { server: &self.server, message: &form.message });
+        let gone = ElicitResult { action: ElicitAction::Cancel, content: None };
+        let result = self.form(form).await.unwrap_or(gone);
+        let said = match result.action {
+            ElicitAction::Accept => "sent",
+            ElicitAction::Decline => "declined",
+            ElicitAction::Cancel => "not answered",
+        };
+        self.terminal.show(&Event::Notice { text: said });
+        self.terminal.working("waiting for the server");
+        result
+    }
+}

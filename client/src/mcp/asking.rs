@@ -1,0 +1,146 @@
+//! What a server asks the person at this client (specification, "Elicitation"), in both eras the same.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use shared::mcp::{
+    JsonObject,
+    elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
+    lifecycle::ClientCapabilities,
+};
+use tokio::time::Instant;
+
+/// Somebody who can be asked.
+#[async_trait]
+pub trait Answerer: Send + Sync + fmt::Debug {
+    /// Whether pages can be opened as well as forms filled in.
+    fn opens_pages(&self) -> bool {
+        false
+    }
+
+    /// Asks, and waits for as long as it takes. Whoever does not want to answer declines; whoever goes away cancels.
+    /// Dropping the future takes the question back.
+    async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult;
+}
+
+/// What a client announces that has this answerer, or nobody to ask.
+pub(super) fn capabilities(answerer: Option<&Arc<dyn Answerer>>) -> ClientCapabilities {
+    let elicitation = answerer.map(|answerer| {
+        let mut modes = Map::from_iter([("form".to_owned(), json!({}))]);
+        if answerer.opens_pages() {
+            modes.insert("url".to_owned(), json!({}));
+        }
+        modes
+    });
+    ClientCapabilities { elicitation, ..ClientCapabilities::default() }
+}
+
+/// The answer, or a decline where there is nobody to ask.
+pub(super) async fn answer(
+    answerer: Option<&Arc<dyn Answerer>>,
+    question: &ElicitRequestParams,
+) -> ElicitResult {
+    match (answerer, question) {
+        (Some(answerer), ElicitRequestParams::Form(_)) => answerer.elicit(question).await,
+        (Some(answerer), ElicitRequestParams::Url(_)) if answerer.opens_pages() => {
+            answerer.elicit(question).await
+        }
+        (Some(_) | None, _) => declined(),
+    }
+}
+
+/// No.
+#[must_use]
+pub fn declined() -> ElicitResult {
+    ElicitResult { action: ElicitAction::Decline, content: None }
+}
+
+/// What is filled in where a form names a default and nothing else was said.
+#[must_use]
+pub fn defaults(question: &ElicitRequestParams) -> std::collections::BTreeMap<String, Value> {
+    let ElicitRequestParams::Form(form) = question else { return Default::default() };
+    let fields = form.requested_schema.properties.iter();
+    fields.filter_map(|(name, field)| Some((name.clone(), field.default.clone()?))).collect()
+}
+
+/// As the members of an object.
+pub(super) fn object(value: &impl serde::Serialize) -> JsonObject {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) | Err(_) => JsonObject::new(),
+    }
+}
+
+/// For how long people were asked while calls waited: time that does not count against their limits. While several are
+/// asked at once it is counted once.
+#[derive(Debug, Default)]
+pub(super) struct AskedFor(Mutex<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    ended: Duration,
+    since: Option<Instant>,
+    being_asked: usize,
+}
+
+impl AskedFor {
+    /// Somebody is being asked while this lives.
+    pub(super) fn begin(&self) -> Asking<'_> {
+        let mut asked = self.asked();
+        asked.being_asked = asked.being_asked.saturating_add(1);
+        asked.since.get_or_insert_with(Instant::now);
+        Asking(self)
+    }
+
+    /// How long it was, so far.
+    pub(super) fn total(&self) -> Duration {
+        let asked = self.asked();
+        asked.ended.saturating_add(asked.since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody is being asked.
+pub(super) struct Asking<'a>(&'a AskedFor);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut asked = self.0.asked();
+        asked.being_asked = asked.being_asked.saturating_sub(1);
+        if asked.being_asked == 0
+            && let Some(since) = asked.since.take()
+        {
+            asked.ended = asked.ended.saturating_add(since.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_counted_once_however_many_are_asked() {
+        let asked_for = AskedFor::default();
+        let first = asked_for.begin();
+        advance(Duration::from_secs(2)).await;
+        let second = asked_for.begin();
+        advance(Duration::from_secs(3)).await;
+        drop(first);
+        advance(Duration::from_secs(4)).await;
+        assert_eq!(asked_for.total(), Duration::from_secs(9));
+        drop(second);
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(asked_for.total(), Duration::from_secs(9));
+    }
+}

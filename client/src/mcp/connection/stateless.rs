@@ -1,0 +1,295 @@
+//! The revision without sessions: what every request carries, and requests that take several rounds (2026-07-28, basic
+//! and "Multi Round-Trip Requests").
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use shared::{
+    headers,
+    jsonrpc::ErrorCode,
+    mcp::{
+        JsonObject, ProtocolVersion,
+        input::{InputRequest, InputRequiredResult},
+        lifecycle::{Implementation, InitializeResult},
+        methods,
+        modern::{DiscoverResult, UnsupportedProtocolVersionData, meta},
+        parameter_headers::{HeaderAnnotations, encoded},
+    },
+};
+
+use super::{
+    peer::{Call, Patience, Peer},
+    read,
+};
+use crate::mcp::{
+    McpError,
+    asking::{self, object},
+    exchange::{Failure, SessionHeaders},
+};
+
+/// How many rounds a request may take.
+const ROUNDS_MAX: u32 = 10;
+
+/// What names the revision on every request.
+pub(super) const STATELESS: SessionHeaders =
+    SessionHeaders { id: None, version: ProtocolVersion::V2026_07_28 };
+
+impl Peer {
+    /// `_meta` of every request: revision, capabilities, client.
+    pub(super) fn meta(&self) -> JsonObject {
+        let mut members = JsonObject::new();
+        members.insert(meta::PROTOCOL_VERSION.to_owned(), json!(STATELESS.version.as_str()));
+        members.insert(
+            meta::CLIENT_CAPABILITIES.to_owned(),
+            Value::Object(object(&asking::capabilities(self.answerer.as_ref()))),
+        );
+        members.insert(meta::CLIENT_INFO.to_owned(), Value::Object(object(&self.client)));
+        members
+    }
+
+    /// Asks the server what it is and offers.
+    ///
+    /// # Errors
+    /// As a call has.
+    pub(super) async fn discover(&self, patience: &mut Patience<'_>) -> Result<InitializeResult, McpError> {
+        let mut call = Call::repeatable(methods::DISCOVER, JsonObject::new());
+        let result = self.call_stateless(&mut call, None, patience).await?;
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(rename = "io.modelcontextprotocol/serverInfo", default)]
+            server: Option<Implementation>,
+        }
+        let found: DiscoverResult = read(methods::DISCOVER, &result, self)?;
+        if !found.supported_versions.iter().any(|version| version == STATELESS.version.as_str()) {
+            return Err(McpError::Protocol(format!(
+                "it does not speak {} without sessions; try `--protocol auto`",
+                STATELESS.version
+            )));
+        }
+        let named = found.meta.and_then(|meta| serde_json::from_value::<Named>(Value::Object(meta)).ok());
+        Ok(InitializeResult {
+            protocol_version: STATELESS.version.to_string(),
+            capabilities: found.capabilities,
+            server_info: named
+                .and_then(|named| named.server)
+                .unwrap_or_else(|| Implementation::new("an MCP server", "")),
+            instructions: found.instructions,
+            meta: None,
+        })
+    }
+
+    /// Gets a call answered, in as many rounds as it takes. `annotations` are those of the tool that is called.
+    ///
+    /// # Errors
+    /// As a call has; [`McpError::Protocol`] also when the rounds do not end.
+    pub(super) async fn call_stateless(
+        &self,
+        call: &mut Call<'_>,
+        annotations: Option<&HeaderAnnotations>,
+        patience: &mut Patience<'_>,
+    ) -> Result<Box<RawValue>, McpError> {
+        let mut was_refused = false;
+        for _round in 0..=ROUNDS_MAX {
+            call.meta = self.meta();
+            call.headers = mirrored(call.method, &call.params, annotations);
+            let answered = match self.call(Some(&STATELESS), call, patience).await {
+                Ok(answered) => answered,
+                // One server of several may be older than the others.
+                Err(Failure::Error { error, .. }) if !was_refused && is_spoken_after_all(&error) => {
+                    was_refused = true;
+                    continue;
+                }
+                Err(Failure::Error { error, .. }) => return Err(error),
+                Err(Failure::SessionUnknown) => return Err(McpError::SessionEnded),
+            };
+            let Some(asked) = self.asked(call.method, &answered.result)? else { return Ok(answered.result) };
+            self.answer_round(call, asked, patience).await?;
+            patience.renew_attempts();
+        }
+        Err(McpError::Protocol(format!("{} took more than {ROUNDS_MAX} rounds", call.method)))
+    }
+
+    /// What the server asks for instead of a result.
+    fn asked(&self, method: &str, result: &RawValue) -> Result<Option<InputRequiredResult>, McpError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Kind {
+            #[serde(default)]
+            result_type: Option<String>,
+        }
+        let kind: Kind = read(method, result, self)?;
+        match kind.result_type.as_deref() {
+            None | Some("complete") => Ok(None),
+            Some("input_required") => read(method, result, self).map(Some),
+            Some(other) => {
+                let other = self.quote(other);
+                Err(McpError::Protocol(format!("the result of {method} is of an unknown kind: {other}")))
+            }
+        }
+    }
+
+    /// Puts the answers, and what the server wants back, into the parameters of the next round.
+    async fn answer_round(
+        &self,
+        call: &mut Call<'_>,
+        asked: InputRequiredResult,
+        patience: &Patience<'_>,
+    ) -> Result<(), McpError> {
+        call.params.remove("inputResponses");
+        call.params.remove("requestState");
+        if let Some(state) = asked.request_state {
+            call.params.insert("requestState".to_owned(), Value::String(state));
+        }
+        let Some(questions) = asked.input_requests else {
+            // The server wants to be asked again, and not at once.
+            return patience.rest().await;
+        };
+        let mut answers = JsonObject::new();
+        for (key, question) in questions {
+            let answer = match &question {
+                InputRequest::Elicit { params } => {
+                    let _asking = self.asked_for.begin();
+                    let answered = async { Ok(asking::answer(self.answerer.as_ref(), params).await) };
+                    patience.bound::<_, McpError>(answered).await?
+                }
+                InputRequest::CreateMessage { .. } | InputRequest::ListRoots { .. } => {
+                    let text = "it asks for something that this client did not offer";
+                    return Err(McpError::Protocol(text.to_owned()));
+                }
+            };
+            answers.insert(key, Value::Object(object(&answer)));
+        }
+        call.params.insert("inputResponses".to_owned(), Value::Object(answers));
+        Ok(())
+    }
+}
+
+/// The headers that repeat what a request says (Streamable HTTP transport, "Request Metadata").
+fn mirrored(method: &str, params: &JsonObject, annotations: Option<&HeaderAnnotations>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    let mut put = |name: &str, text: &str| {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&encoded(text)))
+        {
+            map.insert(name, value);
+        }
+    };
+    put(headers::METHOD, method);
+    let name = match method {
+        methods::CALL_TOOL | methods::GET_PROMPT => params.get("name"),
+        methods::READ_RESOURCE => params.get("uri"),
+        _ => None,
+    };
+    if let Some(name) = name.and_then(Value::as_str) {
+        put(headers::NAME, name);
+    }
+    let arguments = params.get("arguments");
+    for annotated in annotations.into_iter().flat_map(HeaderAnnotations::iter) {
+        match arguments.and_then(|arguments| arguments.pointer(&annotated.pointer)) {
+            Some(Value::String(text)) => put(&annotated.header, text),
+            Some(Value::Bool(truth)) => put(&annotated.header, if *truth { "true" } else { "false" }),
+            Some(Value::Number(number)) => put(&annotated.header, &whole(number)),
+            // Not given, or not of a kind that a header repeats.
+            Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => {}
+        }
+    }
+    map
+}
+
+/// A whole number in decimal digits, however it was written.
+fn whole(number: &serde_json::Number) -> String {
+    match (number.as_i64(), number.as_f64()) {
+        (None, Some(float)) if float.fract() == 0.0 => format!("{float:.0}"),
+        _ => number.to_string(),
+    }
+}
+
+/// What an error of the first stateless request says of the server's era.
+pub(super) enum Verdict {
+    /// The server has sessions: open one.
+    HasSessions,
+    /// The server knows this era and does not want this request.
+    Refused,
+}
+
+/// Which revisions a server says that it speaks, where it refused one.
+fn supported(error: &McpError) -> Option<Vec<String>> {
+    let McpError::Rpc(error) = error else { return None };
+    let data = error.data.clone().filter(|_| error.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION)?;
+    serde_json::from_value(data).ok().map(|data: UnsupportedProtocolVersionData| data.supported)
+}
+
+/// Whether a server refused the revision and names it among those that it speaks: it is to be asked once more.
+fn is_spoken_after_all(error: &McpError) -> bool {
+    let supported = supported(error).unwrap_or_default();
+    supported.iter().any(|version| version == STATELESS.version.as_str())
+}
+
+/// Whether the server is of the other era (Streamable HTTP transport, "Backward Compatibility").
+pub(super) fn verdict(error: &McpError) -> Verdict {
+    match error {
+        McpError::Rpc(refusal) => match refusal.code {
+            ErrorCode::UNSUPPORTED_PROTOCOL_VERSION => {
+                let has_sessions = |version: &String| {
+                    version.parse::<ProtocolVersion>().is_ok_and(ProtocolVersion::has_sessions)
+                };
+                if supported(error).unwrap_or_default().iter().any(has_sessions) {
+                    Verdict::HasSessions
+                } else {
+                    Verdict::Refused
+                }
+            }
+            ErrorCode::HEADER_MISMATCH | ErrorCode::MISSING_CLIENT_CAPABILITY => Verdict::Refused,
+            _ => Verdict::HasSessions,
+        },
+        McpError::NotMcp { .. } | McpError::Protocol(_) | McpError::ServerFailed(_) => Verdict::HasSessions,
+        McpError::Unauthorized(_)
+        | McpError::Unreachable { .. }
+        | McpError::Busy { .. }
+        | McpError::TimedOut(_)
+        | McpError::Broken(_)
+        | McpError::SessionEnded
+        | McpError::Cancelled => Verdict::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers_of(method: &str, params: Value, schema: Value) -> Vec<(String, String)> {
+        let annotations = HeaderAnnotations::of(schema.as_object().unwrap()).unwrap();
+        let map = mirrored(method, params.as_object().unwrap(), Some(&annotations));
+        let mut all: Vec<_> =
+            map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn headers_repeat_method_name_and_annotated_arguments() {
+        let property = |kind: &str, name: &str| json!({ "type": kind, "x-mcp-header": name });
+        let schema = json!({ "type": "object", "properties": {
+            "region": property("string", "Region"),
+            "count": property("integer", "Count"),
+            "dry": property("boolean", "Dry"),
+            "absent": property("string", "Absent"),
+            "null": property("string", "Null"),
+        } });
+        let arguments = json!({ "region": "Zürich", "count": 42.0, "dry": false, "null": null });
+        let all = headers_of("tools/call", json!({ "name": "go", "arguments": arguments }), schema);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            all,
+            [
+                pair("mcp-method", "tools/call"),
+                pair("mcp-name", "go"),
+                pair("mcp-param-count", "42"),
+                pair("mcp-param-dry", "false"),
+                pair("mcp-param-region", "=?base64?WsO8cmljaA==?="),
+            ]
+        );
+        let read = headers_of("resources/read", json!({ "uri": "a://b" }), json!({}));
+        assert_eq!(read, [pair("mcp-method", "resources/read"), pair("mcp-name", "a://b")]);
+    }
+}
