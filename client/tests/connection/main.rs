@@ -3,12 +3,14 @@
 #![cfg(test)]
 
 mod answers;
+mod asking;
 mod limits;
 #[path = "../support/mcp_server.rs"]
 mod mcp_server;
 mod refusals;
 mod secrets;
 mod sessions;
+mod stateless;
 mod toolbox;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,183 @@
+//! What a server asks and says in a session beside its answers: questions, on either stream; and streams that broke.
+
+use std::{sync::Arc, time::Duration};
+
+use client::mcp::{Answerer, ConnectOptions, McpError};
+use serde_json::{Value, json};
+
+use crate::{
+    call,
+    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, filled, status, stream},
+    open, open_with, options,
+    stateless::Person,
+};
+
+/// A question as it stands in a stream.
+const QUESTION: &str = concat!(
+    r#"data: {"jsonrpc":"2.0","id":"q-1","method":"elicitation/create","params":{"message":"Are you sure?","#,
+    r#""requestedSchema":{"type":"object","properties":{"confirm":{"type":"boolean"}}}}}"#,
+    "\n\n",
+);
+
+fn with_person() -> (Arc<Person>, ConnectOptions) {
+    let person = Arc::new(Person::default());
+    let answerer: Arc<dyn Answerer> = Arc::<Person>::clone(&person);
+    (person, ConnectOptions { answerer: Some(answerer), ..options() })
+}
+
+fn answer(server: &TestServer) -> Value {
+    let seen = server.seen().into_iter().find(|seen| seen.kind() == "response");
+    seen.map(|seen| seen.body).unwrap_or_default()
+}
+
+/// No stream of its own.
+fn no_stream() -> Act {
+    status(405, &[], "", "")
+}
+
+fn asks_then_answers() -> Act {
+    let text: &'static str = Box::leak(format!("{QUESTION}data: RESPONSE\n\n").into_boxed_str());
+    stream(text)
+}
+
+#[tokio::test]
+async fn a_question_in_the_stream_of_a_call_is_answered_by_the_person() {
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    server.arm("tools/call", asks_then_answers());
+    let (person, options) = with_person();
+    let connection = open_with(&server, options).await;
+    call(&connection).await.unwrap();
+    assert_eq!(*person.asked.lock().unwrap(), ["Are you sure?"]);
+    let answer = answer(&server);
+    assert_eq!(answer["id"], "q-1");
+    assert_eq!(answer["result"], json!({ "action": "accept", "content": { "confirm": true } }));
+    let opening = server.first("initialize").await;
+    assert_eq!(opening.body["params"]["capabilities"], json!({ "elicitation": { "form": {} } }));
+}
+
+#[tokio::test]
+async fn with_nobody_to_ask_nothing_is_listened_to_and_a_question_is_declined() {
+    let server = TestServer::start().await;
+    server.arm("tools/call", asks_then_answers());
+    let connection = open(&server).await;
+    call(&connection).await.unwrap();
+    assert_eq!(answer(&server)["result"], json!({ "action": "decline" }));
+    assert_eq!(server.count("GET"), 0);
+    let opening = server.first("initialize").await;
+    assert_eq!(opening.body["params"]["capabilities"], json!({}));
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_read_is_refused_and_the_call_goes_on() {
+    let server = TestServer::start().await;
+    let text = concat!(
+        r#"data: {"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":5}}"#,
+        "\n\n",
+        r#"data: {"jsonrpc":"2.0","id":2,"method":"roots/list"}"#,
+        "\n\ndata: RESPONSE\n\n",
+    );
+    server.arm("tools/call", stream(text));
+    let connection = open(&server).await;
+    call(&connection).await.unwrap();
+    let answers: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.kind() == "response").collect();
+    let codes: Vec<&Value> = answers.iter().map(|seen| &seen.body["error"]["code"]).collect();
+    assert_eq!(codes, [&json!(-32602), &json!(-32601)]);
+}
+
+#[tokio::test]
+async fn a_question_on_the_stream_of_the_session_is_answered_too() {
+    let server = TestServer::start().await;
+    let mut head = STREAM_HEAD.to_vec();
+    head.extend_from_slice(QUESTION.as_bytes());
+    server.arm("GET", Arc::new(move |_| vec![Step::Send(head.clone()), Step::Hang]));
+    let (person, options) = with_person();
+    let connection = open_with(&server, options).await;
+    server.first("response").await;
+    assert_eq!(answer(&server)["result"]["action"], "accept");
+    assert_eq!(*person.asked.lock().unwrap(), ["Are you sure?"]);
+    let listening = server.first("GET").await;
+    assert_eq!(listening.header("accept"), Some("text/event-stream"));
+    assert!(listening.header("mcp-session-id").is_some());
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_such_a_stream_is_asked_for_it_once() {
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    let (_, options) = with_person();
+    let connection = open_with(&server, options).await;
+    call(&connection).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.count("GET"), 1);
+}
+
+#[tokio::test]
+async fn the_time_a_person_takes_is_not_held_against_the_call() {
+    #[derive(Debug)]
+    struct Slow;
+    #[async_trait::async_trait]
+    impl Answerer for Slow {
+        async fn elicit(
+            &self,
+            _: &shared::mcp::elicitation::ElicitRequestParams,
+        ) -> shared::mcp::elicitation::ElicitResult {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            client::mcp::declined()
+        }
+    }
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    server.arm("tools/call", asks_then_answers());
+    let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
+    options.timeouts.call = Duration::from_millis(600);
+    let connection = open_with(&server, options).await;
+    call(&connection).await.unwrap();
+}
+
+/// A stream that breaks after an event.
+fn broken_after(event: &'static str) -> Act {
+    Arc::new(move |seen| {
+        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(filled(event, seen).into_bytes()), Step::Close]
+    })
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_is_gone_on_with_after_its_last_event() {
+    let server = TestServer::start().await;
+    server.arm("tools/call", broken_after("id: 7\nretry: 20\ndata:\n\n"));
+    let resumed: Act = Arc::new(|_| {
+        let body = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
+        let text = format!("id: 8\ndata: {body}\n\n");
+        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(text.into_bytes()), Step::Close]
+    });
+    server.arm("GET", resumed);
+    let connection = open(&server).await;
+    // A call that may not be sent twice: it is not, and its answer is had all the same.
+    call(&connection).await.unwrap();
+    assert_eq!(server.count("tools/call"), 1);
+    assert_eq!(server.first("GET").await.header("last-event-id"), Some("7"));
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_gone_on_with_is_a_broken_one() {
+    for refused in [405, 404, 400] {
+        let server = TestServer::start().await;
+        server.arm("tools/call", broken_after("id: 7\nretry: 1\ndata:\n\n"));
+        server.arm_always("GET", status(refused, &[], "", ""));
+        let connection = open(&server).await;
+        let error = call(&connection).await.unwrap_err();
+        assert!(matches!(error, McpError::Broken(_)), "{refused}: {error}");
+        assert_eq!((server.count("tools/call"), server.count("GET")), (1, 1), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_event_id_there_is_nothing_to_go_on_from() {
+    let server = TestServer::start().await;
+    server.arm("tools/call", broken_after(": nothing yet\n\n"));
+    let connection = open(&server).await;
+    assert!(matches!(call(&connection).await, Err(McpError::Broken(_))));
+    assert_eq!(server.count("GET"), 0);
+}

@@ -1,0 +1,379 @@
+//! The era without sessions: what every request carries, rounds, lists that are kept, and finding out which era it is.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use client::mcp::{Answerer, CallOptions, ConnectOptions, Connection, Era, McpError};
+use serde_json::{Value, json};
+use shared::mcp::elicitation::{ElicitAction, ElicitRequestParams, ElicitResult};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    KEY, arguments, call,
+    mcp_server::{Act, Seen, TestServer, initialized, json_result, response, status, text_result},
+    open_with, options,
+};
+
+const REVISION: &str = "2026-07-28";
+
+/// Answers what it is asked by accepting with a fixed value, and remembers the questions.
+#[derive(Debug, Default)]
+pub(crate) struct Person {
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Answerer for Person {
+    async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult {
+        let ElicitRequestParams::Form(form) = question else { panic!("a page to open: {question:?}") };
+        self.asked.lock().unwrap().push(form.message.clone());
+        let content = [("confirm".to_owned(), json!(true))].into();
+        ElicitResult { action: ElicitAction::Accept, content: Some(content) }
+    }
+}
+
+fn stateless() -> ConnectOptions {
+    ConnectOptions { era: Era::Stateless, ..options() }
+}
+
+fn discovered() -> Value {
+    json!({
+        "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+        "supportedVersions": [REVISION],
+        "capabilities": { "tools": {}, "resources": {}, "prompts": {} },
+        "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "modern", "version": "2.0" } },
+    })
+}
+
+/// A server without sessions, which answers to `server/discover`, lists one tool and echoes calls.
+async fn server() -> TestServer {
+    let server = TestServer::start().await;
+    server.keep_no_sessions();
+    server.arm_always("server/discover", json_result(discovered()));
+    server
+}
+
+/// What is asked for instead of a result.
+fn asking(state: &str) -> Value {
+    json!({
+        "resultType": "input_required",
+        "requestState": state,
+        "inputRequests": { "sure": { "method": "elicitation/create", "params": {
+            "mode": "form", "message": "Are you sure?",
+            "requestedSchema": { "type": "object", "properties": { "confirm": { "type": "boolean" } } },
+        } } },
+    })
+}
+
+/// A JSON-RPC error under an HTTP status.
+fn refusal(code: u16, error: Value) -> Act {
+    Arc::new(move |seen: &Seen| {
+        let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
+        status(code, &[], "application/json", &body)(seen)
+    })
+}
+
+#[tokio::test]
+async fn every_request_says_who_asks_for_what_in_which_revision() {
+    let server = server().await;
+    let connection = open_with(&server, stateless()).await;
+    assert_eq!(connection.server().server_info.name, "modern");
+    assert_eq!(connection.session_id(), None);
+    call(&connection).await.unwrap();
+    connection.close().await.unwrap();
+    let seen = server.seen();
+    let kinds: Vec<&str> = seen.iter().map(Seen::kind).collect();
+    assert_eq!(kinds, ["server/discover", "tools/list", "tools/call"], "no initialize, no DELETE");
+    for seen in &seen {
+        let meta = &seen.body["params"]["_meta"];
+        assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], REVISION);
+        assert!(meta["io.modelcontextprotocol/clientCapabilities"].is_object(), "{meta}");
+        assert_eq!(meta["io.modelcontextprotocol/clientInfo"]["name"], "client");
+        assert_eq!(seen.header("mcp-protocol-version"), Some(REVISION));
+        assert_eq!(seen.header("mcp-method"), Some(seen.kind()));
+        assert_eq!(seen.header("mcp-session-id"), None);
+        assert_eq!(seen.header("x-api-key"), Some(KEY));
+    }
+    assert_eq!(seen[2].header("mcp-name"), Some("echo"));
+}
+
+#[tokio::test]
+async fn a_person_is_asked_in_as_many_rounds_as_it_takes_and_the_state_goes_back_unread() {
+    let server = server().await;
+    let mut rounds = VecDeque::from([asking("opaque=/+1"), asking("opaque=/+2")]);
+    let rounds = Arc::new(Mutex::new(std::mem::take(&mut rounds)));
+    let act: Act = Arc::new(move |seen| {
+        let next = rounds.lock().unwrap().pop_front();
+        json_result(next.unwrap_or_else(|| text_result("done")))(seen)
+    });
+    server.arm_always("tools/call", act);
+    let person = Arc::new(Person::default());
+    let answerer: Arc<dyn Answerer> = Arc::<Person>::clone(&person);
+    let connection = open_with(&server, ConnectOptions { answerer: Some(answerer), ..stateless() }).await;
+    assert_eq!(call(&connection).await.unwrap().text(), "done");
+    assert_eq!(*person.asked.lock().unwrap(), ["Are you sure?", "Are you sure?"]);
+    let calls: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call").collect();
+    let states: Vec<&Value> = calls.iter().map(|seen| &seen.body["params"]["requestState"]).collect();
+    assert_eq!(states, [&Value::Null, &json!("opaque=/+1"), &json!("opaque=/+2")]);
+    assert_eq!(calls[0].body["params"].get("inputResponses"), None);
+    let answer = json!({ "sure": { "action": "accept", "content": { "confirm": true } } });
+    assert_eq!(calls[1].body["params"]["inputResponses"], answer);
+    let ids: std::collections::HashSet<String> =
+        calls.iter().map(|seen| seen.body["id"].to_string()).collect();
+    assert_eq!(ids.len(), 3, "each round has an id of its own");
+    let capabilities = &calls[0].body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    assert_eq!(capabilities["elicitation"], json!({ "form": {} }));
+}
+
+#[tokio::test]
+async fn with_nobody_to_ask_it_is_not_offered_and_a_question_is_declined() {
+    let server = server().await;
+    server.arm("tools/call", json_result(asking("s")));
+    let connection = open_with(&server, stateless()).await;
+    call(&connection).await.unwrap();
+    let last = server.seen().pop().unwrap();
+    assert_eq!(last.body["params"]["inputResponses"]["sure"], json!({ "action": "decline" }));
+    let capabilities = &last.body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    assert_eq!(*capabilities, json!({}));
+}
+
+#[tokio::test]
+async fn rounds_without_an_end_are_ended() {
+    let server = server().await;
+    server.arm_always("tools/call", json_result(asking("again")));
+    let connection = open_with(&server, stateless()).await;
+    let error = call(&connection).await.unwrap_err();
+    assert!(error.to_string().contains("more than 10 rounds"), "{error}");
+    assert_eq!(server.count("tools/call"), 11);
+}
+
+#[tokio::test]
+async fn a_result_of_an_unknown_kind_is_an_error() {
+    let server = server().await;
+    server.arm("tools/call", json_result(json!({ "resultType": "later", "content": [] })));
+    let connection = open_with(&server, stateless()).await;
+    let error = call(&connection).await.unwrap_err();
+    assert!(matches!(&error, McpError::Protocol(reason) if reason.contains("later")), "{error}");
+}
+
+fn list(ttl_ms: u64, header: &str) -> Act {
+    let properties = json!({ "limit": { "type": "integer", "x-mcp-header": header } });
+    json_result(json!({
+        "resultType": "complete", "ttlMs": ttl_ms, "cacheScope": "public",
+        "tools": [
+            { "name": "echo", "inputSchema": { "type": "object", "properties": properties } },
+            { "name": "bad", "inputSchema": { "type": "object", "properties": {
+                "a": { "type": "object", "x-mcp-header": "A" },
+            } } },
+        ],
+    }))
+}
+
+#[tokio::test]
+async fn annotated_arguments_are_repeated_in_headers_and_a_tool_with_wrong_annotations_is_dropped() {
+    let server = server().await;
+    server.arm_always("tools/list", list(0, "Limit"));
+    let connection = open_with(&server, stateless()).await;
+    let listed = connection.list_tools().await.unwrap();
+    let names: Vec<&str> = listed.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!((names, listed.rejected[0].name.as_str()), (vec!["echo"], "bad"));
+    call(&connection).await.unwrap();
+    let seen = server.first("tools/call").await;
+    assert_eq!(seen.header("mcp-param-limit"), Some("5"));
+}
+
+#[tokio::test]
+async fn a_tool_that_wants_other_headers_than_before_is_listed_again_and_called_once_more() {
+    let server = server().await;
+    server.arm("tools/list", list(60_000, "Old"));
+    server.arm("tools/list", list(60_000, "New"));
+    server.arm("tools/call", refusal(400, json!({ "code": -32020, "message": "header mismatch" })));
+    let connection = open_with(&server, stateless()).await;
+    call(&connection).await.unwrap();
+    let calls: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call").collect();
+    assert_eq!(calls.len(), 2);
+    assert_eq!((calls[0].header("mcp-param-old"), calls[0].header("mcp-param-new")), (Some("5"), None));
+    assert_eq!((calls[1].header("mcp-param-old"), calls[1].header("mcp-param-new")), (None, Some("5")));
+}
+
+#[tokio::test]
+async fn a_list_is_kept_for_as_long_as_it_says_and_for_one_credential_alone() {
+    let server = server().await;
+    server.arm("tools/list", list(60_000, "Limit"));
+    server.arm("tools/list", list(0, "Limit"));
+    let connection = open_with(&server, stateless()).await;
+    for _ in 0..3 {
+        connection.list_tools().await.unwrap();
+    }
+    assert_eq!(server.count("tools/list"), 1);
+    // Public or not: what one credential was shown is not shown to another.
+    let other = open_with(&server, stateless()).await;
+    other.list_tools().await.unwrap();
+    assert_eq!(server.count("tools/list"), 2);
+    other.list_tools().await.unwrap();
+    assert_eq!(server.count("tools/list"), 3, "0 ms are not kept");
+}
+
+#[tokio::test]
+async fn cancelling_closes_the_stream_and_says_nothing() {
+    let server = server().await;
+    let hung = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&hung);
+    server.arm(
+        "tools/call",
+        Arc::new(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            vec![crate::mcp_server::Step::Hang]
+        }),
+    );
+    let connection = open_with(&server, stateless()).await;
+    connection.list_tools().await.unwrap();
+    let cancel = CancellationToken::new();
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    let calling = connection.call_tool("echo", arguments(), options);
+    let cancelling = async {
+        server.first("tools/call").await;
+        cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(calling, cancelling);
+    assert!(matches!(outcome, Err(McpError::Cancelled)), "{outcome:?}");
+    connection.ping().await.unwrap();
+    assert_eq!(server.count("notifications/cancelled"), 0);
+}
+
+async fn spoken(server: &TestServer) -> Result<String, McpError> {
+    let auto = ConnectOptions { era: Era::Auto, ..options() };
+    let connection = Connection::open(crate::endpoint(server.url()), auto).await?;
+    Ok(connection.server().protocol_version)
+}
+
+#[tokio::test]
+async fn auto_speaks_without_sessions_where_the_server_knows_how() {
+    let server = server().await;
+    assert_eq!(spoken(&server).await.unwrap(), REVISION);
+    assert_eq!(server.count("initialize"), 0);
+}
+
+#[tokio::test]
+async fn auto_opens_a_session_at_a_server_that_knows_nothing_else_and_remembers_it() {
+    let answers: [(&str, Act); 5] = [
+        ("method not found", refusal(200, json!({ "code": -32601, "message": "unknown" }))),
+        ("missing session", status(400, &[], "text/plain", "Mcp-Session-Id is missing")),
+        ("not initialized", refusal(400, json!({ "code": -32000, "message": "server not initialized" }))),
+        ("page not found", status(404, &[], "text/html", "<p>nothing here")),
+        (
+            "other revisions",
+            refusal(
+                400,
+                json!({
+                    "code": -32022, "message": "unsupported", "data": { "supported": ["2025-11-25"], "requested": REVISION },
+                }),
+            ),
+        ),
+    ];
+    for (what, act) in answers {
+        let server = TestServer::start().await;
+        server.arm_always("server/discover", act);
+        assert_eq!(spoken(&server).await.unwrap(), "2025-11-25", "{what}");
+        assert_eq!(spoken(&server).await.unwrap(), "2025-11-25", "{what}");
+        assert_eq!((server.count("server/discover"), server.count("initialize")), (1, 2), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn auto_does_not_take_a_refusal_for_another_era() {
+    let server = TestServer::start().await;
+    server.arm_always("server/discover", status(401, &[], "text/plain", "the key is not known"));
+    assert!(matches!(spoken(&server).await, Err(McpError::Unauthorized(_))));
+    assert_eq!(server.count("initialize"), 0);
+    let server = TestServer::start().await;
+    server.arm_always("server/discover", refusal(400, json!({
+        "code": -32022, "message": "no", "data": { "supported": ["2030-01-01"], "requested": REVISION },
+    })));
+    assert!(matches!(spoken(&server).await, Err(McpError::Rpc(_))));
+    assert_eq!(server.count("initialize"), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_revision_it_names_is_asked_once_more() {
+    let server = server().await;
+    let error = json!({
+        "code": -32022, "message": "unsupported", "data": { "supported": [REVISION], "requested": REVISION },
+    });
+    server.arm("server/discover", refusal(400, error));
+    open_with(&server, stateless()).await;
+    assert_eq!(server.count("server/discover"), 2);
+}
+
+#[tokio::test]
+async fn asked_to_speak_without_sessions_it_says_that_the_server_does_not() {
+    let server = TestServer::start().await;
+    let error = Connection::open(crate::endpoint(server.url()), stateless()).await.unwrap_err();
+    assert!(error.to_string().contains("does not speak 2026-07-28"), "{error}");
+    assert_eq!(server.count("initialize"), 0);
+}
+
+#[tokio::test]
+async fn resources_and_prompts_are_listed_to_the_last_page_and_read() {
+    for era in [Era::Sessions, Era::Stateless] {
+        let server = server().await;
+        let mut opened = initialized("2025-11-25");
+        opened["capabilities"] = json!({ "resources": {}, "prompts": {} });
+        server.arm("initialize", json_result(opened));
+        let paged: fn(&str, Value) -> Act = |key, one| {
+            let key = key.to_owned();
+            Arc::new(move |seen| {
+                let mut page = json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private" });
+                page[&key] = json!([one]);
+                if seen.body["params"]["cursor"].is_null() {
+                    page["nextCursor"] = json!("second");
+                }
+                json_result(page)(seen)
+            })
+        };
+        server.arm_always("resources/list", paged("resources", json!({ "uri": "a://b", "name": "b" })));
+        server.arm_always(
+            "resources/templates/list",
+            paged("resourceTemplates", json!({ "uriTemplate": "a://{x}", "name": "x" })),
+        );
+        server.arm_always("prompts/list", paged("prompts", json!({ "name": "p" })));
+        let contents = json!({ "contents": [{ "uri": "a://b", "text": "hello" }] });
+        server.arm("resources/read", json_result(contents));
+        let message = json!({ "role": "user", "content": { "type": "text", "text": "hi" } });
+        server.arm("prompts/get", json_result(json!({ "messages": [message] })));
+        let connection = open_with(&server, ConnectOptions { era, ..options() }).await;
+        assert_eq!(connection.list_resources().await.unwrap().len(), 2);
+        assert_eq!(connection.list_resource_templates().await.unwrap().len(), 2);
+        assert_eq!(connection.list_prompts().await.unwrap().len(), 2);
+        let never = CancellationToken::new();
+        assert_eq!(connection.read_resource("a://b", &never).await.unwrap().contents.len(), 1);
+        let filled = connection.prompt("p", [("x".to_owned(), "y".to_owned())].into(), &never).await.unwrap();
+        assert_eq!(filled.messages.len(), 1);
+        let asked = server.first("prompts/get").await;
+        assert_eq!(asked.body["params"]["arguments"], json!({ "x": "y" }));
+        if era == Era::Stateless {
+            assert_eq!(asked.header("mcp-name"), Some("p"));
+            assert_eq!(server.first("resources/read").await.header("mcp-name"), Some("a://b"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_in_a_circle_is_refused() {
+    let server = server().await;
+    server.arm_always(
+        "prompts/list",
+        Arc::new(|seen| {
+            let body = response(seen, json!({ "prompts": [], "nextCursor": "again" })).to_string();
+            status(200, &[], "application/json", &body)(seen)
+        }),
+    );
+    let connection = open_with(&server, stateless()).await;
+    assert!(matches!(connection.list_prompts().await, Err(McpError::Protocol(_))));
+}
