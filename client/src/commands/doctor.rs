@@ -67,7 +67,8 @@ impl Checks<'_> {
         };
         let closed = match close(self.run, &connection).await {
             Ok(()) => {
-                self.passed("close", "session closed");
+                let closed = connection.session_id().map_or("nothing to close", |_| "session closed");
+                self.passed("close", closed);
                 Exit::Answered
             }
             Err(reason) => {

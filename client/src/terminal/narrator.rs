@@ -19,12 +19,21 @@ pub(super) struct Narrator {
     /// The calls that are running: id and tool.
     running: Vec<(String, String)>,
     doing: Option<String>,
+    in_session: bool,
 }
 
 impl Narrator {
     pub(super) fn new(look: Look, width: Option<u16>) -> Self {
         let markdown = Markdown::new(width);
-        Self { look, markdown, said: String::new(), within_line: false, running: Vec::new(), doing: None }
+        Self {
+            look,
+            markdown,
+            said: String::new(),
+            within_line: false,
+            running: Vec::new(),
+            doing: None,
+            in_session: false,
+        }
     }
 
     /// What is being waited for after the last event.
@@ -93,12 +102,22 @@ impl Narrator {
             Event::UserStarted { user } => {
                 Text::new().end().styled(HEADING, &format!("=== Testing {user}'s Access ===")).end()
             }
-            Event::SessionOpened { server, version, protocol, ref tools, .. } if self.look.narrated => {
+            Event::SessionOpened { server, version, protocol, session, ref tools, .. }
+                if self.look.narrated =>
+            {
+                self.in_session = session.is_some();
                 let tools = counted(tools.len(), "tool");
-                let opened = format!("session with {server} {version} opened (protocol {protocol}, {tools})");
+                let opened = match session {
+                    Some(_) => {
+                        format!("session with {server} {version} opened (protocol {protocol}, {tools})")
+                    }
+                    None => {
+                        format!("connected to {server} {version} (protocol {protocol}, no session, {tools})")
+                    }
+                };
                 Text::new().styled(FAINT, &opened).end()
             }
-            Event::SessionClosed { .. } if self.look.narrated => {
+            Event::SessionClosed { .. } if self.look.narrated && self.in_session => {
                 Text::new().end().styled(FAINT, "session closed").end()
             }
             Event::Question { text } if !self.look.typed => {

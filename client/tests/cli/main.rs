@@ -2,11 +2,15 @@
 //! that can be told to misbehave.
 #![cfg(test)]
 
+#[cfg(unix)]
+mod asking;
 mod conversations;
 mod endings;
 mod hostile;
 mod machine;
 mod model;
+mod modern;
+mod offers;
 mod program;
 mod reading;
 mod server;

@@ -22,7 +22,10 @@ use serde_json::{Value, json};
 use shared::demo;
 use tokio::{net::TcpListener, sync::oneshot};
 
-use crate::model::{self, ModelScript};
+use crate::{
+    model::{self, ModelScript},
+    modern,
+};
 
 /// What a tool call is answered with.
 #[derive(Debug, Clone)]
@@ -172,6 +175,13 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let message: Value = serde_json::from_slice(&body).unwrap();
     let id = message["id"].clone();
     let method = message["method"].as_str().unwrap_or_default();
+    if header("mcp-protocol-version") == "2026-07-28" {
+        let body = match modern::answer(method, &message["params"]) {
+            Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+            Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+        };
+        return ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+    }
     if method == "initialize" {
         let session = format!("session-of-{user}-{}", state.opened.fetch_add(1, Ordering::SeqCst));
         state.sessions.lock().unwrap().insert(session.clone());

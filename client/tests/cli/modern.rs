@@ -1,0 +1,67 @@
+//! What the server of these tests answers in the era without sessions: it asks before it pays, and offers resources and
+//! prompts.
+
+use serde_json::{Value, json};
+
+/// The result of a request, or a JSON-RPC error.
+pub(crate) fn answer(method: &str, params: &Value) -> Result<Value, Value> {
+    let mut result = match method {
+        "server/discover" => json!({
+            "supportedVersions": ["2026-07-28"],
+            "capabilities": { "tools": {}, "resources": {}, "prompts": {} },
+            "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "modern-server", "version": "2.0" } },
+        }),
+        "tools/list" => json!({ "tools": [{
+            "name": "pay", "description": "Pays", "inputSchema": { "type": "object" },
+        }] }),
+        "tools/call" => called(params),
+        "resources/list" => json!({ "resources": [{
+            "uri": "notes://today", "name": "today", "title": "Notes of today", "mimeType": "text/plain",
+            "size": 12, "description": "What was written today",
+        }] }),
+        "resources/templates/list" => json!({ "resourceTemplates": [{
+            "uriTemplate": "notes://{day}", "name": "notes", "description": "What was written on a day",
+        }] }),
+        "resources/read" if params["uri"] == "notes://today" => json!({ "contents": [
+            { "uri": "notes://today", "mimeType": "text/plain", "text": "Buy \u{1b}[31mmilk" },
+            { "uri": "notes://today", "mimeType": "image/png", "blob": "AAAA" },
+        ] }),
+        "resources/read" => return Err(json!({ "code": -32602, "message": "there is no such resource" })),
+        "prompts/list" => json!({ "prompts": [{
+            "name": "explain", "title": "Explain my spending", "description": "Says where the money went",
+            "arguments": [{ "name": "month", "description": "As in 2024-03", "required": true }, { "name": "style" }],
+        }] }),
+        "prompts/get" => json!({ "messages": [{ "role": "user", "content": {
+            "type": "text", "text": format!("Explain {}.", params["arguments"]["month"].as_str().unwrap_or("?")),
+        } }] }),
+        _ => return Err(json!({ "code": -32601, "message": "unknown method" })),
+    };
+    if result.get("resultType").is_none() {
+        result["resultType"] = json!("complete");
+    }
+    Ok(result)
+}
+
+/// Pays what the person agrees to, and says what that was.
+fn called(params: &Value) -> Value {
+    let answers = &params["inputResponses"]["form"];
+    if answers.is_null() {
+        let form = json!({
+            "type": "object",
+            "required": ["agree", "colour"],
+            "properties": {
+                "agree": { "type": "boolean", "title": "Do you agree?" },
+                "colour": { "type": "string", "oneOf": [
+                    { "const": "r", "title": "Red" }, { "const": "g", "title": "Green" },
+                ] },
+                "tip": { "type": "integer", "minimum": 0, "maximum": 10, "default": 2 },
+            },
+        });
+        let message = "Pay 25.00 USD to alice?\u{1b}[2J";
+        return json!({ "resultType": "input_required", "requestState": "s", "inputRequests": { "form": {
+            "method": "elicitation/create",
+            "params": { "mode": "form", "message": message, "requestedSchema": form },
+        } } });
+    }
+    json!({ "content": [{ "type": "text", "text": format!("heard: {answers}") }] })
+}
