@@ -158,6 +158,14 @@ pub enum BuildError {
     /// Arguments and outputs have to be objects.
     #[error("the arguments and the output of {0} must be objects")]
     NotAnObject(&'static str),
+    /// The schema of a tool's arguments is none, or needs another document to be fetched.
+    #[error("{tool}: the schema of its arguments cannot be used: {problem}")]
+    ArgumentsSchema {
+        /// The tool.
+        tool: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// A tool wants parameters in headers that cannot be there.
     #[error("{tool}: {problem}")]
     Header {

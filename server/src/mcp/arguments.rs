@@ -1,11 +1,13 @@
 //! From the arguments of a call to the tool's own type, or to words that a model can act on.
 //!
 //! Serde stops at the first thing it cannot read and says so in Rust's terms. Here each argument is held against the
-//! schema that the tool published, so that the refusal names the argument, the rule and the way out. What was sent is
-//! described, never repeated: it may be something that belongs in no log.
+//! schema that the tool published, so that the refusal names the argument, the rule and the way out; and all of them
+//! together against the whole schema (JSON Schema 2020-12), for rules that lie deeper. What was sent is described, never
+//! repeated: it may be something that belongs in no log.
 
 use std::fmt;
 
+use jsonschema::Validator;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor},
@@ -24,11 +26,17 @@ pub(super) struct ArgumentError(pub(super) String);
 pub(super) struct Shape {
     tool: &'static str,
     fields: Vec<Field>,
+    schema: Value,
+    validator: Validator,
 }
 
 impl Shape {
-    /// The shape that the tool's schema describes.
-    pub(super) fn new(tool: &'static str, schema: &Map<String, Value>) -> Self {
+    /// The shape that the tool's schema describes. Nothing is fetched for it: a schema that refers to another document is
+    /// no schema.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub(super) fn new(tool: &'static str, schema: &Map<String, Value>) -> Result<Self, String> {
         let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let fields =
             schema.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |properties| {
@@ -37,7 +45,9 @@ impl Shape {
                 };
                 properties.iter().map(field).collect()
             });
-        Self { tool, fields }
+        let schema = Value::Object(schema.clone());
+        let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
+        Ok(Self { tool, fields, schema, validator })
     }
 
     /// Reads arguments, which are an object or absent.
@@ -62,9 +72,25 @@ impl Shape {
         {
             return Err(self.refusal(&missing.missing()));
         }
-        T::deserialize(Value::Object(read)).map_err(|error| {
+        let read = Value::Object(read);
+        self.validator.validate(&read).map_err(|error| self.broken(&error))?;
+        T::deserialize(read).map_err(|error| {
             self.refusal(&format!("the arguments cannot be used: {}", without_values(&error)))
         })
+    }
+
+    /// Which rule of the schema is broken, and where.
+    fn broken(&self, error: &jsonschema::ValidationError<'_>) -> ArgumentError {
+        let path = error.schema_path().to_string();
+        let keyword = path.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+        let rule = match self.schema.pointer(&path) {
+            Some(value @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => {
+                format!("{keyword}: {value}")
+            }
+            _ => keyword.to_owned(),
+        };
+        let place = quoted(&error.instance_path().to_string());
+        self.refusal(&format!("the arguments at {place} break the rule `{rule}` of the tool's schema"))
     }
 
     fn refusal(&self, reason: &str) -> ArgumentError {
@@ -161,7 +187,7 @@ mod tests {
 
     fn read<T: DeserializeOwned + schemars::JsonSchema>(json: &str) -> Result<T, String> {
         let raw = RawValue::from_string(json.to_owned()).unwrap();
-        let shape = Shape::new("theTool", &schema::of_arguments::<T>());
+        let shape = Shape::new("theTool", &schema::of_arguments::<T>()).unwrap();
         shape.read(Some(&raw)).map_err(|error| error.to_string())
     }
 
@@ -172,7 +198,8 @@ mod tests {
         {
             assert_eq!(read::<Latest>(json), Ok(Latest { limit }), "{json}");
         }
-        assert!(Shape::new("theTool", &schema::of_arguments::<Nothing>()).read::<Nothing>(None).is_ok());
+        let nothing = Shape::new("theTool", &schema::of_arguments::<Nothing>()).unwrap();
+        assert!(nothing.read::<Nothing>(None).is_ok());
     }
 
     #[test]
@@ -225,7 +252,8 @@ mod tests {
             "{refusal}"
         );
         let refusal = read::<Choice>(r#"{"order":"newest","parts":["4111111111111111"]}"#).unwrap_err();
-        assert!(refusal.starts_with("the arguments cannot be used: expected u8"), "{refusal}");
+        let expected = "the arguments at `/parts/0` break the rule `type: \"integer\"` of the tool's schema.";
+        assert!(refusal.starts_with(expected), "{refusal}");
         assert!(read::<Choice>(r#"{"order":"newest","parts":[1]}"#).is_ok());
     }
 
@@ -242,5 +270,44 @@ mod tests {
     fn what_was_sent_is_not_repeated_at_length() {
         let refusal = read::<Latest>(&format!(r#"{{"{}\u0007\u202e":1}}"#, "x".repeat(500))).unwrap_err();
         assert!(refusal.len() < 200 && refusal.chars().all(|char| char.is_ascii_graphic() || char == ' '));
+    }
+
+    #[test]
+    fn rules_that_lie_deeper_hold_too() {
+        let schema = serde_json::json!({
+            "type": "object",
+            "$defs": { "zip": { "type": "string", "pattern": "^[0-9]{5}$" } },
+            "properties": {
+                "address": { "type": "object", "properties": { "zip": { "$ref": "#/$defs/zip" } } },
+                "card": { "type": "string" },
+                "mail": { "type": "string" },
+            },
+            "anyOf": [{ "required": ["card"] }, { "required": ["mail"] }],
+        });
+        let shape = Shape::new("theTool", schema.as_object().unwrap()).unwrap();
+        let read = |json: &str| {
+            let raw = RawValue::from_string(json.to_owned()).unwrap();
+            shape.read::<Value>(Some(&raw)).map_err(|error| error.to_string())
+        };
+        assert!(read(r#"{"mail":"a","address":{"zip":"12345"}}"#).is_ok());
+        let refusal = read(r#"{"mail":"a","address":{"zip":"4111111111111111"}}"#).unwrap_err();
+        assert!(refusal.starts_with("the arguments at `/address/zip` break the rule `pattern"), "{refusal}");
+        assert!(!refusal.contains("4111"), "{refusal}");
+        let refusal = read("{}").unwrap_err();
+        assert!(refusal.contains("break the rule `anyOf`"), "{refusal}");
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_another_document_is_refused_and_nothing_is_fetched() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let elsewhere = format!("http://{}/schema.json", listener.local_addr().unwrap());
+        for reference in [elsewhere.as_str(), "file:///etc/passwd", "other.json"] {
+            let schema = serde_json::json!({
+                "type": "object", "properties": { "a": { "$ref": reference } },
+            });
+            assert!(Shape::new("theTool", schema.as_object().unwrap()).is_err(), "{reference}");
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 }

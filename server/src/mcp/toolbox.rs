@@ -107,7 +107,8 @@ impl Toolbox {
         if self.by_name.insert(name, self.tools.len()).is_some() {
             return Err(BuildError::DuplicateTool(name));
         }
-        let shape = Shape::new(name, &arguments);
+        let shape = Shape::new(name, &arguments)
+            .map_err(|problem| BuildError::ArgumentsSchema { tool: name, problem })?;
         let headers = HeaderAnnotations::of(&arguments);
         let headers = headers.map_err(|problem| BuildError::Header { tool: name, problem })?;
         let first = Description {
