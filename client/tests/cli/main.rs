@@ -11,6 +11,8 @@ mod machine;
 mod model;
 mod modern;
 mod offers;
+#[path = "../../../shared/tests/support/official.rs"]
+mod official;
 mod program;
 mod reading;
 mod server;

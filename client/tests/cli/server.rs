@@ -25,6 +25,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 use crate::{
     model::{self, ModelScript},
     modern,
+    official::Conversation,
 };
 
 /// What a tool call is answered with.
@@ -173,6 +174,9 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         _ => return (StatusCode::UNAUTHORIZED, "the API key is not known").into_response(),
     };
     let message: Value = serde_json::from_slice(&body).unwrap();
+    let mut conversation = Conversation::default();
+    conversation.speaks(header("mcp-protocol-version"));
+    conversation.said(&message.to_string());
     let id = message["id"].clone();
     let method = message["method"].as_str().unwrap_or_default();
     if header("mcp-protocol-version") == "2026-07-28" {

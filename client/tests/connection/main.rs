@@ -7,6 +7,8 @@ mod asking;
 mod limits;
 #[path = "../support/mcp_server.rs"]
 mod mcp_server;
+#[path = "../../../shared/tests/support/official.rs"]
+mod official;
 mod refusals;
 mod secrets;
 mod sessions;

@@ -18,6 +18,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::official::Conversation;
+
 /// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -175,7 +177,12 @@ impl TestServer {
 
 async fn converse(stream: TcpStream, state: Arc<Mutex<State>>, arrived: Arc<watch::Sender<usize>>) {
     let mut stream = BufReader::new(stream);
+    let mut conversation = Conversation::default();
     while let Some(seen) = read_request(&mut stream).await {
+        if let Some(revision) = seen.header("mcp-protocol-version") {
+            conversation.speaks(revision);
+        }
+        conversation.said(&seen.body.to_string());
         let steps = {
             let mut state = state.lock().unwrap();
             state.seen.push(seen.clone());

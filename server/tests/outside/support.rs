@@ -4,6 +4,8 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod modern;
+#[path = "../../../shared/tests/support/official.rs"]
+pub(crate) mod official;
 pub(crate) mod process;
 pub(crate) mod stage;
 pub(crate) mod wire;

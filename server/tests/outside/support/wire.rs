@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::soon;
+use super::{official::Conversation, soon};
 
 /// A request as it will be written.
 #[derive(Clone)]
@@ -148,17 +148,32 @@ impl Answer {
 }
 
 /// One connection.
-pub(crate) struct Wire(BufReader<TcpStream>);
+pub(crate) struct Wire(BufReader<TcpStream>, Conversation);
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = soon("connecting", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+        Self(BufReader::new(stream), Conversation::default())
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.listen_in(bytes);
         soon("writing", self.0.write_all(bytes)).await.unwrap();
+    }
+
+    /// Takes note of a request, so that the answer can be held against the schema of its revision.
+    fn listen_in(&mut self, bytes: &[u8]) {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let Some((head, body)) = end.and_then(|end| bytes.split_at_checked(end + 4)) else { return };
+        for line in String::from_utf8_lossy(head).lines() {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("mcp-protocol-version")
+            {
+                self.1.speaks(value.trim());
+            }
+        }
+        self.1.other_side_said(body);
     }
 
     /// Writes what the server may not want to read.
@@ -193,6 +208,7 @@ impl Wire {
             let mut body = vec![0; length.parse().unwrap()];
             soon("the body", self.0.read_exact(&mut body)).await.unwrap();
             answer.body = String::from_utf8(body).unwrap();
+            self.1.said(&answer.body);
         }
         answer
     }
@@ -207,7 +223,9 @@ impl Wire {
         let mut chunk = vec![0; size + 2];
         soon("a chunk", self.0.read_exact(&mut chunk)).await.unwrap();
         chunk.truncate(size);
-        (size > 0).then(|| String::from_utf8(chunk).unwrap())
+        let chunk = String::from_utf8(chunk).unwrap();
+        self.1.streamed(&chunk);
+        (size > 0).then_some(chunk)
     }
 
     /// Reads until the server closes the connection; what it still said.
