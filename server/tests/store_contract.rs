@@ -12,6 +12,8 @@ mod engines;
 mod keys;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
+#[path = "store_contract/sealing.rs"]
+mod sealing;
 #[path = "store_contract/sessions.rs"]
 mod sessions;
 #[path = "store_contract/sqlite.rs"]
@@ -49,6 +51,11 @@ promises!(
     ledger::a_transfer_without_a_number_gets_the_next_one,
     ledger::concurrent_transfers_all_count,
     ledger::random_transfers_agree_with_a_simple_ledger,
+    ledger::a_month_opens_with_what_was_before_and_holds_its_own_transfers,
+    ledger::months_and_peers_are_those_of_the_user_alone,
+    sealing::whoever_asks_first_or_at_once_gets_the_same_sealing_key,
+    sealing::a_seal_is_spent_once_however_many_try,
+    sealing::a_seal_is_remembered_until_it_expires,
     keys::a_key_is_found_by_its_digest_alone,
     keys::a_user_is_created_once,
     keys::a_key_needs_its_user,

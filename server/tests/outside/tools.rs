@@ -203,3 +203,22 @@ async fn a_tool_that_does_not_exist_is_a_protocol_error() {
         assert!(answer.json().get("result").is_none());
     }
 }
+
+#[tokio::test]
+async fn every_structured_result_is_what_its_output_schema_says() {
+    let app = spawn_app().await;
+    let (_, nobody) = newcomer(&app).await;
+    for key in [BOB, ALICE, &nobody] {
+        let client = Client::open(app.address, key).await;
+        let listed = client.post(request(4, "tools/list", json!({}))).send(app.address).await.json();
+        for tool in listed["result"]["tools"].as_array().unwrap() {
+            let schema = jsonschema::draft202012::new(&tool["outputSchema"]).unwrap();
+            let result = client.result(tool["name"].as_str().unwrap(), json!({})).await;
+            if result["isError"] != true {
+                let structured = &result["structuredContent"];
+                assert!(schema.is_valid(structured), "{}: {structured}", tool["name"]);
+                assert!(!schema.is_valid(&json!({})), "{} promises nothing", tool["name"]);
+            }
+        }
+    }
+}

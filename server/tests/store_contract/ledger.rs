@@ -190,3 +190,50 @@ impl Simple {
         self.order.iter().filter(is_theirs).copied().collect()
     }
 }
+
+/// Users 1 to 3; 1 pays 2 in January, 3 pays 1 at both ends of March, 2 pays 3 in February.
+async fn a_quarter(store: &dyn Store) {
+    people(store, 4).await;
+    let days = [
+        (1, 1, 2, 100, date(2024, 1, 31)),
+        (2, 3, 1, 40, date(2024, 3, 31)),
+        (3, 2, 3, 7, date(2024, 2, 29)),
+        (4, 3, 1, 5, date(2024, 3, 1)),
+        (5, 3, 1, 6, date(2024, 3, 1)),
+    ];
+    for (id, from, to, minor, day) in days {
+        store.post(NewTransfer { date: day, ..transfer(id, from, to, minor) }).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_month_opens_with_what_was_before_and_holds_its_own_transfers(store: Arc<dyn Store>) {
+    a_quarter(&*store).await;
+    for (month, opening, ids) in [
+        ("2023-12", 0, vec![]),
+        ("2024-01", 0, vec![1]),
+        ("2024-02", -100, vec![]),
+        ("2024-03", -100, vec![4, 5, 2]),
+        ("2024-04", -49, vec![]),
+        ("9999-12", -49, vec![]),
+        ("0000-01", 0, vec![]),
+    ] {
+        let found = store.month(UserId(1), month.parse().unwrap()).await.unwrap();
+        assert_eq!((found.opening.minor(), numbers(&found.transfers)), (opening, ids), "{month}");
+        assert_eq!(found.username, "user1");
+    }
+    let stranger = store.month(UserId(9), "2024-03".parse().unwrap()).await;
+    assert!(matches!(stranger, Err(StoreError::NoSuchAccount(_))));
+}
+
+pub(crate) async fn months_and_peers_are_those_of_the_user_alone(store: Arc<dyn Store>) {
+    a_quarter(&*store).await;
+    let months = async |user| -> Vec<String> {
+        store.months(UserId(user)).await.unwrap().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(months(1).await, ["2024-03", "2024-01"]);
+    assert_eq!(months(2).await, ["2024-02", "2024-01"]);
+    assert!(months(4).await.is_empty());
+    assert_eq!(store.peers(UserId(1)).await.unwrap(), ["user2", "user3"]);
+    assert_eq!(store.peers(UserId(3)).await.unwrap(), ["user1", "user2"]);
+    assert!(store.peers(UserId(4)).await.unwrap().is_empty());
+}
