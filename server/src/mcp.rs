@@ -6,31 +6,48 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use shared::mcp::{
+    ProtocolVersion,
+    lifecycle::{ListCapability, ServerCapabilities},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{audit::AuditTrail, identity::Principal, store::Store};
 
+mod abilities;
 mod arguments;
+mod asking;
 mod call;
+mod context;
 mod depth;
+mod dispatch;
+mod event_stream;
 mod field;
 mod legacy;
+mod lists;
+mod log;
+mod outbox;
 mod reply;
+mod rounds;
 mod run_to_end;
 mod schema;
 mod session;
 mod sessions;
-mod stream;
+mod sse;
+mod stopwatch;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tool;
 mod toolbox;
 
+pub use asking::AskError;
+pub use context::RequestContext;
+pub use event_stream::EventStream;
 pub use reply::{Refusal, Refused, Reply};
 pub use session::SessionId;
 pub use sessions::SessionSettings;
-pub use stream::EventStream;
-pub use tool::{Definition, Tool, ToolContext, ToolError};
+pub use tool::{Content, Definition, Tool, ToolError};
 
 use sessions::Sessions;
 use toolbox::Toolbox;
@@ -82,6 +99,7 @@ pub struct EngineBuilder {
     toolbox: Result<Toolbox, BuildError>,
     sessions: SessionSettings,
     tool_timeout: Duration,
+    offers_logging: bool,
 }
 
 impl EngineBuilder {
@@ -106,6 +124,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Announces log messages to the client (utilities, "Logging"), for tools that send them.
+    #[must_use]
+    pub fn logging(mut self) -> Self {
+        self.offers_logging = true;
+        self
+    }
+
     /// The engine. Its streams end when `stop` is cancelled.
     ///
     /// # Errors
@@ -122,6 +147,7 @@ impl EngineBuilder {
             sessions: Sessions::new(store, self.sessions),
             audit,
             tool_timeout: self.tool_timeout,
+            offers_logging: self.offers_logging,
             left_behind: TaskTracker::new(),
             stop,
         })
@@ -141,7 +167,8 @@ pub struct Engine {
     sessions: Sessions,
     audit: Arc<AuditTrail>,
     tool_timeout: Duration,
-    /// Calls whose client went away.
+    offers_logging: bool,
+    /// Calls whose client went away, and those that answer on a stream.
     left_behind: TaskTracker,
     stop: CancellationToken,
 }
@@ -155,6 +182,7 @@ impl Engine {
             toolbox: Ok(Toolbox::default()),
             sessions: SessionSettings::default(),
             tool_timeout: TOOL_TIMEOUT,
+            offers_logging: false,
         }
     }
 
@@ -166,14 +194,19 @@ impl Engine {
         legacy::post(self, exchange, body).await
     }
 
-    /// Opens a stream of the exchange's session; there may be several at once.
+    /// Opens a stream of the exchange's session, or goes on with one after the event `last_event_id`; there may be
+    /// several at once.
     ///
     /// # Errors
-    /// [`Refused`] when there is no such session.
-    pub async fn open_stream(&self, exchange: Exchange<'_>) -> Result<EventStream, Refused> {
-        let activity = legacy::session(self, &exchange).await;
-        let activity = activity.map_err(|refusal| Refused { id: None, refusal })?;
-        Ok(EventStream::open(activity, self.stop.clone()))
+    /// [`Refused`] when there is no such session, when it has too many streams, and when the stream of a request cannot
+    /// be gone on with.
+    pub async fn open_stream(
+        &self,
+        exchange: Exchange<'_>,
+        last_event_id: Option<&[u8]>,
+    ) -> Result<EventStream, Refused> {
+        let stream = legacy::open_stream(self, &exchange, last_event_id).await;
+        stream.map_err(|refusal| Refused { id: None, refusal })
     }
 
     /// Ends the exchange's session and its streams. When it returns, nobody finds the session any more.
@@ -187,6 +220,15 @@ impl Engine {
     /// Ends the sessions that have expired, and their streams. Call it every few seconds.
     pub async fn sweep(&self) {
         self.sessions.sweep().await;
+    }
+
+    /// What this engine offers to clients of a revision.
+    fn capabilities(&self, _protocol: ProtocolVersion) -> ServerCapabilities {
+        ServerCapabilities {
+            tools: Some(ListCapability::default()),
+            logging: self.offers_logging.then(serde_json::Map::new),
+            ..ServerCapabilities::default()
+        }
     }
 
     /// Returns when every call whose client went away has ended. Call it when no request comes in any more.

@@ -23,7 +23,7 @@ pub mod sqlite;
 pub use audit::{AuditRecord, AuditStore, Outcome};
 pub use key::{AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, StoredKey, UserId};
 pub use ledger::{AccountBalance, LedgerStore, NewTransfer, PostedTransfer, TransferId};
-pub use session::{OpenSession, SessionCaps, SessionHash, SessionStore, StoredSession};
+pub use session::{ClientAbilities, OpenSession, SessionCaps, SessionHash, SessionStore, StoredSession};
 
 /// Everything that is kept. See the module's promises.
 #[async_trait]

@@ -80,6 +80,12 @@ impl ErrorCode {
     pub const SESSION_NOT_FOUND: Self = Self(-32004);
     /// A limit was reached; the HTTP answer carries `Retry-After`.
     pub const LIMITED: Self = Self(-32005);
+    /// A header contradicts the body, or is missing (2026-07-28, Streamable HTTP transport, "Server Validation").
+    pub const HEADER_MISMATCH: Self = Self(-32020);
+    /// The client would have to be able to do what it did not announce (2026-07-28).
+    pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32021);
+    /// The revision is not spoken here (2026-07-28, "Versioning").
+    pub const UNSUPPORTED_PROTOCOL_VERSION: Self = Self(-32022);
 }
 
 impl fmt::Display for ErrorCode {

@@ -7,14 +7,14 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use shared::headers;
 
 use super::{HttpState, negotiation, refusal::Refusal};
-use crate::mcp::{Exchange, Reply};
+use crate::mcp::{EventStream, Exchange, Reply};
 
 /// Answers one request to the endpoint.
 pub(super) async fn answer(
@@ -66,23 +66,17 @@ async fn post(
             Ok(response)
         }
         Reply::Accepted => Ok(empty(StatusCode::ACCEPTED)),
+        Reply::Stream(events) => Ok(event_stream(events)),
     }
 }
 
-async fn get(state: &HttpState, exchange: Exchange<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
-    if !negotiation::accepts_a_stream(headers) {
+async fn get(state: &HttpState, exchange: Exchange<'_>, sent: &HeaderMap) -> Result<Response, Refusal> {
+    if !negotiation::accepts_a_stream(sent) {
         return Err(Refusal::AcceptStream);
     }
-    let events = state.engine().open_stream(exchange).await?;
-    let pieces = stream::unfold(events, async |mut events| {
-        let piece = events.next().await?;
-        Some((Ok::<_, Infallible>(piece), events))
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    let last_event_id = bytes_of(sent, headers::LAST_EVENT_ID);
+    let events = state.engine().open_stream(exchange, last_event_id).await?;
+    Ok(event_stream(events))
 }
 
 /// Reads a body of at most `limit` bytes. A longer one is refused as soon as that is known: by what it says of itself,
@@ -122,6 +116,14 @@ fn json(message: Vec<u8>) -> Response {
     response
 }
 
+fn event_stream(events: EventStream) -> Response {
+    let mut response = Response::new(Body::from_stream(events.into_bytes().map(Ok::<_, Infallible>)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -130,6 +132,8 @@ fn empty(status: StatusCode) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
+
     use super::*;
 
     async fn read_pieces(pieces: &[&'static str], limit: usize) -> Result<Bytes, Refusal> {

@@ -71,7 +71,9 @@ impl Refusal {
                 | EngineRefusal::Batch(_)
                 | EngineRefusal::SessionRequired
                 | EngineRefusal::UnsupportedVersion
-                | EngineRefusal::OtherVersion(_) => StatusCode::BAD_REQUEST,
+                | EngineRefusal::OtherVersion(_)
+                | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
+                EngineRefusal::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
                 EngineRefusal::SessionNotFound => StatusCode::NOT_FOUND,
                 EngineRefusal::TooManySessions(_)
                 | EngineRefusal::Unavailable(_)
@@ -102,7 +104,9 @@ impl Refusal {
             Self::Method => Some((header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"))),
             Self::NotAuthenticated(AuthError::Unavailable(_)) => Some((header::RETRY_AFTER, RETRY_STORE)),
             Self::Engine(refused) => match refused.refusal {
-                EngineRefusal::TooManySessions(_) => Some((header::RETRY_AFTER, RETRY_SESSIONS)),
+                EngineRefusal::TooManySessions(_) | EngineRefusal::TooManyStreams => {
+                    Some((header::RETRY_AFTER, RETRY_SESSIONS))
+                }
                 EngineRefusal::Unavailable(_) | EngineRefusal::NoRandomness(_) => {
                     Some((header::RETRY_AFTER, RETRY_STORE))
                 }
@@ -111,7 +115,8 @@ impl Refusal {
                 | EngineRefusal::SessionRequired
                 | EngineRefusal::SessionNotFound
                 | EngineRefusal::UnsupportedVersion
-                | EngineRefusal::OtherVersion(_) => None,
+                | EngineRefusal::OtherVersion(_)
+                | EngineRefusal::CannotResume => None,
             },
             Self::NotAllowed(_)
             | Self::NotAuthenticated(AuthError::Missing | AuthError::Invalid(_) | AuthError::Ambiguous(_))

@@ -2,20 +2,26 @@
 
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use shared::jsonrpc::{ErrorCode, RequestId};
-use shared::mcp::ProtocolVersion;
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{
+        JsonObject, ProtocolVersion, content::ContentBlock, input::InputRequests,
+        modern::MissingRequiredClientCapabilityData,
+    },
+};
 use tracing::Instrument;
 
 use super::{
     Engine,
+    context::RequestContext,
+    dispatch::Answer,
     field::quoted,
-    reply,
-    run_to_end::RunToEnd,
+    reply::{self, Lifetime},
     session::short,
-    tool::{ToolContext, ToolError},
+    tool::{Content, ToolError},
     toolbox::{RunningCall, ToolOutput},
 };
 use crate::{
@@ -39,26 +45,32 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// What a call comes to.
-enum Answer {
+enum End {
     Output(ToolOutput),
     ToolError(String),
-    Error(ErrorCode, String),
+    Error(ErrorObject),
+    InputRequired(Box<InputRequests>),
+    Cancelled,
+}
+
+impl End {
+    fn error(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self::Error(ErrorObject::new(code, text))
+    }
 }
 
 /// A call that is either over before it ran, or running.
 enum Attempt {
-    Over(Outcome, Answer),
+    Over(Outcome, End),
     Running(RunningCall),
 }
 
-/// Answers `tools/call`.
-pub(super) async fn answer(
+/// Begins to answer `tools/call`.
+pub(super) fn begin(
     engine: &Engine,
-    context: ToolContext,
-    id: &RequestId,
+    context: RequestContext,
     params: Option<&RawValue>,
-) -> Vec<u8> {
-    let protocol = context.protocol_version();
+) -> BoxFuture<'static, Answer> {
     let params: Result<Params<'_>, _> = serde_json::from_str(params.map_or("{}", RawValue::get));
     let (name, arguments) =
         params.as_ref().map_or(("", None), |params| (params.name.as_ref(), params.arguments));
@@ -67,7 +79,7 @@ pub(super) async fn answer(
         Ok(_) => attempt(engine, &context, name, arguments),
         Err(error) => {
             let text = format!("tools/call needs the `name` of a tool: {error}");
-            (None, Attempt::Over(Outcome::UnknownTool, Answer::Error(ErrorCode::INVALID_PARAMS, text)))
+            (None, Attempt::Over(Outcome::UnknownTool, End::error(ErrorCode::INVALID_PARAMS, text)))
         }
     };
     let span = tracing::debug_span!(
@@ -79,56 +91,76 @@ pub(super) async fn answer(
     let audit = Arc::clone(&engine.audit);
     let limit = engine.tool_timeout;
     let work = async move {
-        let (outcome, answer) = match attempt {
-            Attempt::Over(outcome, answer) => (outcome, answer),
+        let (outcome, end) = match attempt {
+            Attempt::Over(outcome, end) => (outcome, end),
             Attempt::Running(running) => finish(running, limit, &context).await,
         };
-        record(&audit, call, &context, needed, outcome, answer).await
+        let end = record(&audit, call, &context, needed, outcome, end).await;
+        answer(&context, end)
     };
-    let work = work.instrument(span);
-    write(id, protocol, RunToEnd::new(work, &engine.left_behind).await)
+    work.instrument(span).boxed()
 }
 
 /// Finds the tool, asks for permission, reads the arguments.
 fn attempt(
     engine: &Engine,
-    context: &ToolContext,
+    context: &RequestContext,
     name: &str,
     arguments: Option<&RawValue>,
 ) -> (Option<Permission>, Attempt) {
     let Some(listed) = engine.toolbox.find(name) else {
         let shown: String = quoted(name).trim_matches('`').to_owned();
-        let answer = Answer::Error(ErrorCode::INVALID_PARAMS, format!("Unknown tool: {shown}"));
-        return (None, Attempt::Over(Outcome::UnknownTool, answer));
+        let end = End::error(ErrorCode::INVALID_PARAMS, format!("Unknown tool: {shown}"));
+        return (None, Attempt::Over(Outcome::UnknownTool, end));
     };
     let needed = listed.definition.permission;
-    let over = |outcome, answer| (Some(needed), Attempt::Over(outcome, answer));
+    let over = |outcome, end| (Some(needed), Attempt::Over(outcome, end));
     if context.principal().authorize(needed).is_err() {
         let text = format!(
             "permission_denied: {name} needs the permission {needed}, which this API key does not have. Use a key \
              that has it, or ask whoever issued the key."
         );
-        return over(Outcome::Denied, Answer::ToolError(text));
+        return over(Outcome::Denied, End::ToolError(text));
     }
     if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
         let text = "`arguments` must be an object; leave it out where there are none".to_owned();
-        return over(Outcome::InvalidArguments, Answer::Error(ErrorCode::INVALID_PARAMS, text));
+        return over(Outcome::InvalidArguments, End::error(ErrorCode::INVALID_PARAMS, text));
     }
     let tool = Arc::clone(&listed.tool);
     match std::panic::catch_unwind(AssertUnwindSafe(|| tool.start(context.clone(), arguments))) {
         Ok(Ok(running)) => (Some(needed), Attempt::Running(running)),
-        Ok(Err(error)) => over(Outcome::InvalidArguments, Answer::ToolError(error.0)),
+        Ok(Err(error)) => over(Outcome::InvalidArguments, End::ToolError(error.0)),
         Err(panic) => over(Outcome::Failed, panicked(&*panic, context)),
     }
 }
 
-/// Waits for a running call, at most as long as a call may take.
-async fn finish(running: RunningCall, limit: Duration, context: &ToolContext) -> (Outcome, Answer) {
+/// Waits for a running call: at most as long as a call may take, and no longer than anybody wants its answer.
+async fn finish(running: RunningCall, limit: Duration, context: &RequestContext) -> (Outcome, End) {
     let request_id = context.request_id();
-    match tokio::time::timeout(limit, AssertUnwindSafe(running).catch_unwind()).await {
-        Ok(Ok(Ok(output))) => (Outcome::Ok, Answer::Output(output)),
-        Ok(Ok(Err(ToolError::Refused(text)))) => (Outcome::ToolError, Answer::ToolError(text)),
-        Ok(Ok(Err(ToolError::Unavailable(error)))) => {
+    let ended = tokio::select! {
+        biased;
+        ended = AssertUnwindSafe(running).catch_unwind() => ended,
+        () = context.cancelled().cancelled() => return (Outcome::Cancelled, End::Cancelled),
+        () = context.stopwatch().reaches(limit) => {
+            tracing::warn!(request.id = request_id, "a tool timed out");
+            let text =
+                format!("timed out: the tool took longer than {} s. Try again later.", limit.as_secs_f32());
+            return (Outcome::TimedOut, End::ToolError(text));
+        }
+    };
+    match ended {
+        Ok(Ok(output)) => (Outcome::Ok, End::Output(output)),
+        Ok(Err(error)) => failed(error, context),
+        Err(panic) => (Outcome::Failed, panicked(&*panic, context)),
+    }
+}
+
+/// What a call comes to that has no output.
+fn failed(error: ToolError, context: &RequestContext) -> (Outcome, End) {
+    let request_id = context.request_id();
+    match error {
+        ToolError::Refused(text) => (Outcome::ToolError, End::ToolError(text)),
+        ToolError::Unavailable(error) => {
             tracing::warn!(
                 request.id = request_id,
                 error = &*error as &dyn std::error::Error,
@@ -136,9 +168,9 @@ async fn finish(running: RunningCall, limit: Duration, context: &ToolContext) ->
             );
             let text =
                 "unavailable: the data cannot be read at the moment. Nothing was changed; try again shortly.";
-            (Outcome::Failed, Answer::ToolError(text.to_owned()))
+            (Outcome::Failed, End::ToolError(text.to_owned()))
         }
-        Ok(Ok(Err(ToolError::Failed(error)))) => {
+        ToolError::Failed(error) => {
             tracing::error!(
                 request.id = request_id,
                 error = &*error as &dyn std::error::Error,
@@ -146,39 +178,48 @@ async fn finish(running: RunningCall, limit: Duration, context: &ToolContext) ->
             );
             (Outcome::Failed, internal_error(request_id))
         }
-        Ok(Err(panic)) => (Outcome::Failed, panicked(&*panic, context)),
-        Err(_elapsed) => {
-            tracing::warn!(request.id = request_id, "a tool timed out");
-            let text =
-                format!("timed out: the tool took longer than {} s. Try again later.", limit.as_secs_f32());
-            (Outcome::TimedOut, Answer::ToolError(text))
-        }
+        ToolError::InputRequired(questions) => (Outcome::InputRequired, End::InputRequired(questions)),
+        ToolError::CannotBeAsked(lacking) => (Outcome::ToolError, cannot_be_asked(lacking, context)),
     }
 }
 
-fn panicked(panic: &(dyn Any + Send), context: &ToolContext) -> Answer {
+/// In a session the model is told; without sessions the protocol has an error for it (2026-07-28, "Multi Round-Trip
+/// Requests").
+fn cannot_be_asked(lacking: JsonObject, context: &RequestContext) -> End {
+    let names = lacking.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let text = format!("This needs a client that announces the capability {names}");
+    if context.protocol_version().has_sessions() {
+        return End::ToolError(format!("cannot_ask: {text}. Use one that can ask its user."));
+    }
+    let mut error = ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, text);
+    error.data =
+        serde_json::to_value(MissingRequiredClientCapabilityData { required_capabilities: lacking }).ok();
+    End::Error(error)
+}
+
+fn panicked(panic: &(dyn Any + Send), context: &RequestContext) -> End {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(request.id = context.request_id(), panic = text, "a tool panicked");
     internal_error(context.request_id())
 }
 
-fn internal_error(request_id: &str) -> Answer {
+fn internal_error(request_id: &str) -> End {
     let text = format!("The server failed; its operators find the cause under request id {request_id}");
-    Answer::Error(ErrorCode::INTERNAL_ERROR, text)
+    End::error(ErrorCode::INTERNAL_ERROR, text)
 }
 
 /// Records the call. What cannot be recorded is not answered.
 async fn record(
     audit: &AuditTrail,
     call: CallBegun,
-    context: &ToolContext,
+    context: &RequestContext,
     needed: Option<Permission>,
     outcome: Outcome,
-    answer: Answer,
-) -> Answer {
+    end: End,
+) -> End {
     match audit.record(call, context.origin(), needed, outcome).await {
-        Ok(()) => answer,
+        Ok(()) => end,
         Err(error) => {
             let request_id = context.request_id();
             tracing::error!(
@@ -188,7 +229,7 @@ async fn record(
             );
             let text =
                 "The call could not be recorded, so its result is withheld; try again shortly".to_owned();
-            Answer::Error(ErrorCode::INTERNAL_ERROR, text)
+            End::error(ErrorCode::INTERNAL_ERROR, text)
         }
     }
 }
@@ -197,11 +238,19 @@ async fn record(
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CallResult<'a> {
-    content: [Text<'a>; 1],
+    content: Blocks<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_error: Option<bool>,
+}
+
+/// Content on the wire.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Blocks<'a> {
+    Text([Text<'a>; 1]),
+    Any(&'a [ContentBlock]),
 }
 
 /// A block of text.
@@ -211,18 +260,24 @@ struct Text<'a> {
     text: &'a str,
 }
 
-fn write(id: &RequestId, protocol: ProtocolVersion, answer: Answer) -> Vec<u8> {
-    let block = |text| [Text { r#type: "text", text }];
-    match &answer {
-        Answer::Output(output) => {
-            let structured_content =
-                (protocol >= ProtocolVersion::V2025_06_18).then_some(&*output.structured);
-            reply::result(id, CallResult { content: block(&output.text), structured_content, is_error: None })
+fn answer(context: &RequestContext, end: End) -> Answer {
+    let block = |text| Blocks::Text([Text { r#type: "text", text }]);
+    let result = |result: CallResult<'_>| reply::result(context, Lifetime::NONE, result);
+    match end {
+        End::Output(output) => {
+            let shows = context.protocol_version() >= ProtocolVersion::V2025_06_18;
+            let structured_content = output.structured.as_deref().filter(|_| shows);
+            let content = match &output.content {
+                Content::Text(text) => block(text.as_str()),
+                Content::Blocks(blocks) => Blocks::Any(blocks),
+            };
+            result(CallResult { content, structured_content, is_error: None })
         }
-        Answer::ToolError(text) => {
-            let result = CallResult { content: block(text), structured_content: None, is_error: Some(true) };
-            reply::result(id, result)
+        End::ToolError(text) => {
+            result(CallResult { content: block(&text), structured_content: None, is_error: Some(true) })
         }
-        Answer::Error(code, text) => reply::error(id, *code, text.as_str()),
+        End::Error(error) => Answer::Error(error),
+        End::InputRequired(questions) => Answer::InputRequired(questions),
+        End::Cancelled => Answer::Cancelled,
     }
 }

@@ -1,30 +1,32 @@
 //! The revisions with sessions, 2025-03-26 to 2025-11-25: `initialize`, then everything in that session.
 
-use futures_util::future::join_all;
-use serde::{Deserialize, de::IgnoredAny};
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
-use shared::jsonrpc::{ErrorCode, Incoming, MessageError, RequestId};
-use shared::mcp::{
-    ProtocolVersion,
-    lifecycle::{
-        Implementation, InitializeRequestParams, InitializeResult, ListCapability, ServerCapabilities,
-    },
-    methods,
-    utilities::PaginatedRequestParams,
+use shared::{
+    jsonrpc::{Incoming, MessageError, RequestId},
+    mcp::{ProtocolVersion, methods},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine, Exchange, call, depth,
-    reply::{self, Refusal, Refused, Reply},
+    Engine, Exchange, asking,
+    context::{Peer, RequestContext, Scope},
+    depth,
+    dispatch::{self, Answer, Begun},
+    event_stream::EventStream,
+    log::{Log, Reader},
+    outbox::{Next, Outbox, Progressing, Step},
+    reply::{self, Lifetime, Refusal, Refused, Reply},
+    run_to_end::RunToEnd,
     session::Activity,
-    tool::{Scope, ToolContext},
+    stopwatch::Stopwatch,
+    streams::CannotResume,
 };
 
-/// How many messages a batch may hold.
-const BATCH_MAX: usize = 100;
-
-/// How much of a client's name and of its version is kept, in characters.
-const CLIENT_PART_MAX: usize = 64;
+mod batch;
+mod initialize;
+mod notices;
 
 /// Answers one POST.
 pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, body: &[u8]) -> Result<Reply, Refused> {
@@ -36,21 +38,26 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, body: &[u8]) -
         return Err(refused(MessageError::NotAMessage(reason).into()));
     }
     if text.trim_ascii_start().starts_with('[') {
-        return batch(engine, exchange, text).await.map_err(refused);
+        return batch::answer(engine, exchange, text).await.map_err(refused);
     }
     let message = Incoming::parse(text).map_err(|error| refused(error.into()))?;
     match message {
         Incoming::Request { id, method, params } => {
             let reply = if method == methods::INITIALIZE {
-                initialize(engine, &exchange, &id, params).await
+                initialize::answer(engine, &exchange, &id, params).await
             } else {
                 request(engine, exchange, &id, &method, params).await
             };
             reply.map_err(|refusal| Refused { id: Some(id), refusal })
         }
-        // None of them asks for anything to be done yet; a call that was cancelled runs to its end all the same.
-        Incoming::Notification { .. } | Incoming::Response { .. } => {
-            session(engine, &exchange).await.map_err(refused)?;
+        Incoming::Notification { method, params } => {
+            let activity = session(engine, &exchange).await.map_err(refused)?;
+            notices::take(activity.session(), &method, params);
+            Ok(Reply::Accepted)
+        }
+        Incoming::Response { id, outcome } => {
+            let activity = session(engine, &exchange).await.map_err(refused)?;
+            notices::take_response(activity.session(), id.as_ref(), outcome);
             Ok(Reply::Accepted)
         }
     }
@@ -61,7 +68,7 @@ pub(super) async fn session(engine: &Engine, exchange: &Exchange<'_>) -> Result<
     let claimed = exchange.protocol_version.map(|version| {
         let version =
             str::from_utf8(version).ok().and_then(|version| version.parse::<ProtocolVersion>().ok());
-        version.ok_or(Refusal::UnsupportedVersion)
+        version.filter(|version| version.has_sessions()).ok_or(Refusal::UnsupportedVersion)
     });
     let claimed = claimed.transpose()?;
     let presented = exchange.session_id.ok_or(Refusal::SessionRequired)?;
@@ -79,37 +86,30 @@ pub(super) async fn end_session(engine: &Engine, exchange: &Exchange<'_>) -> Res
     engine.sessions.end(activity.session()).await
 }
 
-async fn initialize(
+/// Opens a stream of the exchange's session, or goes on with one after `last_event_id`. Where that was a stream without
+/// a request and can no longer be read again, a new one takes its place.
+pub(super) async fn open_stream(
     engine: &Engine,
     exchange: &Exchange<'_>,
-    id: &RequestId,
-    params: Option<&RawValue>,
-) -> Result<Reply, Refusal> {
-    let read = params.map(|params| serde_json::from_str::<InitializeRequestParams>(params.get()));
-    let params = match read {
-        Some(Ok(params)) => params,
-        Some(Err(error)) => {
-            let text = format!("The parameters of initialize cannot be read: {error}");
-            return Ok(Reply::Message(reply::error(id, ErrorCode::INVALID_PARAMS, text)));
-        }
-        None => {
-            let text = "initialize needs protocolVersion, capabilities and clientInfo";
-            return Ok(Reply::Message(reply::error(id, ErrorCode::INVALID_PARAMS, text)));
-        }
+    last_event_id: Option<&[u8]>,
+) -> Result<EventStream, Refusal> {
+    let activity = session(engine, exchange).await?;
+    let streams = activity.session().streams();
+    let resumed = match last_event_id.map(|id| streams.resume(id)) {
+        Some(Err(CannotResume::Unknown)) => return Err(Refusal::CannotResume),
+        Some(Ok(place)) => Some(place),
+        Some(Err(CannotResume::Standing)) | None => None,
     };
-    let protocol = ProtocolVersion::negotiate(&params.protocol_version);
-    let session = engine.sessions.open(&exchange.principal, protocol, in_short(&params.client_info)).await?;
-    let result = InitializeResult {
-        protocol_version: protocol.as_str().to_owned(),
-        capabilities: ServerCapabilities {
-            tools: Some(ListCapability::default()),
-            ..ServerCapabilities::default()
-        },
-        server_info: Implementation::new(&engine.identity.name, &engine.identity.version),
-        instructions: engine.identity.instructions.clone(),
-        meta: None,
+    let (log, next) = match resumed {
+        Some(place) => place,
+        None => (streams.open_standing().map_err(|_| Refusal::TooManyStreams)?, 1),
     };
-    Ok(Reply::Opened { session, message: reply::result(id, result) })
+    Ok(EventStream::of(Reader::begin(log, next, is_primed(&activity), activity, engine.stop.clone())))
+}
+
+/// Whether the client knows events without data (since 2025-11-25).
+fn is_primed(activity: &Activity) -> bool {
+    activity.session().protocol() >= ProtocolVersion::V2025_11_25
 }
 
 async fn request(
@@ -120,114 +120,95 @@ async fn request(
     params: Option<&RawValue>,
 ) -> Result<Reply, Refusal> {
     let activity = session(engine, &exchange).await?;
-    let context = context(exchange, &activity);
-    Ok(Reply::Message(dispatch(engine, context, id, method, params).await))
+    let context = context(engine, &exchange, activity, id, params, Outbox::open());
+    let mut work = match begin(engine, &context, method, params) {
+        Begun::Over(answer) => return Ok(reply(id, answer)),
+        Begun::Running(work) => Progressing::new(RunToEnd::new(work, &engine.left_behind)),
+    };
+    match work.next(context.outbox()).await {
+        Next::Answer(answer) => Ok(reply(id, answer)),
+        Next::Step(step) => Ok(Reply::Stream(stream(engine, context, work, step))),
+    }
 }
 
-fn context(exchange: Exchange<'_>, activity: &Activity) -> ToolContext {
+/// Moves the work to a task that writes to a stream, and reads that stream.
+fn stream(
+    engine: &Engine,
+    context: RequestContext,
+    mut work: Progressing<RunToEnd<Answer>>,
+    first: Step,
+) -> EventStream {
+    let Peer::Session(activity) = context.peer() else { return EventStream::empty() };
+    let activity = activity.again();
+    let log = activity.session().streams().open_reply();
+    let primed = is_primed(&activity);
+    let reader = Reader::begin(Arc::clone(&log), 1, primed, activity, engine.stop.clone());
+    take(&log, first);
+    engine.left_behind.spawn(async move {
+        let answer = loop {
+            match work.next(context.outbox()).await {
+                Next::Step(step) => take(&log, step),
+                Next::Answer(answer) => break answer,
+            }
+        };
+        log.finish(message_of(context.id(), answer).as_deref());
+    });
+    EventStream::of(reader)
+}
+
+fn take(log: &Log, step: Step) {
+    match step {
+        Step::Message(message) => log.push(&message),
+        Step::LetGo(wait) => log.let_go(wait),
+    }
+}
+
+/// Everything of a request but its method and parameters.
+fn context(
+    engine: &Engine,
+    exchange: &Exchange<'_>,
+    activity: Activity,
+    id: &RequestId,
+    params: Option<&RawValue>,
+    outbox: Outbox,
+) -> RequestContext {
     let session = activity.session();
-    ToolContext::new(Scope {
-        principal: exchange.principal,
-        request_id: exchange.request_id,
-        session: Some(session.hash()),
+    let cancelled = CancellationToken::new();
+    session.begin_call(id.clone(), cancelled.clone());
+    RequestContext::new(Scope {
+        principal: exchange.principal.clone(),
+        http_id: exchange.request_id.clone(),
+        id: id.clone(),
+        progress_token: asking::progress_token(params),
         protocol: session.protocol(),
         client: session.client(),
+        peer: Peer::Session(activity),
+        outbox,
+        cancelled,
+        stopping: engine.stop.clone(),
+        stopwatch: Stopwatch::start(),
     })
 }
 
-async fn dispatch(
-    engine: &Engine,
-    context: ToolContext,
-    id: &RequestId,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Vec<u8> {
+/// Begins to answer: by a method of both eras, or by one that only a session has.
+fn begin(engine: &Engine, context: &RequestContext, method: &str, params: Option<&RawValue>) -> Begun {
     match method {
-        methods::PING => reply::result(id, serde_json::Map::new()),
-        methods::CALL_TOOL => call::answer(engine, context, id, params).await,
-        methods::LIST_TOOLS => list_tools(engine, &context, id, params),
-        unknown => {
-            let name = super::field::quoted(unknown);
-            reply::error(id, ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {name}"))
-        }
+        methods::PING => Begun::Over(reply::result(context, Lifetime::NONE, serde_json::Map::new())),
+        methods::SET_LEVEL if engine.offers_logging => Begun::Over(notices::set_level(context, params)),
+        other => dispatch::begin(engine, context, other, params),
     }
 }
 
-/// All tools are on one page, so no cursor was ever given out.
-fn list_tools(engine: &Engine, context: &ToolContext, id: &RequestId, params: Option<&RawValue>) -> Vec<u8> {
-    let params = serde_json::from_str(params.map_or("{}", RawValue::get));
-    match params {
-        Ok(PaginatedRequestParams { cursor: None, .. }) => {
-            reply::result(id, engine.toolbox.page(context.principal(), context.protocol_version()))
-        }
-        Ok(PaginatedRequestParams { cursor: Some(_), .. }) => {
-            let text = "Invalid cursor: all tools are on the first page; leave `cursor` out";
-            reply::error(id, ErrorCode::INVALID_PARAMS, text)
-        }
-        Err(error) => {
-            let text = format!("The parameters of tools/list cannot be read: {error}");
-            reply::error(id, ErrorCode::INVALID_PARAMS, text)
-        }
-    }
+/// The answer as the whole body of a response.
+fn reply(id: &RequestId, answer: Answer) -> Reply {
+    message_of(id, answer).map_or_else(|| Reply::Stream(EventStream::empty()), Reply::Message)
 }
 
-/// Messages in an array: 2025-03-26 has them, later revisions do not. They are worked on at once and answered in order.
-async fn batch(engine: &Engine, exchange: Exchange<'_>, text: &str) -> Result<Reply, Refusal> {
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| MessageError::NotJson(error.to_string()))?;
-    let activity = session(engine, &exchange).await?;
-    if activity.session().protocol() != ProtocolVersion::V2025_03_26 {
-        return Err(Refusal::Batch("Batches exist in 2025-03-26 only: send one message a request"));
-    }
-    let messages = Vec::<&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(text))
-        .map_err(|error| MessageError::NotJson(error.to_string()))?;
-    if messages.is_empty() || messages.len() > BATCH_MAX {
-        return Err(Refusal::Batch("A batch holds 1 to 100 messages"));
-    }
-    let messages: Vec<_> = messages.into_iter().map(|message| Incoming::parse(message.get())).collect();
-    let initializes = |message: &Result<Incoming<'_>, MessageError>| matches!(message, Ok(Incoming::Request { method, .. }) if method == methods::INITIALIZE);
-    if messages.iter().any(initializes) {
-        return Err(Refusal::Batch("`initialize` must not be part of a batch: send it alone"));
-    }
-    let context = context(exchange, &activity);
-    let answers = messages.iter().map(|message| answer_one(engine, context.clone(), message));
-    let answers: Vec<_> = join_all(answers).await.into_iter().flatten().collect();
-    if answers.is_empty() {
-        return Ok(Reply::Accepted);
-    }
-    Ok(Reply::Message([b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()))
-}
-
-/// The answer to one message of a batch, where it wants one.
-async fn answer_one(
-    engine: &Engine,
-    context: ToolContext,
-    message: &Result<Incoming<'_>, MessageError>,
-) -> Option<Vec<u8>> {
-    match message {
-        Ok(Incoming::Request { id, method, params }) => {
-            Some(dispatch(engine, context, id, method, *params).await)
-        }
-        Ok(Incoming::Notification { .. } | Incoming::Response { .. }) => None,
-        Err(error) => Some(reply::error_without_request(None, error.code(), error.to_string())),
-    }
-}
-
-/// `clientInfo` for the audit: name and version, short, and of characters that cannot disturb what shows them.
-fn in_short(client: &Implementation) -> String {
-    let cleaned = |text: &str| -> String {
-        let visible = |char: &char| char.is_alphanumeric() || char.is_ascii_graphic() || *char == ' ';
-        text.chars().filter(visible).take(CLIENT_PART_MAX).collect()
-    };
-    format!("{}/{}", cleaned(&client.name), cleaned(&client.version))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_named_in_short_and_without_what_moves_a_cursor() {
-        let client = Implementation::new("evil\u{1b}[2J\u{202e}näme\n", "1".repeat(500));
-        assert_eq!(in_short(&client), format!("evil[2Jnäme/{}", "1".repeat(64)));
+/// The answer as a message; a request that was cancelled gets none (utilities, "Cancellation").
+fn message_of(id: &RequestId, answer: Answer) -> Option<Vec<u8>> {
+    match answer {
+        Answer::Result(message) => Some(message),
+        Answer::Error(error) => Some(reply::error(Some(id), &error)),
+        Answer::InputRequired(_) | Answer::Cancelled => None,
     }
 }

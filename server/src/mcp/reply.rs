@@ -1,10 +1,12 @@
 //! What the engine answers: messages as bytes, or a refusal that HTTP has a status for.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, MessageError, RequestId, ResultResponse};
 use shared::mcp::ProtocolVersion;
 
-use super::session::SessionId;
+use super::{context::RequestContext, dispatch::Answer, event_stream::EventStream, session::SessionId};
 use crate::store::StoreError;
 
 /// The answer to what was posted.
@@ -21,6 +23,8 @@ pub enum Reply {
     },
     /// There is nothing to say.
     Accepted,
+    /// Messages, the answer last.
+    Stream(EventStream),
 }
 
 /// A refusal, and the request it refuses where that could be read.
@@ -53,6 +57,12 @@ pub enum Refusal {
     /// The version header names another revision than the session's.
     #[error("MCP-Protocol-Version is not the one negotiated for this session, which is {0}")]
     OtherVersion(ProtocolVersion),
+    /// The session has as many streams open as it may have.
+    #[error("Too many open streams of this session; close one first")]
+    TooManyStreams,
+    /// The stream cannot be read again from there.
+    #[error("Last-Event-ID names no event that is still kept: what followed it cannot be sent again")]
+    CannotResume,
     /// There are as many sessions as there may be.
     #[error("Too many open sessions {0}; end one with DELETE, or try again later")]
     TooManySessions(&'static str),
@@ -70,35 +80,45 @@ impl Refusal {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Message(error) => error.code(),
-            Self::Batch(_) | Self::SessionRequired | Self::UnsupportedVersion | Self::OtherVersion(_) => {
-                ErrorCode::INVALID_REQUEST
-            }
+            Self::Batch(_)
+            | Self::SessionRequired
+            | Self::UnsupportedVersion
+            | Self::OtherVersion(_)
+            | Self::CannotResume => ErrorCode::INVALID_REQUEST,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
-            Self::TooManySessions(_) => ErrorCode::LIMITED,
+            Self::TooManySessions(_) | Self::TooManyStreams => ErrorCode::LIMITED,
             Self::Unavailable(_) | Self::NoRandomness(_) => ErrorCode::INTERNAL_ERROR,
         }
     }
 }
 
-/// The response that carries a result.
-pub(super) fn result(id: &RequestId, result: impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(&ResultResponse::new(id, result)).unwrap_or_else(|cause| {
-        tracing::error!(%cause, "a result cannot be written as JSON");
-        error(id, ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")
-    })
+/// For how long a client may take a result for fresh (2026-07-28, "Caching"). Only a revision without sessions tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lifetime(pub(super) Option<Duration>);
+
+impl Lifetime {
+    /// The result is not of a kind that is kept.
+    pub(super) const NONE: Self = Self(None);
+    /// Lists change when permissions do, which clients are told of where they listen.
+    pub(super) const LIST: Self = Self(Some(Duration::from_secs(60)));
+    /// What is read may have changed the next moment.
+    pub(super) const READ: Self = Self(Some(Duration::ZERO));
 }
 
-/// The response that carries an error.
-pub(super) fn error(id: &RequestId, code: ErrorCode, message: impl Into<String>) -> Vec<u8> {
-    error_without_request(Some(id), code, message)
+/// The response that carries a result, as the revision of `context` has it. `result` is an object.
+pub(super) fn result(context: &RequestContext, lifetime: Lifetime, result: impl Serialize) -> Answer {
+    let _not_told = lifetime;
+    match serde_json::to_vec(&ResultResponse::new(context.id(), result)) {
+        Ok(message) => Answer::Result(message),
+        Err(cause) => {
+            tracing::error!(%cause, "a result cannot be written as JSON");
+            Answer::error(ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")
+        }
+    }
 }
 
-/// The error for what was no request, or for one whose id could not be read.
-pub(super) fn error_without_request(
-    id: Option<&RequestId>,
-    code: ErrorCode,
-    message: impl Into<String>,
-) -> Vec<u8> {
-    // Strings and integers can always be written.
-    serde_json::to_vec(&ErrorResponse::new(id, &ErrorObject::new(code, message))).unwrap_or_default()
+/// The response that carries an error. Without an id for what was no request, or for one whose id could not be read.
+pub(super) fn error(id: Option<&RequestId>, error: &ErrorObject) -> Vec<u8> {
+    // Strings, integers and JSON values can always be written.
+    serde_json::to_vec(&ErrorResponse::new(id, error)).unwrap_or_default()
 }

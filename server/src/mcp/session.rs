@@ -10,14 +10,16 @@ use std::{
 };
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use shared::mcp::ProtocolVersion;
+use shared::{jsonrpc::RequestId, mcp::ProtocolVersion};
 use tokio_util::sync::CancellationToken;
 
+use super::streams::Streams;
 use crate::{
     clock::UnixMillis,
     identity::Principal,
-    store::{KeyId, SessionHash, StoredSession, UserId},
+    store::{ClientAbilities, KeyId, SessionHash, StoredSession, UserId},
 };
 
 /// A session's id: a secret of its owner, 192 random bits in 32 visible ASCII characters. Only its hash is kept.
@@ -63,6 +65,7 @@ pub(super) struct Session {
     permissions: u64,
     protocol: ProtocolVersion,
     client: Arc<str>,
+    abilities: ClientAbilities,
     created_at: UnixMillis,
     seen_at: AtomicI64,
     /// The newest `seen_at` that was given to the store.
@@ -73,6 +76,10 @@ pub(super) struct Session {
     in_use: AtomicU32,
     /// Made when somebody first waits for the end, or when it comes: an idle session needs none.
     ended: OnceLock<CancellationToken>,
+    /// The requests that are being answered, by which they can be cancelled.
+    calls: Mutex<Vec<(RequestId, CancellationToken)>>,
+    /// Made when the first one is opened.
+    streams: OnceLock<Box<Streams>>,
 }
 
 impl Session {
@@ -85,12 +92,15 @@ impl Session {
             permissions: stored.permissions,
             protocol: stored.protocol,
             client: stored.client.into(),
+            abilities: stored.abilities,
             created_at: stored.created_at,
             seen_at: AtomicI64::new(stored.seen_at.as_millis()),
             written_at: AtomicI64::new(stored.seen_at.as_millis()),
             checked_at: AtomicI64::new(now.as_millis()),
             in_use: AtomicU32::new(0),
             ended: OnceLock::new(),
+            calls: Mutex::new(Vec::new()),
+            streams: OnceLock::new(),
         }
     }
 
@@ -104,6 +114,45 @@ impl Session {
 
     pub(super) fn client(&self) -> Arc<str> {
         Arc::clone(&self.client)
+    }
+
+    /// What its client can be asked.
+    pub(super) const fn abilities(&self) -> ClientAbilities {
+        self.abilities
+    }
+
+    /// Its streams.
+    pub(super) fn streams(&self) -> &Streams {
+        self.streams.get_or_init(|| Box::new(Streams::new()))
+    }
+
+    /// Its streams, if it ever had one.
+    pub(super) fn streams_if_any(&self) -> Option<&Streams> {
+        self.streams.get().map(|streams| &**streams)
+    }
+
+    /// A request is being answered from now on.
+    pub(super) fn begin_call(&self, id: RequestId, cancelled: CancellationToken) {
+        self.calls.lock().push((id, cancelled));
+    }
+
+    /// The request is not wanted any more.
+    pub(super) fn cancel_call(&self, id: &RequestId) {
+        if let Some((_, cancelled)) = self.calls.lock().iter().find(|(running, _)| running == id) {
+            cancelled.cancel();
+        }
+    }
+
+    /// The request has been answered.
+    pub(super) fn end_call(&self, id: &RequestId) {
+        let mut calls = self.calls.lock();
+        if let Some(place) = calls.iter().position(|(running, _)| running == id) {
+            calls.swap_remove(place);
+        }
+        if calls.is_empty() {
+            // An idle session keeps no memory for calls.
+            *calls = Vec::new();
+        }
     }
 
     /// Whether it is this principal's: the same user, the same key, and the key as strong as it was.
@@ -171,6 +220,11 @@ impl Activity {
     pub(super) fn session(&self) -> &Session {
         &self.0
     }
+
+    /// Another use of the same session.
+    pub(super) fn again(&self) -> Self {
+        Self::begin(Arc::clone(&self.0))
+    }
 }
 
 impl Drop for Activity {
@@ -199,6 +253,7 @@ mod tests {
             permissions: Principal::for_test("customer").permissions().bits(),
             protocol: ProtocolVersion::V2025_11_25,
             client: "test/1".to_owned(),
+            abilities: ClientAbilities(0),
             created_at: at(0),
             seen_at: at(0),
         };

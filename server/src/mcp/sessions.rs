@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     identity::Principal,
-    store::{OpenSession, SessionCaps, SessionHash, Store, StoredSession},
+    store::{ClientAbilities, OpenSession, SessionCaps, SessionHash, Store, StoredSession},
 };
 
 /// For how long the store is not asked again whether a session exists.
@@ -70,6 +70,7 @@ impl Sessions {
         principal: &Principal,
         protocol: ProtocolVersion,
         client: String,
+        abilities: ClientAbilities,
     ) -> Result<SessionId, Refusal> {
         let id = SessionId::generate().map_err(Refusal::NoRandomness)?;
         let now = UnixMillis::now();
@@ -80,6 +81,7 @@ impl Sessions {
             permissions: principal.permissions().bits(),
             protocol,
             client,
+            abilities,
             created_at: now,
             seen_at: now,
         };
@@ -117,6 +119,11 @@ impl Sessions {
     /// Ends every session that has expired, and its streams. Keeps those that are in use from counting as idle.
     pub(super) async fn sweep(&self) {
         let now = UnixMillis::now();
+        for session in &self.known {
+            if let Some(streams) = session.streams_if_any() {
+                streams.sweep();
+            }
+        }
         let in_use: Vec<_> = self
             .known
             .iter()

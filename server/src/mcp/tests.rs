@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::double::Double;
 use super::{
-    Definition, Engine, Exchange, Refusal, Refused, Reply, ServerIdentity, SessionSettings, Tool,
-    ToolContext, ToolError,
+    Definition, Engine, Exchange, Refusal, Refused, Reply, RequestContext, ServerIdentity, SessionSettings,
+    Tool, ToolError,
 };
 use crate::{
     audit::AuditTrail,
@@ -76,7 +76,7 @@ impl Tool for Obedient {
         annotations: NO_HINTS,
     };
 
-    async fn call(&self, _context: ToolContext, order: Order) -> Result<Done, ToolError> {
+    async fn call(&self, _context: RequestContext, order: Order) -> Result<Done, ToolError> {
         match order.end {
             End::Well => {}
             End::Refused => return Err(ToolError::Refused("no: ask for less".to_owned())),
@@ -107,7 +107,7 @@ impl Tool for Operators {
         annotations: NO_HINTS,
     };
 
-    async fn call(&self, _context: ToolContext, _none: Nothing) -> Result<Done, ToolError> {
+    async fn call(&self, _context: RequestContext, _none: Nothing) -> Result<Done, ToolError> {
         Ok(Done { done: true })
     }
 }

@@ -3,17 +3,12 @@
 //! A tool is written once, in its own types. The engine makes the schemas from them, checks arguments, permission and
 //! time, and turns what the tool returns into what each revision of the protocol wants to see.
 
-use std::{fmt, sync::Arc};
-
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use shared::mcp::{ProtocolVersion, tools::ToolAnnotations};
+use shared::mcp::{JsonObject, content::ContentBlock, input::InputRequests, tools::ToolAnnotations};
 
-use crate::{
-    audit::Origin,
-    identity::{Permission, Principal},
-    store::SessionHash,
-};
+use super::{asking::AskError, context::RequestContext, schema};
+use crate::identity::Permission;
 
 /// What a tool says of itself. No member has a default: a tool that names no permission does not compile.
 #[derive(Debug, Clone)]
@@ -40,13 +35,23 @@ pub trait Tool: Send + Sync + 'static {
     /// What it says of itself.
     const DEFINITION: Definition;
 
-    /// Does it. Not cancelled when the caller's connection drops; dropped when it takes longer than the engine allows.
+    /// Whether the output is also sent as `structuredContent`, with its schema as `outputSchema`.
+    const STRUCTURED: bool = true;
+
+    /// The schema of the arguments: made from their type, unless the tool knows a better one.
+    #[must_use]
+    fn arguments_schema() -> JsonObject {
+        schema::of_arguments::<Self::Arguments>()
+    }
+
+    /// Does it. Dropped when it takes longer than the engine allows or when it is cancelled: in a session by
+    /// `notifications/cancelled` only, never by a connection that drops.
     ///
     /// # Errors
     /// [`ToolError`].
     fn call(
         &self,
-        context: ToolContext,
+        context: RequestContext,
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
 
@@ -57,6 +62,23 @@ pub trait Tool: Send + Sync + 'static {
     fn text(output: &Self::Output) -> serde_json::Result<String> {
         serde_json::to_string_pretty(output)
     }
+
+    /// The output as blocks of content: the text, unless the tool has more to show.
+    ///
+    /// # Errors
+    /// When the output cannot be written as JSON.
+    fn content(output: Self::Output) -> serde_json::Result<Content> {
+        Self::text(&output).map(Content::Text)
+    }
+}
+
+/// What a result shows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// One block of text.
+    Text(String),
+    /// Blocks of any kind.
+    Blocks(Vec<ContentBlock>),
 }
 
 /// Why a tool has no output.
@@ -71,64 +93,22 @@ pub enum ToolError {
     /// The tool has a bug. The caller is told so and no more; the cause goes to the log.
     #[error("the tool failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It asked, and the answer comes with the repeated request.
+    #[error("the tool asked, and the answer comes with the repeated request")]
+    InputRequired(Box<InputRequests>),
+    /// It would have to ask, and the client lacks these capabilities.
+    #[error("the client cannot be asked")]
+    CannotBeAsked(JsonObject),
 }
 
-/// For whom and in which exchange a tool runs. Clones are cheap.
-#[derive(Debug, Clone)]
-pub struct ToolContext(Arc<Scope>);
-
-/// What a context holds.
-pub(super) struct Scope {
-    pub(super) principal: Principal,
-    pub(super) request_id: Arc<str>,
-    pub(super) session: Option<SessionHash>,
-    pub(super) protocol: ProtocolVersion,
-    pub(super) client: Arc<str>,
-}
-
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("request_id", &self.request_id).finish_non_exhaustive()
-    }
-}
-
-impl ToolContext {
-    pub(super) fn new(scope: Scope) -> Self {
-        Self(Arc::new(scope))
-    }
-
-    /// Whom it runs for.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.0.principal
-    }
-
-    /// The id of the HTTP request, as the answer and the log name it.
-    #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.0.request_id
-    }
-
-    /// The session it was called in. Nothing about money may depend on it.
-    #[must_use]
-    pub fn session(&self) -> Option<SessionHash> {
-        self.0.session
-    }
-
-    /// The revision that is spoken.
-    #[must_use]
-    pub fn protocol_version(&self) -> ProtocolVersion {
-        self.0.protocol
-    }
-
-    /// The same, as the audit trail wants it.
-    pub(super) fn origin(&self) -> Origin<'_> {
-        Origin {
-            principal: &self.0.principal,
-            request_id: &self.0.request_id,
-            session: self.0.session,
-            protocol: self.0.protocol,
-            client: &self.0.client,
+impl From<AskError> for ToolError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Unanswered(questions) => Self::InputRequired(questions),
+            AskError::CannotBeAsked(lacking) => Self::CannotBeAsked(lacking),
+            AskError::NoAnswer | AskError::Refused(_) | AskError::Unreadable(_) => {
+                Self::Refused(format!("no_answer: {error}. Ask the user, then call the tool again."))
+            }
         }
     }
 }

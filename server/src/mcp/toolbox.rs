@@ -10,16 +10,17 @@ use shared::mcp::{JsonObject, ProtocolVersion, tools::ToolAnnotations};
 use super::{
     BuildError,
     arguments::{ArgumentError, Shape},
+    context::RequestContext,
     schema,
-    tool::{Definition, Tool, ToolContext, ToolError},
+    tool::{Content, Definition, Tool, ToolError},
 };
 use crate::identity::Principal;
 
 /// What a tool returned, in both of its forms.
 #[derive(Debug)]
 pub(super) struct ToolOutput {
-    pub(super) text: String,
-    pub(super) structured: Box<RawValue>,
+    pub(super) content: Content,
+    pub(super) structured: Option<Box<RawValue>>,
 }
 
 /// A call whose arguments were accepted.
@@ -30,7 +31,7 @@ pub(super) trait ErasedTool: Send + Sync {
     /// Reads the arguments, an object or absent, and begins the call with them.
     fn start(
         self: Arc<Self>,
-        context: ToolContext,
+        context: RequestContext,
         arguments: Option<&RawValue>,
     ) -> Result<RunningCall, ArgumentError>;
 }
@@ -43,16 +44,17 @@ struct Typed<T> {
 impl<T: Tool> ErasedTool for Typed<T> {
     fn start(
         self: Arc<Self>,
-        context: ToolContext,
+        context: RequestContext,
         arguments: Option<&RawValue>,
     ) -> Result<RunningCall, ArgumentError> {
         let arguments: T::Arguments = self.shape.read(arguments)?;
         let call = async move {
             let output = self.tool.call(context, arguments).await?;
             let unwritable = |error| ToolError::Failed(Box::new(error));
+            let structured = T::STRUCTURED.then(|| to_raw_value(&output));
             Ok(ToolOutput {
-                text: T::text(&output).map_err(unwritable)?,
-                structured: to_raw_value(&output).map_err(unwritable)?,
+                structured: structured.transpose().map_err(unwritable)?,
+                content: T::content(output).map_err(unwritable)?,
             })
         };
         Ok(call.boxed())
@@ -100,9 +102,9 @@ impl Toolbox {
     pub(super) fn add<T: Tool>(&mut self, tool: T) -> Result<(), BuildError> {
         let definition = T::DEFINITION;
         let name = definition.name;
-        let arguments = schema::of_arguments::<T::Arguments>();
-        let output = schema::of_output::<T::Output>();
-        if !schema::describes_an_object(&arguments) || !schema::describes_an_object(&output) {
+        let arguments = T::arguments_schema();
+        let output = T::STRUCTURED.then(schema::of_output::<T::Output>);
+        if ![Some(&arguments), output.as_ref()].into_iter().flatten().all(schema::describes_an_object) {
             return Err(BuildError::NotAnObject(name));
         }
         if self.by_name.insert(name, self.tools.len()).is_some() {
@@ -117,7 +119,7 @@ impl Toolbox {
             output_schema: None,
             annotations: &definition.annotations,
         };
-        let later = Description { title: definition.title, output_schema: Some(&output), ..first };
+        let later = Description { title: definition.title, output_schema: output.as_ref(), ..first };
         let (first, later) = (to_raw_value(&first), to_raw_value(&later));
         self.tools.push(ListedTool {
             definition,
@@ -138,7 +140,9 @@ impl Toolbox {
         let described = |listed: &'a ListedTool| -> &'a RawValue {
             match protocol {
                 ProtocolVersion::V2025_03_26 => &listed.first,
-                ProtocolVersion::V2025_06_18 | ProtocolVersion::V2025_11_25 => &listed.later,
+                ProtocolVersion::V2025_06_18
+                | ProtocolVersion::V2025_11_25
+                | ProtocolVersion::V2026_07_28 => &listed.later,
             }
         };
         let callable = |listed: &&ListedTool| principal.authorize(listed.definition.permission).is_ok();

@@ -25,11 +25,15 @@ pub enum Outcome {
     TimedOut,
     /// The tool failed in a way that is our fault.
     Failed,
+    /// The tool asked, and the answer comes with the repeated call.
+    InputRequired,
+    /// Nobody wanted the answer any more.
+    Cancelled,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::ToolError,
         Self::InvalidArguments,
@@ -37,6 +41,8 @@ impl Outcome {
         Self::UnknownTool,
         Self::TimedOut,
         Self::Failed,
+        Self::InputRequired,
+        Self::Cancelled,
     ];
 
     /// Its name, as it is stored, logged and counted.
@@ -50,6 +56,8 @@ impl Outcome {
             Self::UnknownTool => "unknown_tool",
             Self::TimedOut => "timed_out",
             Self::Failed => "failed",
+            Self::InputRequired => "input_required",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -10,6 +10,10 @@ use crate::clock::UnixMillis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionHash(pub [u8; 32]);
 
+/// What a session's client can be asked, as bits whose meaning is the engine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAbilities(pub u32);
+
 /// A session as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSession {
@@ -25,6 +29,8 @@ pub struct StoredSession {
     pub protocol: ProtocolVersion,
     /// `clientInfo` in short: name and version, for the audit.
     pub client: String,
+    /// What the client can be asked.
+    pub abilities: ClientAbilities,
     /// When it was opened.
     pub created_at: UnixMillis,
     /// When it was last used, to within the grain that touches are written with.

@@ -7,7 +7,7 @@ use serde_json::Number;
 use super::{NoArguments, READS_ONLY};
 use crate::{
     identity::Permission,
-    mcp::{Definition, Tool, ToolContext, ToolError},
+    mcp::{Definition, RequestContext, Tool, ToolError},
     payments::Ledger,
 };
 
@@ -44,7 +44,7 @@ impl Tool for GetAccountBalance {
         annotations: READS_ONLY,
     };
 
-    async fn call(&self, context: ToolContext, _none: NoArguments) -> Result<Balance, ToolError> {
+    async fn call(&self, context: RequestContext, _none: NoArguments) -> Result<Balance, ToolError> {
         let account = self.ledger.balance(context.principal().user()).await?;
         Ok(Balance { username: account.username, balance: account.balance.to_number() })
     }

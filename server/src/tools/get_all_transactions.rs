@@ -3,7 +3,7 @@
 use super::{NoArguments, READS_ONLY, Transactions};
 use crate::{
     identity::Permission,
-    mcp::{Definition, Tool, ToolContext, ToolError},
+    mcp::{Definition, RequestContext, Tool, ToolError},
     payments::Ledger,
 };
 
@@ -31,7 +31,7 @@ impl Tool for GetAllTransactions {
         annotations: READS_ONLY,
     };
 
-    async fn call(&self, context: ToolContext, _none: NoArguments) -> Result<Transactions, ToolError> {
+    async fn call(&self, context: RequestContext, _none: NoArguments) -> Result<Transactions, ToolError> {
         Ok(Transactions::of(self.ledger.history(context.principal().user()).await?))
     }
 

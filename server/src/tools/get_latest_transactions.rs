@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{READS_ONLY, Transactions};
 use crate::{
     identity::Permission,
-    mcp::{Definition, Tool, ToolContext, ToolError},
+    mcp::{Definition, RequestContext, Tool, ToolError},
     payments::Ledger,
 };
 
@@ -49,7 +49,7 @@ impl Tool for GetLatestTransactions {
         annotations: READS_ONLY,
     };
 
-    async fn call(&self, context: ToolContext, arguments: Arguments) -> Result<Transactions, ToolError> {
+    async fn call(&self, context: RequestContext, arguments: Arguments) -> Result<Transactions, ToolError> {
         let principal = context.principal();
         let latest = self.ledger.latest(principal.user(), arguments.limit).await?;
         if latest.is_empty() {

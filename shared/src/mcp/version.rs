@@ -11,19 +11,30 @@ pub enum ProtocolVersion {
     V2025_06_18,
     /// The newest revision with sessions.
     V2025_11_25,
+    /// Without sessions: every request says by itself what it needs to say.
+    V2026_07_28,
 }
 
 /// The text names no revision that this project speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unsupported protocol version; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
+#[error("unsupported protocol version; supported: 2025-03-26, 2025-06-18, 2025-11-25, 2026-07-28")]
 pub struct UnsupportedVersion;
 
 impl ProtocolVersion {
     /// Every revision, oldest first.
-    pub const ALL: [Self; 3] = [Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25];
+    pub const ALL: [Self; 4] = [Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
+
+    /// The revisions that open sessions, oldest first.
+    pub const WITH_SESSIONS: [Self; 3] = [Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25];
+
+    /// The revisions that know no session, oldest first.
+    pub const STATELESS: [Self; 1] = [Self::V2026_07_28];
 
     /// The newest revision that opens sessions.
     pub const LATEST_WITH_SESSIONS: Self = Self::V2025_11_25;
+
+    /// The newest revision.
+    pub const LATEST: Self = Self::V2026_07_28;
 
     /// The revision's name on the wire: a date.
     #[must_use]
@@ -32,14 +43,28 @@ impl ProtocolVersion {
             Self::V2025_03_26 => "2025-03-26",
             Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",
+            Self::V2026_07_28 => "2026-07-28",
         }
     }
 
-    /// What a server answers to a client that asks for `requested`: the same revision where it is spoken here,
-    /// otherwise the newest one (lifecycle, "Version Negotiation").
+    /// Whether it opens sessions.
+    #[must_use]
+    pub const fn has_sessions(self) -> bool {
+        match self {
+            Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => true,
+            Self::V2026_07_28 => false,
+        }
+    }
+
+    /// What a server answers to a client that asks in `initialize` for `requested`: the same revision where it is
+    /// spoken here and has sessions, otherwise the newest one that has (lifecycle, "Version Negotiation").
     #[must_use]
     pub fn negotiate(requested: &str) -> Self {
-        requested.parse().unwrap_or(Self::LATEST_WITH_SESSIONS)
+        requested
+            .parse()
+            .ok()
+            .filter(|version: &Self| version.has_sessions())
+            .unwrap_or(Self::LATEST_WITH_SESSIONS)
     }
 }
 

@@ -28,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const APPLICATION_ID: i64 = 0x4d43_5050;
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_abilities.sql")];
 
 /// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another
 /// process, now and later.

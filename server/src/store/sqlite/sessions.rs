@@ -5,7 +5,9 @@ use shared::mcp::ProtocolVersion;
 
 use crate::{
     clock::UnixMillis,
-    store::{KeyId, OpenSession, SessionCaps, SessionHash, StoreError, StoredSession, UserId},
+    store::{
+        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionHash, StoreError, StoredSession, UserId,
+    },
 };
 
 use super::failure::unavailable;
@@ -31,8 +33,8 @@ pub(super) fn open(
     connection
         .prepare_cached(
             "INSERT INTO sessions
-                 (hash, user_id, key_id, permissions, protocol, client, created_at, seen_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -44,6 +46,7 @@ pub(super) fn open(
                 session.client,
                 session.created_at.as_millis(),
                 session.seen_at.as_millis(),
+                session.abilities.0,
             ])
         })
         .map_err(&failed)?;
@@ -64,7 +67,7 @@ pub(super) fn by_hash(
 ) -> rusqlite::Result<Option<StoredSession>> {
     connection
         .prepare_cached(
-            "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at
+            "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities
              FROM sessions WHERE hash = ?1",
         )?
         .query_row([hash.0.as_slice()], read)
@@ -79,6 +82,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         permissions: row.get::<_, i64>(3)?.cast_unsigned(),
         protocol: protocol(row, 4)?,
         client: row.get(5)?,
+        abilities: ClientAbilities(row.get(8)?),
         created_at: UnixMillis::from_millis(row.get(6)?),
         seen_at: UnixMillis::from_millis(row.get(7)?),
     })

@@ -1,0 +1,57 @@
+//! What a client sends in a session that wants no answer of its own, and what it sets for the session.
+
+use serde_json::value::RawValue;
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject, RequestId},
+    mcp::{methods, modern::LoggingLevel, utilities::CancelledNotificationParams},
+};
+
+use crate::mcp::{
+    context::{Peer, RequestContext},
+    dispatch::Answer,
+    reply::{self, Lifetime},
+    session::Session,
+};
+
+/// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
+pub(super) fn take(session: &Session, method: &str, params: Option<&RawValue>) {
+    if method == methods::CANCELLED
+        && let Some(Ok(cancelled)) = params.map(|params| read::<CancelledNotificationParams>(params))
+    {
+        session.cancel_call(&cancelled.request_id);
+    }
+}
+
+/// Takes the answer to a question of ours.
+pub(super) fn take_response(
+    session: &Session,
+    id: Option<&RequestId>,
+    outcome: Result<&RawValue, ErrorObject>,
+) {
+    let Some(id) = id else { return };
+    let outcome = outcome.and_then(|result| {
+        read(result).map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
+    });
+    session.streams().answer(id, outcome);
+}
+
+/// Answers `logging/setLevel` (utilities, "Logging").
+pub(super) fn set_level(context: &RequestContext, params: Option<&RawValue>) -> Answer {
+    #[derive(serde::Deserialize)]
+    struct Params {
+        level: LoggingLevel,
+    }
+    let Some(Ok(Params { level })) = params.map(read) else {
+        let text = "logging/setLevel needs `level`, one of debug, info, notice, warning, error, critical, alert, \
+                    emergency";
+        return Answer::error(ErrorCode::INVALID_PARAMS, text);
+    };
+    if let Peer::Session(activity) = context.peer() {
+        activity.session().streams().set_level(level);
+    }
+    reply::result(context, Lifetime::NONE, serde_json::Map::new())
+}
+
+fn read<T: serde::de::DeserializeOwned>(json: &RawValue) -> serde_json::Result<T> {
+    serde_json::from_str(json.get())
+}

@@ -1,0 +1,220 @@
+//! The streams of one session: what was sent on them, to whom it may be sent again, and which questions are open.
+//!
+//! A stream is a [`Log`]: events are appended to it whether or not anybody reads, and a reader is a position in it. So a
+//! client that lost its connection goes on where it was (Streamable HTTP transport, "Resumability and Redelivery"), and
+//! the work that writes to the stream never notices. What is kept is bounded for each session.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use shared::{
+    jsonrpc::{ErrorObject, Request, RequestId},
+    mcp::{input::InputRequest, methods, modern::LoggingLevel},
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::log::{Log, Position};
+
+/// How many finished streams are kept to be read again.
+const FINISHED_MAX: usize = 16;
+
+/// How long a finished stream is kept to be read again.
+const FINISHED_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// How many streams may be open that no request waits for.
+const STANDING_MAX: usize = 32;
+
+/// How many messages wait for a stream to be opened; the oldest are dropped.
+const WAITING_MAX: usize = 64;
+
+/// The streams of one session. Made when the first one is needed.
+pub(super) struct Streams(Mutex<State>);
+
+struct State {
+    /// Tells this process's event ids and questions from those of others.
+    epoch: u32,
+    opened: u32,
+    asked: u64,
+    logs: VecDeque<Arc<Log>>,
+    waiting: VecDeque<Vec<u8>>,
+    questions: Vec<(String, oneshot::Sender<Answer>)>,
+    level: LoggingLevel,
+}
+
+type Answer = Result<Value, ErrorObject>;
+
+/// There are as many standing streams as there may be.
+#[derive(Debug)]
+pub(super) struct TooManyStreams;
+
+/// Why a stream cannot be read again from where the client was.
+#[derive(Debug)]
+pub(super) enum CannotResume {
+    /// It was a standing stream: what it told is lost, and a new one will do.
+    Standing,
+    /// The event is not known, or no longer.
+    Unknown,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        let mut epoch = [0; 4];
+        // Without randomness an id from before a restart may seem to be known; then it names the wrong event at worst.
+        let _without = getrandom::fill(&mut epoch);
+        Self(Mutex::new(State {
+            epoch: u32::from_le_bytes(epoch),
+            opened: 0,
+            asked: 0,
+            logs: VecDeque::new(),
+            waiting: VecDeque::new(),
+            questions: Vec::new(),
+            level: LoggingLevel::Info,
+        }))
+    }
+
+    /// A stream for the answer to one request.
+    pub(super) fn open_reply(&self) -> Arc<Log> {
+        let mut state = self.0.lock();
+        let log = state.new_log(false);
+        state.trim();
+        log
+    }
+
+    /// A stream for what belongs to no request. What waited for one is in it already.
+    pub(super) fn open_standing(&self) -> Result<Arc<Log>, TooManyStreams> {
+        let mut state = self.0.lock();
+        if state.logs.iter().filter(|log| log.is_standing() && log.is_read()).count() >= STANDING_MAX {
+            return Err(TooManyStreams);
+        }
+        let log = state.new_log(true);
+        for message in std::mem::take(&mut state.waiting) {
+            log.push(&message);
+        }
+        state.trim();
+        Ok(log)
+    }
+
+    /// The stream, and the position in it, after the event of this id.
+    pub(super) fn resume(&self, last_event_id: &[u8]) -> Result<(Arc<Log>, u64), CannotResume> {
+        let position = Position::parse(last_event_id).ok_or(CannotResume::Unknown)?;
+        let unknown = if position.standing { CannotResume::Standing } else { CannotResume::Unknown };
+        let state = self.0.lock();
+        if position.epoch != state.epoch {
+            return Err(unknown);
+        }
+        let log = state.logs.iter().find(|log| log.number() == position.stream).ok_or(unknown)?;
+        Ok((Arc::clone(log), position.event.saturating_add(1)))
+    }
+
+    /// Sends a message that belongs to no request: on one stream, or later on the next to be opened.
+    pub(super) fn notify(&self, message: Vec<u8>) {
+        let mut state = self.0.lock();
+        let newest = state.logs.iter().rev().find(|log| log.is_standing() && log.is_read());
+        if let Some(log) = newest {
+            log.push(&message);
+        } else if !state.waiting.contains(&message) {
+            state.waiting.push_back(message);
+            if state.waiting.len() > WAITING_MAX {
+                state.waiting.pop_front();
+            }
+        }
+    }
+
+    /// A question that is about to be asked.
+    pub(super) fn ask(&self) -> Question<'_> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.0.lock();
+        state.asked = state.asked.saturating_add(1);
+        let id = format!("{:08x}-{}", state.epoch, state.asked);
+        state.questions.push((id.clone(), sender));
+        Question { streams: self, id, receiver: Some(receiver) }
+    }
+
+    /// Takes the answer to a question of ours. An answer to nothing is dropped: it may have come too late.
+    pub(super) fn answer(&self, id: &RequestId, answer: Answer) {
+        let RequestId::String(id) = id else { return };
+        let mut state = self.0.lock();
+        if let Some(place) = state.questions.iter().position(|(asked, _)| asked == id) {
+            let (_, sender) = state.questions.swap_remove(place);
+            let _nobody_waits = sender.send(answer);
+        }
+    }
+
+    /// From which level on the client wants log messages (utilities, "Logging").
+    pub(super) fn level(&self) -> LoggingLevel {
+        self.0.lock().level
+    }
+
+    /// The client wants log messages from this level on.
+    pub(super) fn set_level(&self, level: LoggingLevel) {
+        self.0.lock().level = level;
+    }
+
+    /// Drops what nobody can still want to read again.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        let is_old = |log: &Log| log.finished_at().is_some_and(|at| now.duration_since(at) >= FINISHED_FOR);
+        state.logs.retain(|log| !is_old(log));
+    }
+}
+
+impl State {
+    fn new_log(&mut self, standing: bool) -> Arc<Log> {
+        self.opened = self.opened.wrapping_add(1);
+        let log = Arc::new(Log::new(Position { epoch: self.epoch, standing, stream: self.opened, event: 0 }));
+        self.logs.push_back(Arc::clone(&log));
+        log
+    }
+
+    fn trim(&mut self) {
+        let finished = self.logs.iter().filter(|log| log.finished_at().is_some()).count();
+        let mut surplus = finished.saturating_sub(FINISHED_MAX);
+        self.logs.retain(|log| {
+            let goes = surplus > 0 && log.finished_at().is_some();
+            surplus = surplus.saturating_sub(usize::from(goes));
+            !goes
+        });
+    }
+}
+
+/// A question that waits for its answer; forgotten when dropped.
+pub(super) struct Question<'a> {
+    streams: &'a Streams,
+    id: String,
+    receiver: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Question<'_> {
+    /// The request that asks it.
+    pub(super) fn written(&self, question: &InputRequest) -> Vec<u8> {
+        let id = RequestId::String(self.id.clone());
+        let written = match question {
+            InputRequest::Elicit { params } => {
+                serde_json::to_vec(&Request::new(&id, methods::ELICIT, params))
+            }
+            InputRequest::CreateMessage { params } => {
+                serde_json::to_vec(&Request::new(&id, methods::CREATE_MESSAGE, params))
+            }
+            InputRequest::ListRoots { params } => serde_json::to_vec(&Request::new(
+                &id,
+                methods::LIST_ROOTS,
+                params.clone().unwrap_or_default(),
+            )),
+        };
+        // Every question can be written as JSON.
+        written.unwrap_or_default()
+    }
+
+    /// The answer; `None` when there will be none.
+    pub(super) async fn answer(mut self) -> Option<Answer> {
+        self.receiver.take()?.await.ok()
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.streams.0.lock().questions.retain(|(id, _)| *id != self.id);
+    }
+}
