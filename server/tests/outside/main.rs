@@ -14,6 +14,7 @@ mod cancelling;
 mod connections;
 mod demo_wire;
 mod health;
+mod hostile;
 mod hosts;
 mod keys;
 mod lifecycle;

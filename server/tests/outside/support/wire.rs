@@ -181,6 +181,11 @@ impl Wire {
         soon("writing", self.0.write_all(bytes)).await
     }
 
+    /// Says that nothing more will be written, and goes on reading.
+    pub(crate) async fn finish_writing(&mut self) {
+        soon("half-closing", self.0.shutdown()).await.unwrap();
+    }
+
     /// Status and headers of the next answer; the body is yet to be read.
     pub(crate) async fn head(&mut self) -> Answer {
         let status_line = self.line().await;
@@ -199,7 +204,12 @@ impl Wire {
 
     /// The next answer, whole.
     pub(crate) async fn answer(&mut self) -> Answer {
-        let mut answer = self.head().await;
+        let head = self.head().await;
+        self.rest_of(head).await
+    }
+
+    /// The answer that begins with `answer`, whole.
+    pub(crate) async fn rest_of(&mut self, mut answer: Answer) -> Answer {
         if answer.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk().await {
                 answer.body.push_str(&chunk);
