@@ -18,6 +18,7 @@ mod hostile;
 mod hosts;
 mod keys;
 mod lifecycle;
+mod musts;
 mod owners;
 mod pages;
 mod program;

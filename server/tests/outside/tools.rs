@@ -208,7 +208,7 @@ async fn a_tool_that_does_not_exist_is_a_protocol_error() {
 async fn every_structured_result_is_what_its_output_schema_says() {
     let app = spawn_app().await;
     let (_, nobody) = newcomer(&app).await;
-    for key in [BOB, ALICE, &nobody] {
+    for key in [BOB, ALICE, nobody] {
         let client = Client::open(app.address, key).await;
         let listed = client.post(request(4, "tools/list", json!({}))).send(app.address).await.json();
         for tool in listed["result"]["tools"].as_array().unwrap() {

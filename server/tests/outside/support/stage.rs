@@ -11,7 +11,9 @@ use server::{
     identity::Permission,
     mcp::{Definition, EngineBuilder, RequestContext, ServerIdentity, Tool, ToolError},
 };
-use shared::mcp::{elicitation::ElicitRequestParams, modern::LoggingLevel, tools::ToolAnnotations};
+use shared::mcp::{
+    JsonObject, elicitation::ElicitRequestParams, modern::LoggingLevel, tools::ToolAnnotations,
+};
 use tokio::sync::Semaphore;
 
 use super::app::{App, run};
@@ -34,7 +36,7 @@ pub(crate) async fn spawn_stage_with(change: impl FnOnce(EngineBuilder) -> Engin
     let identity = ServerIdentity { name: "stage".to_owned(), version: "0".to_owned(), instructions: None };
     let patient = Patient(Arc::clone(&gate));
     let application = Application::offering(Config::ephemeral().unwrap(), identity, |builder, _store| {
-        change(builder.logging().tool(patient).tool(Curious))
+        change(builder.logging().tool(patient).tool(Curious).tool(Routed))
     });
     Stage { app: run(application.await.unwrap()), gate }
 }
@@ -130,5 +132,34 @@ impl Tool for Curious {
             }
         }
         Ok(Told { answers })
+    }
+}
+
+/// Takes arguments that headers repeat.
+struct Routed;
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+struct Route {
+    #[serde(default)]
+    region: Option<String>,
+    #[serde(default)]
+    priority: Option<i64>,
+}
+
+impl Tool for Routed {
+    type Arguments = Route;
+    type Output = Route;
+    const DEFINITION: Definition = definition("routed");
+
+    fn arguments_schema() -> JsonObject {
+        let schema = json!({ "type": "object", "additionalProperties": false, "properties": {
+            "region": { "type": "string", "x-mcp-header": "Region" },
+            "priority": { "type": "integer", "x-mcp-header": "Priority" },
+        } });
+        schema.as_object().cloned().unwrap()
+    }
+
+    async fn call(&self, _context: RequestContext, route: Route) -> Result<Route, ToolError> {
+        Ok(route)
     }
 }
