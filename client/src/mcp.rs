@@ -14,6 +14,8 @@ mod endpoint;
 mod error;
 mod excerpt;
 mod exchange;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod options;
 mod retry;
 mod sse;

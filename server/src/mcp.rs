@@ -34,6 +34,8 @@ mod dispatch;
 mod era;
 mod event_stream;
 mod field;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod legacy;
 mod library;
 mod listeners;

@@ -327,6 +327,15 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Reads a page of `tools/list`: how many tools it has that can be called, and how many that cannot.
+#[cfg(fuzzing)]
+pub(super) fn read_tool_page(json: &str) -> Option<(usize, usize)> {
+    let mut listing = listing::Listing::with_headers();
+    listing.add(serde_json::from_str(json).ok()?).ok()?;
+    let (list, _) = listing.finish();
+    Some((list.tools.len(), list.rejected.len()))
+}
+
 /// The methods whose results may be kept.
 const KEPT: [&str; 5] = [
     methods::LIST_TOOLS,
@@ -375,6 +384,10 @@ fn no_such_era(error: McpError) -> McpError {
 
 /// Reads a result as what the method answers with.
 fn read<R: DeserializeOwned>(method: &str, result: &RawValue, peer: &Peer) -> Result<R, McpError> {
+    if !result.get().starts_with('{') {
+        // Serde would read the members of a list one after the other.
+        return Err(McpError::Protocol(format!("the result of {method} is no object")));
+    }
     serde_json::from_str(result.get()).map_err(|error| {
         McpError::Protocol(format!("the result of {method} is malformed: {}", peer.quote(&error.to_string())))
     })

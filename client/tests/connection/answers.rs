@@ -195,6 +195,7 @@ async fn an_answer_that_breaks_the_protocol_is_an_error_that_says_how() {
         (status(200, &[], "application/json", "[]"), "not a JSON-RPC"),
         (status(200, &[], "image/png", "x"), "image/png"),
         (status(200, &[], "application/json", r#"{"jsonrpc":"2.0","method":"x"}"#), "not the response"),
+        (crate::mcp_server::json_result(json!([[], null, false])), "is no object"),
         (Arc::new(bad_result), "the result of tools/call is malformed"),
         (stream("data: nonsense\n\n"), "not valid JSON"),
         (steps(vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(b"data: \xff\n\n".to_vec())]), "not UTF-8"),

@@ -53,8 +53,9 @@ impl Shape {
     /// Reads arguments, which are an object or absent.
     pub(super) fn read<T: DeserializeOwned>(&self, arguments: Option<&RawValue>) -> Result<T, ArgumentError> {
         let members = match arguments {
-            Some(arguments) => serde_json::from_str(arguments.get())
-                .map_err(|error| self.refusal(&format!("the arguments cannot be read: {error}")))?,
+            Some(arguments) => serde_json::from_str(arguments.get()).map_err(|error| {
+                self.refusal(&format!("the arguments cannot be read: {}", without_values(&error)))
+            })?,
             None => Members(Vec::new()),
         };
         let mut read = Map::new();
@@ -268,6 +269,8 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_not_repeated_at_length() {
+        let refusal = read::<Latest>("\"4111111111111111\"").unwrap_err();
+        assert!(refusal.contains("expected an object") && !refusal.contains("4111"), "{refusal}");
         let refusal = read::<Latest>(&format!(r#"{{"{}\u0007\u202e":1}}"#, "x".repeat(500))).unwrap_err();
         assert!(refusal.len() < 200 && refusal.chars().all(|char| char.is_ascii_graphic() || char == ' '));
     }

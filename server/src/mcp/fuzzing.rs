@@ -1,0 +1,58 @@
+//! The engine's parsers, for the fuzz targets alone (`cargo fuzz` sets `cfg(fuzzing)`).
+
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{
+    arguments::Shape,
+    sealing::{Purpose, Sealing},
+    template::Template,
+};
+use crate::{identity::Pepper, store::SealingKey};
+
+/// Reads a template, and matches a URI against it.
+#[must_use]
+pub fn template(template: &str, uri: &str) -> Option<usize> {
+    Template::parse(template)?.matches(uri).map(|variables| variables.len())
+}
+
+/// Opens a seal that nobody made, or one that was changed at a place.
+#[must_use]
+pub fn opens(pepper: &Pepper, text: &str) -> bool {
+    let sealing = Sealing::new(&[SealingKey::new(1, [7; 32])], pepper);
+    sealing.open(Purpose::Cursor, b"bob", text).is_some()
+}
+
+/// Reads arguments of a tool that takes some of everything.
+#[must_use]
+pub fn arguments(shape: &ArgumentShape, json: &str) -> Option<Result<Value, String>> {
+    let raw: &RawValue = serde_json::from_str(json).ok()?;
+    Some(shape.0.read(Some(raw)).map_err(|error| error.to_string()))
+}
+
+/// What such a tool takes.
+#[derive(Debug)]
+pub struct ArgumentShape(Shape);
+
+impl ArgumentShape {
+    /// The shape.
+    ///
+    /// # Errors
+    /// The schema cannot be used.
+    pub fn new() -> Result<Self, String> {
+        let schema = json!({
+            "type": "object",
+            "required": ["to"],
+            "properties": {
+                "to": { "type": "string", "minLength": 1, "maxLength": 20 },
+                "limit": { "type": "integer", "minimum": 1, "maximum": 100, "default": 3 },
+                "rate": { "type": "number", "minimum": -1.5 },
+                "dry": { "type": "boolean" },
+                "order": { "type": "string", "enum": ["newest", "oldest"] },
+                "parts": { "type": "array", "items": { "type": "integer" }, "maxItems": 3 },
+                "more": { "type": "object", "properties": { "zip": { "type": "string", "pattern": "^[0-9]{5}$" } } },
+            },
+        });
+        let schema: Map<String, Value> = schema.as_object().cloned().unwrap_or_default();
+        Shape::new("theTool", &schema).map(Self)
+    }
+}
