@@ -2,7 +2,8 @@
 //!
 //! It knows neither payments nor HTTP. What arrives is an [`Exchange`] and the bytes of a message; what leaves is a
 //! [`Reply`] or a [`Refused`]. Which revision a message speaks decides who answers it: `legacy` has the revisions
-//! with sessions. A tool ([`Tool`]) is written once and never sees the difference.
+//! with sessions, `modern` the one without; `dispatch` has the methods, once for both. A tool ([`Tool`]), a [`Resource`]
+//! or a [`Prompt`] is written once and never sees the difference.
 
 use std::{fmt, sync::Arc, time::Duration};
 
