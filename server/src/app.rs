@@ -77,9 +77,10 @@ impl Application {
             version: demo::SERVER_VERSION.to_owned(),
             instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
         };
+        let limits = limits(&config);
         Self::offering(config, identity, |builder, store| {
             let ledger = Ledger::new(Arc::clone(store));
-            let builder = tools::register(builder, ledger.clone());
+            let builder = tools::register(builder, ledger.clone(), Arc::clone(store), limits);
             prompts::register(resources::register(builder, ledger.clone()), ledger)
         })
         .await
@@ -179,6 +180,10 @@ impl Application {
             let engine = Arc::clone(&self.engine);
             tokio::spawn(async move { engine.watch().await })
         };
+        let keeping_step = {
+            let engine = Arc::clone(&self.engine);
+            tokio::spawn(async move { engine.keep_step().await })
+        };
         let died = tokio::select! {
             () = shutdown => None,
             died = &mut serving => Some(died),
@@ -192,6 +197,7 @@ impl Application {
         };
         sweeping.await.context("the session sweep failed")?;
         watching.await.context("the watch over resources failed")?;
+        keeping_step.await.context("the watch over keys failed")?;
         if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
             tracing::warn!("calls were still running when the server stopped");
         }
@@ -212,7 +218,7 @@ impl std::fmt::Debug for Application {
 }
 
 /// The pepper that was set, or the one beside the database; a database in memory gets one that dies with it.
-fn pepper(set: Option<&SecretString>, database: &SqliteLocation) -> anyhow::Result<Pepper> {
+pub(crate) fn pepper(set: Option<&SecretString>, database: &SqliteLocation) -> anyhow::Result<Pepper> {
     match (set, database) {
         (Some(secret), _) => Ok(Pepper::from_secret(secret)),
         (None, SqliteLocation::File(path)) => Ok(Pepper::from_secret(&pepper_file::pepper_beside(path)?)),
@@ -227,8 +233,24 @@ async fn seed(
 ) -> anyhow::Result<&'static [&'static str]> {
     let demo_key =
         |key: &ApiKey| DemoKey { digest: pepper.digest(key), last_four: key.last_four().to_owned() };
-    seed_demo(store, &DemoKeys { bob: demo_key(&keys.bob), alice: demo_key(&keys.alice) }).await?;
-    Ok(&["bob", "alice"])
+    let keys = DemoKeys {
+        bob: demo_key(&keys.bob),
+        alice: demo_key(&keys.alice),
+        charlie: demo_key(&keys.charlie),
+        auditor: demo_key(&keys.auditor),
+    };
+    seed_demo(store, &keys).await?;
+    Ok(&["bob", "alice", "charlie", "auditor"])
+}
+
+/// What is limited, as callers are told.
+fn limits(config: &Config) -> tools::Limits {
+    tools::Limits {
+        calls_per_minute: None,
+        concurrent_calls: None,
+        sessions_per_key: config.sessions.per_key,
+        session_idle_seconds: config.sessions.idle.as_secs(),
+    }
 }
 
 fn settings(sessions: &SessionConfig) -> SessionSettings {

@@ -12,6 +12,11 @@ use crate::{
     store::{AuditRecord, Outcome, SessionHash, Store, StoreError},
 };
 
+pub mod chain;
+mod told;
+
+pub use told::Told;
+
 /// How much of a tool's name is kept, in characters: names that callers make up can be of any length.
 const TOOL_NAME_MAX: usize = 128;
 
@@ -50,6 +55,8 @@ pub struct Origin<'a> {
     pub protocol: ProtocolVersion,
     /// `clientInfo` in short.
     pub client: &'a str,
+    /// The trace that it is part of.
+    pub trace: Option<[u8; 16]>,
 }
 
 /// The audit trail's writing side: counts each call and hands its record to the store.
@@ -93,6 +100,7 @@ impl AuditTrail {
             rule: needed.map_or("", Permission::as_str).to_owned(),
             outcome,
             duration_us: i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX),
+            trace: origin.trace,
         };
         self.store.append_audit(record).await
     }

@@ -38,7 +38,7 @@ pub struct Config {
     pub database: SqliteLocation,
     /// What key digests are made with (`KEY_PEPPER`). Without it a random one is kept beside the database.
     pub pepper: Option<SecretString>,
-    /// The demo users and their keys (`PAYMENTS_DEMO`, `BOB_API_KEY`, `ALICE_API_KEY`); `None` for a real deployment.
+    /// The demo users and their keys (`PAYMENTS_DEMO`, `BOB_API_KEY` and the others); `None` for a real deployment.
     pub demo: Option<DemoConfig>,
     /// Which hosts and origins requests may name (`ALLOWED_HOSTS`, `ALLOWED_ORIGINS`).
     pub guard: Guard,
@@ -78,13 +78,17 @@ impl fmt::Display for Exposed {
     }
 }
 
-/// The keys of the two demo users.
+/// The keys of the demo users, no two the same.
 #[derive(Debug)]
 pub struct DemoConfig {
     /// Bob's (`BOB_API_KEY`).
     pub bob: ApiKey,
-    /// Alice's (`ALICE_API_KEY`); another than Bob's.
+    /// Alice's (`ALICE_API_KEY`).
     pub alice: ApiKey,
+    /// Charlie's (`CHARLIE_API_KEY`).
+    pub charlie: ApiKey,
+    /// The auditor's (`AUDITOR_API_KEY`).
+    pub auditor: ApiKey,
 }
 
 /// Lives and numbers of MCP sessions.
@@ -304,14 +308,20 @@ fn demo_users(variables: &Variables<'_>) -> Result<Option<DemoConfig>, ConfigErr
     }
     let bob = demo_key(variables, demo::BOB_KEY_VARIABLE, demo::BOB_API_KEY)?;
     let alice = demo_key(variables, demo::ALICE_KEY_VARIABLE, demo::ALICE_API_KEY)?;
-    if bob.is_same_as(&alice) {
-        return Err(ConfigError::Wrong {
-            variable: demo::ALICE_KEY_VARIABLE,
-            rule: format!("another key than {}", demo::BOB_KEY_VARIABLE),
-            example: demo::ALICE_API_KEY,
-        });
+    let charlie = demo_key(variables, demo::CHARLIE_KEY_VARIABLE, demo::CHARLIE_API_KEY)?;
+    let auditor = demo_key(variables, demo::AUDITOR_KEY_VARIABLE, demo::AUDITOR_API_KEY)?;
+    let all = [
+        (&bob, demo::BOB_KEY_VARIABLE, demo::BOB_API_KEY),
+        (&alice, demo::ALICE_KEY_VARIABLE, demo::ALICE_API_KEY),
+        (&charlie, demo::CHARLIE_KEY_VARIABLE, demo::CHARLIE_API_KEY),
+        (&auditor, demo::AUDITOR_KEY_VARIABLE, demo::AUDITOR_API_KEY),
+    ];
+    for (number, (key, variable, example)) in all.iter().enumerate() {
+        if let Some((_, other, _)) = all.iter().take(number).find(|(other, ..)| other.is_same_as(key)) {
+            return Err(ConfigError::Wrong { variable, rule: format!("another key than {other}"), example });
+        }
     }
-    Ok(Some(DemoConfig { bob, alice }))
+    Ok(Some(DemoConfig { bob, alice, charlie, auditor }))
 }
 
 fn demo_key(

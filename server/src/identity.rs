@@ -11,5 +11,5 @@ mod principal;
 
 pub use api_key::{ApiKey, MalformedKey, Pepper};
 pub use authenticator::{AuthError, Authenticator};
-pub use permission::{Permission, PermissionDenied, PermissionSet, role_permissions};
+pub use permission::{Permission, PermissionDenied, PermissionSet, Role, UnknownName};
 pub use principal::Principal;

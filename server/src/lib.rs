@@ -16,6 +16,7 @@
 pub mod app;
 pub mod audit;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod http;
 pub mod identity;

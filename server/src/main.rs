@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use server::{
     app::Application,
+    commands,
     config::{Config, ConfigError, load_dotenv},
     telemetry,
 };
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Serve MCP over HTTP until SIGINT or SIGTERM; what happens without a command, too
     Serve(Serve),
+    #[command(flatten)]
+    Operator(commands::Command),
 }
 
 #[derive(Debug, Default, Args)]
@@ -40,21 +43,32 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let serve = match Arguments::parse().command {
-        Some(Command::Serve(serve)) => serve,
-        None => Serve::default(),
+    let done = match Arguments::parse().command {
+        Some(Command::Serve(serve)) => run(&serve),
+        Some(Command::Operator(command)) => operate(command),
+        None => run(&Serve::default()),
     };
-    match run(&serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // There is nobody left to tell when even this cannot be written.
-            let _ = writeln!(io::stderr(), "payment-server: {error:#}");
-            if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
-        }
-    }
+    done.unwrap_or_else(|error| {
+        // There is nobody left to tell when even this cannot be written.
+        let _ = writeln!(io::stderr(), "payment-server: {error:#}");
+        let is_ours_to_mend = !error.is::<ConfigError>() && !error.is::<commands::Mistake>();
+        if is_ours_to_mend { ExitCode::FAILURE } else { ExitCode::from(2) }
+    })
 }
 
-fn run(serve: &Serve) -> anyhow::Result<()> {
+/// Does one thing on the database, beside whatever serves it.
+fn operate(command: commands::Command) -> anyhow::Result<ExitCode> {
+    load_dotenv()?;
+    let config = Config::from_env(false)?;
+    telemetry::start(&config.log.filter, config.log.format, false)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?
+        .block_on(commands::run(command, &config, &mut io::stdout()))
+}
+
+fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     // Before there is a second thread: the environment is the process's.
     load_dotenv()?;
     let config = Config::from_env(serve.behind_proxy)?;
@@ -68,7 +82,7 @@ fn run(serve: &Serve) -> anyhow::Result<()> {
             let shutdown = shutdown_signal().context("signals cannot be received")?;
             let application = Application::build(config).await?;
             announce(&application);
-            application.run(shutdown).await
+            application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
         })
 }
 

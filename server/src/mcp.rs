@@ -16,13 +16,19 @@ use shared::{
     mcp::{
         ProtocolVersion,
         lifecycle::{Implementation, ListCapability, ResourcesCapability, ServerCapabilities},
+        methods,
         modern::meta,
         parameter_headers,
     },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{audit::AuditTrail, identity::Principal, store::Store};
+use crate::{
+    audit::AuditTrail,
+    clock::UnixMillis,
+    identity::Principal,
+    store::{Store, StoreError},
+};
 
 mod abilities;
 mod answers;
@@ -41,6 +47,7 @@ mod legacy;
 mod library;
 mod listeners;
 mod lists;
+mod live;
 mod log;
 mod modern;
 mod outbox;
@@ -62,6 +69,7 @@ mod template;
 mod tests;
 mod tool;
 mod toolbox;
+mod trace;
 mod watching;
 mod work;
 
@@ -281,6 +289,8 @@ impl EngineBuilder {
             library: Arc::new(self.library?),
             watching: Arc::default(),
             listeners: Listeners::default(),
+            live: Arc::default(),
+            store: Arc::clone(&store),
             page_size: self.page_size,
             sessions: Sessions::new(store, self.sessions),
             audit,
@@ -308,6 +318,8 @@ pub struct Engine {
     library: Arc<Library>,
     watching: Arc<Watching>,
     listeners: Listeners,
+    live: Arc<live::Live>,
+    store: Arc<dyn Store>,
     page_size: usize,
     sessions: Sessions,
     audit: Arc<AuditTrail>,
@@ -389,15 +401,50 @@ impl Engine {
     /// What this engine offers to clients of a revision.
     fn capabilities(&self, _protocol: ProtocolVersion) -> ServerCapabilities {
         ServerCapabilities {
-            tools: Some(ListCapability::default()),
+            tools: Some(ListCapability { list_changed: Some(true) }),
             resources: self.library.has_resources().then(|| ResourcesCapability {
                 subscribe: self.library.is_watched().then_some(true),
-                list_changed: None,
+                list_changed: Some(true),
             }),
-            prompts: (!self.library.prompts.is_empty()).then(ListCapability::default),
+            prompts: (!self.library.prompts.is_empty())
+                .then_some(ListCapability { list_changed: Some(true) }),
             completions: self.library.can_complete().then(serde_json::Map::new),
             logging: self.offers_logging.then(serde_json::Map::new),
             ..ServerCapabilities::default()
+        }
+    }
+
+    /// What a client is told when its key may do something else than before: every list may be another one.
+    fn list_changes(&self) -> Vec<&'static str> {
+        let mut changes = vec![methods::TOOLS_LIST_CHANGED];
+        if self.library.has_resources() {
+            changes.push(methods::RESOURCES_LIST_CHANGED);
+        }
+        if !self.library.prompts.is_empty() {
+            changes.push(methods::PROMPTS_LIST_CHANGED);
+        }
+        changes
+    }
+
+    /// Keeps what is open in step with keys and sessions that were ended or changed in the store, by whatever process,
+    /// until the engine stops. What was ended is over here within a fraction of a second.
+    pub async fn keep_step(&self) {
+        let mut known = None;
+        while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
+            self.live.expire(UnixMillis::now());
+            let revised = async {
+                let revision = self.store.revision().await?;
+                if known != Some(revision) {
+                    self.sessions.revise().await?;
+                    self.live.revise(self.store.as_ref()).await?;
+                    known = Some(revision);
+                }
+                Ok::<(), StoreError>(())
+            };
+            if let Err(error) = revised.await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
+            }
         }
     }
 

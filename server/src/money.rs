@@ -48,6 +48,13 @@ impl Amount {
         Self { minor, currency }
     }
 
+    /// An amount of `major` major units; `None` where that overflows.
+    #[must_use]
+    pub fn from_major(major: i64, currency: Currency) -> Option<Self> {
+        let per_major = i64::try_from(currency.minor_per_major()).ok()?;
+        Some(Self { minor: major.checked_mul(per_major)?, currency })
+    }
+
     /// The amount in minor units.
     #[must_use]
     pub const fn minor(self) -> i64 {

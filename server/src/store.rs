@@ -22,13 +22,15 @@ mod sealing;
 mod session;
 pub mod sqlite;
 
-pub use audit::{AuditRecord, AuditStore, Outcome};
-pub use key::{AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, StoredKey, UserId};
+pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Outcome};
+pub use key::{AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Rotation, StoredKey, UserId};
 pub use ledger::{
     AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
 };
 pub use sealing::{SealingKey, SealingStore};
-pub use session::{ClientAbilities, OpenSession, SessionCaps, SessionHash, SessionStore, StoredSession};
+pub use session::{
+    ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionStore, StoredSession,
+};
 
 /// Everything that is kept. See the module's promises.
 #[async_trait]

@@ -3,6 +3,8 @@
 //! A tool says what it is called, what it takes and returns and which permission it needs, and then asks a room of
 //! rules. It decides nothing about money itself.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,24 +14,37 @@ use shared::mcp::tools::ToolAnnotations;
 use crate::{
     mcp::{EngineBuilder, ToolError},
     payments::Ledger,
-    store::{PostedTransfer, StoreError},
+    store::{PostedTransfer, Store, StoreError},
 };
 
 mod get_account_balance;
 mod get_all_transactions;
 mod get_latest_transactions;
+mod list_audit_records;
+mod who_am_i;
 
 use get_account_balance::GetAccountBalance;
 use get_all_transactions::GetAllTransactions;
 use get_latest_transactions::GetLatestTransactions;
+use list_audit_records::ListAuditRecords;
+use who_am_i::WhoAmI;
+
+pub use who_am_i::Limits;
 
 /// Adds every tool of the payment server, in the order in which `tools/list` names them.
 #[must_use]
-pub fn register(builder: EngineBuilder, ledger: Ledger) -> EngineBuilder {
+pub fn register(
+    builder: EngineBuilder,
+    ledger: Ledger,
+    store: Arc<dyn Store>,
+    limits: Limits,
+) -> EngineBuilder {
     builder
         .tool(GetAllTransactions::new(ledger.clone()))
         .tool(GetLatestTransactions::new(ledger.clone()))
         .tool(GetAccountBalance::new(ledger))
+        .tool(WhoAmI::new(limits))
+        .tool(ListAuditRecords::new(store))
 }
 
 /// How every tool behaves that only reads what the server itself keeps.

@@ -7,7 +7,8 @@ use std::{
 };
 
 /// The rooms from the door inwards. Rooms of one line may not import each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
+    &["commands"],
     &["app"],
     &["config"],
     &["telemetry"],

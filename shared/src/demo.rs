@@ -1,4 +1,4 @@
-//! The constants of the workshop demo: who the server says it is, the two demo keys and the questions that are asked.
+//! The constants of the workshop demo: who the server says it is, the demo keys and the questions that are asked.
 //!
 //! The keys are published on purpose. The server accepts them on a loopback address only and refuses to start with
 //! them anywhere else.
@@ -33,6 +33,26 @@ pub const BOB_API_KEY: &str = "mcpay_demo_bob_DEMOKEYDEMOKEYDEMOKEYDEMOKEYDEMO";
 
 /// Alice's demo key: public, loopback only.
 pub const ALICE_API_KEY: &str = "mcpay_demo_alice_DEMOKEYDEMOKEYDEMOKEYDEMOKEYDEMO";
+
+/// The variable that carries Charlie's key, for server and client alike.
+pub const CHARLIE_KEY_VARIABLE: &str = "CHARLIE_API_KEY";
+
+/// The variable that carries the auditor's key, for server and client alike.
+pub const AUDITOR_KEY_VARIABLE: &str = "AUDITOR_API_KEY";
+
+/// Charlie's demo key, which may see a balance and nothing else: public, loopback only.
+pub const CHARLIE_API_KEY: &str = "mcpay_demo_charlie_DEMOKEYDEMOKEYDEMOKEYDEMOKEYDEMO";
+
+/// The auditor's demo key, which may read the audit trail and nothing else: public, loopback only.
+pub const AUDITOR_API_KEY: &str = "mcpay_demo_auditor_DEMOKEYDEMOKEYDEMOKEYDEMOKEYDEMO";
+
+/// Who has a published demo key.
+pub const KEYS: [(&str, &str); 4] = [
+    ("bob", BOB_API_KEY),
+    ("alice", ALICE_API_KEY),
+    ("charlie", CHARLIE_API_KEY),
+    ("auditor", AUDITOR_API_KEY),
+];
 
 /// The two questions that the demo asks for each user, in order.
 pub const QUESTIONS: [&str; 2] = ["Show me my account balance.", "Show me my recent transactions."];

@@ -52,11 +52,8 @@ impl User {
             Some(name) => format!("{}_API_KEY", name.to_ascii_uppercase()),
             None => KEY_VARIABLE_WITHOUT_NAME.to_owned(),
         };
-        let demo_key = match name.as_deref() {
-            Some("bob") if loopback => Some(demo::BOB_API_KEY),
-            Some("alice") if loopback => Some(demo::ALICE_API_KEY),
-            _ => None,
-        };
+        let published = demo::KEYS.iter().find(|(of, _)| Some(*of) == name.as_deref());
+        let demo_key = published.filter(|_| loopback).map(|(_, key)| *key);
         let key = match (variables.text(&key_variable)?, demo_key) {
             (Some(key), _) => Key::Set(key.into()),
             (None, Some(key)) => Key::Demo(key.into()),

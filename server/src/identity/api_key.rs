@@ -3,7 +3,8 @@
 //! A live key reads `mcpay_live_<id>_<secret><checksum>`: letters and digits, the secret at least 27 characters (160
 //! bits) and the checksum the CRC-32 (IEEE) of everything before it, as six digits of base 62 (`0-9A-Za-z`). The
 //! checksum is no protection: it lets a mistyped or cut key be refused without asking the store, and leaked keys be
-//! found by a scanner. The demo's keys are whatever an operator sets and need not carry one.
+//! found by a scanner. A demo key that this program makes reads `mcpay_demo_...` and is built the same way; the two
+//! published ones of the workshop are whatever an operator sets and need not carry a checksum.
 
 use std::fmt;
 
@@ -11,11 +12,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
-use crate::store::KeyDigest;
+use crate::store::{KeyDigest, KeyId, KeyMode};
 
 const LIVE_PREFIX: &str = "mcpay_live_";
+const DEMO_PREFIX: &str = "mcpay_demo_";
 const CHECKSUM_LENGTH: usize = 6;
+const ID_LENGTH: usize = 7;
+const SECRET_LENGTH: usize = 32;
 const SECRET_LENGTH_MIN: usize = 27;
 const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -40,6 +45,29 @@ impl ApiKey {
         if visible && (8..=256).contains(&text.len()) && whole { Ok(Self(secret)) } else { Err(MalformedKey) }
     }
 
+    /// A fresh key, and the public id that is in it: 40 random bits of id, 190 of secret.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn generate(mode: KeyMode) -> Result<(KeyId, Self), getrandom::Error> {
+        let prefix = match mode {
+            KeyMode::Demo => DEMO_PREFIX,
+            KeyMode::Live => LIVE_PREFIX,
+        };
+        let id = random_digits(ID_LENGTH)?;
+        let secret = Zeroizing::new(random_digits(SECRET_LENGTH)?);
+        let mut text = Zeroizing::new(format!("{prefix}{id}_{}", *secret));
+        let checksum = checksum(text.as_bytes());
+        text.extend(checksum.iter().copied().map(char::from));
+        Ok((KeyId(id), Self(SecretString::from(text.as_str()))))
+    }
+
+    /// The key itself, to be shown once to whoever asked for it and to nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
     /// Whether both are the same key, in a time that does not tell how much of them is.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
@@ -58,6 +86,20 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(..)")
     }
+}
+
+/// So many random digits of base 62, each as likely as the others.
+fn random_digits(count: usize) -> Result<String, getrandom::Error> {
+    let mut digits = String::with_capacity(count);
+    while digits.len() < count {
+        let mut bytes = Zeroizing::new([0; 64]);
+        getrandom::fill(&mut *bytes)?;
+        // 248 is the largest multiple of 62 that fits: what is above it would favour the first digits.
+        let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| usize::from(*byte) % BASE_62.len());
+        let wanted = count.saturating_sub(digits.len());
+        digits.extend(fair.filter_map(|index| BASE_62.get(index)).take(wanted).copied().map(char::from));
+    }
+    Ok(digits)
 }
 
 /// Whether `rest`, the part of `text` after the prefix, is an id and a secret whose checksum holds.
@@ -184,6 +226,18 @@ mod tests {
         }
         for cut in [&key[..key.len() - 1], "mcpay_live_", "mcpay_live_k7", "mcpay_live_k7_short"] {
             assert!(ApiKey::new(cut).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_key_is_whole_and_names_its_id() {
+        for (mode, prefix) in [(KeyMode::Live, "mcpay_live_"), (KeyMode::Demo, "mcpay_demo_")] {
+            let (id, key) = ApiKey::generate(mode).unwrap();
+            let (_, other) = ApiKey::generate(mode).unwrap();
+            assert!(!key.is_same_as(&other));
+            assert!(key.expose().starts_with(&format!("{prefix}{}_", id.0)), "{id:?}");
+            assert!(is_whole(key.expose(), key.expose().strip_prefix(prefix).unwrap()));
+            assert!(ApiKey::new(key.expose()).unwrap().is_same_as(&key));
         }
     }
 

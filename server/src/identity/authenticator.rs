@@ -1,6 +1,6 @@
 //! From a request's headers to a [`Principal`], or a refusal.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use shared::headers;
@@ -8,8 +8,11 @@ use shared::headers;
 use super::{ApiKey, Pepper, Principal};
 use crate::{
     clock::UnixMillis,
-    store::{Store, StoreError, StoredKey},
+    store::{KeyEnd, Store, StoreError, StoredKey},
 };
+
+/// How finely it is known when a key was last used.
+const USE_GRAIN: Duration = Duration::from_secs(60);
 
 /// Why a request is nobody's.
 #[derive(Debug, thiserror::Error)]
@@ -58,18 +61,29 @@ impl Authenticator {
         let key = presented_key(headers)?;
         let found = self.store.key_by_digest(&self.pepper.digest(&key)).await;
         let stored = found.map_err(AuthError::Unavailable)?.ok_or(AuthError::Invalid("unknown"))?;
-        refuse_ended(&stored, UnixMillis::now())?;
+        let now = UnixMillis::now();
+        refuse_ended(&stored, now)?;
+        self.note_use(&stored, now).await;
         Ok(Principal::of(stored))
+    }
+
+    /// Notes that the key is used, once a minute. That it could not be noted is no reason to refuse it.
+    async fn note_use(&self, key: &StoredKey, now: UnixMillis) {
+        if key.used_at.is_none_or(|used_at| now.since(used_at) >= USE_GRAIN)
+            && let Err(error) = self.store.touch_key(key.id.clone(), now).await
+        {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a key's use was not noted");
+        }
     }
 }
 
 /// A revoked key is refused from that moment on, an expired one from its time on.
 fn refuse_ended(key: &StoredKey, now: UnixMillis) -> Result<(), AuthError> {
-    let reached = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
-    if reached(key.revoked_at) {
-        return Err(AuthError::Invalid("revoked"));
+    match key.ended(now) {
+        Some(KeyEnd::Revoked) => Err(AuthError::Invalid("revoked")),
+        Some(KeyEnd::Expired) => Err(AuthError::Invalid("expired")),
+        None => Ok(()),
     }
-    if reached(key.expires_at) { Err(AuthError::Invalid("expired")) } else { Ok(()) }
 }
 
 /// The one key that the request carries.
@@ -168,13 +182,17 @@ mod tests {
             digest: KeyDigest([0; 32]),
             user: UserId(1),
             username: "bob".to_owned(),
-            role: "customer".to_owned(),
+            lineage: KeyId("1".to_owned()),
+            sources: Vec::new(),
+            permissions: 0,
+            role: "custom".to_owned(),
             name: "Bob Personal Key".to_owned(),
             mode: KeyMode::Live,
             last_four: "abcd".to_owned(),
             created_at: at(0),
             expires_at,
             revoked_at,
+            used_at: None,
         };
         for (expires, revoked, accepted) in [
             (None, None, true),

@@ -1,10 +1,12 @@
 //! What a key may do: permissions, sets of them, and the roles that name a set.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// One thing that a key may be allowed to do. What is not allowed is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
+    /// See who one is and what one may do. Every key may.
+    IdentityRead,
     /// See what is on one's own account.
     BalanceRead,
     /// See one's own transactions and payments.
@@ -21,7 +23,8 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::IdentityRead,
         Self::BalanceRead,
         Self::TransactionsRead,
         Self::PaymentsWrite,
@@ -34,6 +37,7 @@ impl Permission {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::IdentityRead => "identity:read",
             Self::BalanceRead => "balance:read",
             Self::TransactionsRead => "transactions:read",
             Self::PaymentsWrite => "payments:write",
@@ -52,6 +56,7 @@ impl Permission {
             Self::PaymentsRefund => 1 << 3,
             Self::AuditRead => 1 << 4,
             Self::OpsRead => 1 << 5,
+            Self::IdentityRead => 1 << 6,
         }
     }
 }
@@ -84,6 +89,23 @@ impl PermissionSet {
         self.0 & permission.bit() != 0
     }
 
+    /// Whether it allows everything that `other` allows.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    /// The set that was kept as this number. Bits that mean nothing here allow nothing.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits & Self::of(&Permission::ALL).0)
+    }
+
+    /// What is in it.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
+    }
+
     /// The set as one number, to be kept.
     #[must_use]
     pub const fn bits(self) -> u64 {
@@ -91,16 +113,89 @@ impl PermissionSet {
     }
 }
 
-/// The permissions of a role: the name of a set. A role that nobody defined may do nothing.
-#[must_use]
-pub fn role_permissions(role: &str) -> PermissionSet {
-    use Permission::{AuditRead, BalanceRead, OpsRead, PaymentsRefund, PaymentsWrite, TransactionsRead};
-    match role {
-        "customer" => PermissionSet::of(&[BalanceRead, TransactionsRead, PaymentsWrite, PaymentsRefund]),
-        "read-only" => PermissionSet::of(&[BalanceRead, TransactionsRead]),
-        "auditor" => PermissionSet::of(&[AuditRead]),
-        "operator" => PermissionSet::of(&[OpsRead]),
-        _ => PermissionSet::default(),
+/// The name of a set of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Somebody with an account.
+    Customer,
+    /// Somebody with an account who only looks.
+    ReadOnly,
+    /// Whoever looks at who did what, and at nothing else.
+    Auditor,
+    /// Whoever keeps the server running.
+    Operator,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Customer, Self::ReadOnly, Self::Auditor, Self::Operator];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::ReadOnly => "read-only",
+            Self::Auditor => "auditor",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// What it allows.
+    #[must_use]
+    pub const fn permissions(self) -> PermissionSet {
+        use Permission::{
+            AuditRead, BalanceRead, IdentityRead, OpsRead, PaymentsRefund, PaymentsWrite, TransactionsRead,
+        };
+        match self {
+            Self::Customer => PermissionSet::of(&[
+                IdentityRead,
+                BalanceRead,
+                TransactionsRead,
+                PaymentsWrite,
+                PaymentsRefund,
+            ]),
+            Self::ReadOnly => PermissionSet::of(&[IdentityRead, BalanceRead, TransactionsRead]),
+            Self::Auditor => PermissionSet::of(&[IdentityRead, AuditRead]),
+            Self::Operator => PermissionSet::of(&[IdentityRead, OpsRead]),
+        }
+    }
+
+    /// The role that allows exactly this, or `custom`.
+    #[must_use]
+    pub fn name_of(permissions: PermissionSet) -> &'static str {
+        let exactly = |role: &Self| role.permissions() == permissions;
+        Self::ALL.into_iter().find(exactly).map_or("custom", Self::as_str)
+    }
+}
+
+/// There is no such role, or no such permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownName {
+    /// No such role.
+    #[error("not a role; there are customer, read-only, auditor and operator")]
+    Role,
+    /// No such permission.
+    #[error(
+        "not a permission; there are identity:read, balance:read, transactions:read, payments:write, \
+         payments:refund, audit:read and ops:read"
+    )]
+    Permission,
+}
+
+impl FromStr for Role {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownName::Role)
+    }
+}
+
+impl FromStr for Permission {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or(UnknownName::Permission)
     }
 }
 
@@ -130,11 +225,29 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_nobody_defined_may_do_nothing() {
-        for role in ["", "admin", "Customer", "customer "] {
-            assert_eq!(role_permissions(role).bits(), 0, "{role}");
+    fn names_are_read_as_they_are_written_and_nothing_else_is_a_name() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+            assert_eq!(Role::name_of(role.permissions()), role.as_str());
         }
-        assert!(role_permissions("read-only").contains(Permission::BalanceRead));
-        assert!(!role_permissions("read-only").contains(Permission::PaymentsWrite));
+        for permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse(), Ok(permission));
+        }
+        for name in ["", "admin", "Customer", "customer "] {
+            assert_eq!(name.parse::<Role>(), Err(UnknownName::Role), "{name}");
+            assert_eq!(name.parse::<Permission>(), Err(UnknownName::Permission), "{name}");
+        }
+        assert_eq!(Role::name_of(PermissionSet::default()), "custom");
+    }
+
+    #[test]
+    fn bits_that_mean_nothing_allow_nothing() {
+        assert_eq!(PermissionSet::from_bits(u64::MAX), PermissionSet::of(&Permission::ALL));
+        assert_eq!(PermissionSet::from_bits(1 << 40).iter().count(), 0);
+    }
+
+    #[test]
+    fn the_bits_of_roles_are_those_that_the_migration_wrote() {
+        assert_eq!(Role::ALL.map(|role| role.permissions().bits()), [79, 67, 80, 96]);
     }
 }

@@ -1,7 +1,10 @@
 //! Whom an accepted key speaks for.
 
-use super::{Permission, PermissionDenied, PermissionSet, role_permissions};
-use crate::store::{KeyId, KeyMode, StoredKey, UserId};
+use super::{Permission, PermissionDenied, PermissionSet};
+use crate::{
+    clock::UnixMillis,
+    store::{KeyId, KeyMode, StoredKey, UserId},
+};
 
 /// Whom an accepted key speaks for, and what it may do. Only [`super::Authenticator`] makes one.
 #[derive(Debug, Clone)]
@@ -9,9 +12,11 @@ pub struct Principal {
     user: UserId,
     username: String,
     key: KeyId,
+    lineage: KeyId,
     role: String,
     permissions: PermissionSet,
     mode: KeyMode,
+    expires_at: Option<UnixMillis>,
 }
 
 impl Principal {
@@ -21,7 +26,9 @@ impl Principal {
             user: key.user,
             username: key.username,
             key: key.id,
-            permissions: role_permissions(&key.role),
+            permissions: PermissionSet::from_bits(key.permissions),
+            lineage: key.lineage,
+            expires_at: key.expires_at,
             role: key.role,
             mode: key.mode,
         }
@@ -43,6 +50,18 @@ impl Principal {
     #[must_use]
     pub const fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// The first of the keys that replaced each other up to the one that was presented.
+    #[must_use]
+    pub const fn lineage(&self) -> &KeyId {
+        &self.lineage
+    }
+
+    /// From when on the key is refused.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<UnixMillis> {
+        self.expires_at
     }
 
     /// The name of the set of permissions that the key has.
@@ -80,9 +99,11 @@ impl Principal {
             user: UserId(1),
             username: "bob".to_owned(),
             key: KeyId("1".to_owned()),
+            lineage: KeyId("1".to_owned()),
             role: role.to_owned(),
-            permissions: role_permissions(role),
+            permissions: role.parse::<super::Role>().map(super::Role::permissions).unwrap_or_default(),
             mode: KeyMode::Demo,
+            expires_at: None,
         }
     }
 }

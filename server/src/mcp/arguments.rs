@@ -5,7 +5,7 @@
 //! together against the whole schema (JSON Schema 2020-12), for rules that lie deeper. What was sent is described, never
 //! repeated: it may be something that belongs in no log.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use jsonschema::Validator;
 use serde::{
@@ -27,7 +27,8 @@ pub(super) struct Shape {
     tool: &'static str,
     fields: Vec<Field>,
     schema: Value,
-    validator: Validator,
+    /// Made with the first call: a server at rest holds no meta-schemas.
+    validator: OnceLock<Validator>,
 }
 
 impl Shape {
@@ -46,8 +47,10 @@ impl Shape {
                 properties.iter().map(field).collect()
             });
         let schema = Value::Object(schema.clone());
-        let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
-        Ok(Self { tool, fields, schema, validator })
+        match outside_reference(&schema) {
+            Some(reference) => Err(format!("it refers to another document: {reference}")),
+            None => Ok(Self { tool, fields, schema, validator: OnceLock::new() }),
+        }
     }
 
     /// Reads arguments, which are an object or absent.
@@ -74,10 +77,24 @@ impl Shape {
             return Err(self.refusal(&missing.missing()));
         }
         let read = Value::Object(read);
-        self.validator.validate(&read).map_err(|error| self.broken(&error))?;
+        self.validate(&read)?;
         T::deserialize(read).map_err(|error| {
             self.refusal(&format!("the arguments cannot be used: {}", without_values(&error)))
         })
+    }
+
+    fn validate(&self, read: &Value) -> Result<(), ArgumentError> {
+        let validator = match self.validator.get() {
+            Some(validator) => validator,
+            None => {
+                let made = jsonschema::draft202012::new(&self.schema).map_err(|error| {
+                    tracing::error!(tool = self.tool, %error, "the schema of a tool's arguments is none");
+                    ArgumentError(format!("{} cannot be called: its schema is broken", self.tool))
+                })?;
+                self.validator.get_or_init(|| made)
+            }
+        };
+        validator.validate(read).map_err(|error| self.broken(&error))
     }
 
     /// Which rule of the schema is broken, and where.
@@ -105,6 +122,20 @@ impl Shape {
         }
         let known: Vec<_> = self.fields.iter().map(Field::name).collect();
         ArgumentError(format!("unknown argument {name}; {} takes: {}", self.tool, known.join(", ")))
+    }
+}
+
+/// A `$ref` to another document than the schema itself. None is ever fetched.
+fn outside_reference(schema: &Value) -> Option<String> {
+    match schema {
+        Value::Object(members) => members.iter().find_map(|(name, value)| match (name.as_str(), value) {
+            ("$ref" | "$dynamicRef", Value::String(reference)) if !reference.starts_with('#') => {
+                Some(reference.clone())
+            }
+            _ => outside_reference(value),
+        }),
+        Value::Array(items) => items.iter().find_map(outside_reference),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Scope {
     pub(super) progress_token: Option<ProgressToken>,
     pub(super) protocol: ProtocolVersion,
     pub(super) client: Arc<str>,
+    /// The trace that the request is part of.
+    pub(super) trace: Option<[u8; 16]>,
     pub(super) peer: Peer,
     pub(super) outbox: Outbox,
     pub(super) cancelled: CancellationToken,
@@ -132,6 +134,7 @@ impl RequestContext {
             session: self.session(),
             protocol: self.0.protocol,
             client: &self.0.client,
+            trace: self.0.trace,
         }
     }
 }

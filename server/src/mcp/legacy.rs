@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use shared::{
     jsonrpc::{Incoming, MessageError, RequestId},
     mcp::{ProtocolVersion, methods},
@@ -10,7 +10,8 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine, Exchange, asking,
+    Engine, Exchange,
+    asking::{self, written},
     context::{Peer, RequestContext, Scope},
     depth,
     dispatch::{self, Answer, Begun},
@@ -114,7 +115,18 @@ pub(super) async fn open_stream(
         Some(place) => place,
         None => (streams.open_standing().map_err(|_| Refusal::TooManyStreams)?, 1),
     };
-    Ok(EventStream::of(Reader::begin(log, next, is_primed(&activity), activity, engine.stop.clone())))
+    let told = activity.weak();
+    let changes = engine.list_changes();
+    let presence = engine.live.enter(
+        &exchange.principal,
+        Arc::new(move || {
+            if let Some(session) = told.upgrade() {
+                changes.iter().for_each(|method| session.streams().notify(written(method, json!({}))));
+            }
+        }),
+    );
+    let primed = is_primed(&activity);
+    Ok(EventStream::of(Reader::begin(log, next, primed, activity, presence, engine.stop.clone())))
 }
 
 /// Whether the client knows events without data (since 2025-11-25).
@@ -152,7 +164,8 @@ fn stream(
     let activity = activity.again();
     let log = activity.session().streams().open_reply();
     let primed = is_primed(&activity);
-    let reader = Reader::begin(Arc::clone(&log), 1, primed, activity, engine.stop.clone());
+    let presence = engine.live.enter(context.principal(), Arc::new(|| {}));
+    let reader = Reader::begin(Arc::clone(&log), 1, primed, activity, presence, engine.stop.clone());
     take(&log, first);
     engine.left_behind.spawn(async move {
         let answer = loop {
@@ -192,6 +205,7 @@ fn context(
         progress_token: asking::progress_token(params),
         protocol: session.protocol(),
         client: session.client(),
+        trace: super::trace::of(exchange.header(super::trace::HEADER), params),
         peer: Peer::Session(activity),
         outbox,
         cancelled,

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{session::Activity, sse};
+use super::{live::Presence, session::Activity, sse};
 
 /// How many events are kept, and how many bytes; the newest is kept in any case.
 const EVENTS_MAX: usize = 256;
@@ -163,6 +163,7 @@ pub(super) struct Reader {
     alive_at: Instant,
     ended: CancellationToken,
     stop: CancellationToken,
+    presence: Presence,
     over: bool,
     _activity: Activity,
 }
@@ -175,6 +176,7 @@ impl Reader {
         next: u64,
         primed: bool,
         activity: Activity,
+        presence: Presence,
         stop: CancellationToken,
     ) -> Self {
         let opening = if primed {
@@ -203,16 +205,18 @@ impl Reader {
             alive_at,
             ended,
             stop,
+            presence,
             over: false,
             _activity: activity,
         }
     }
 
     /// The next bytes to send. `None` when the log is finished, when somebody else has taken over, when the session has
-    /// ended, and for a stream that no request waits for also when the server stops.
+    /// ended or the key that it was opened with, and for a stream that no request waits for also when the server stops.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         let stopped = self.log.is_standing() && self.stop.is_cancelled();
-        if self.over || stopped || self.ended.is_cancelled() {
+        let ended = self.ended.is_cancelled() || self.presence.ended().is_cancelled();
+        if self.over || stopped || ended {
             return None;
         }
         if let Some(opening) = self.opening.take() {
@@ -231,6 +235,7 @@ impl Reader {
             tokio::select! {
                 biased;
                 () = self.ended.cancelled() => return None,
+                () = self.presence.ended().cancelled() => return None,
                 () = self.stop.cancelled(), if log.is_standing() => return None,
                 () = changed => {}
                 () = sleep_until(self.alive_at) => {

@@ -83,6 +83,7 @@ impl Request<'_> {
         let rounds = rounds::resume(engine, &binding, self.params, capabilities, meta.log_level).await?;
         let client = meta.client_info.as_ref().map(in_short).unwrap_or_default();
         let cancelled = CancellationToken::new();
+        let trace = super::trace::of(exchange.header(super::trace::HEADER), self.params);
         let context = RequestContext::new(Scope {
             principal: exchange.principal,
             http_id: exchange.request_id,
@@ -90,6 +91,7 @@ impl Request<'_> {
             progress_token: meta.progress_token,
             protocol,
             client: client.into(),
+            trace,
             peer: Peer::Rounds(Box::new(rounds)),
             outbox: Outbox::open(),
             cancelled: cancelled.clone(),

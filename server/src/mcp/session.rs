@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use shared::{jsonrpc::RequestId, mcp::ProtocolVersion};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::streams::Streams;
 use crate::{
     clock::UnixMillis,
-    identity::Principal,
+    identity::{PermissionSet, Principal},
     store::{ClientAbilities, KeyId, SessionHash, StoredSession, UserId},
 };
 
@@ -52,16 +52,11 @@ pub(super) fn hash(presented: &[u8]) -> SessionHash {
     SessionHash(Sha256::digest(presented).into())
 }
 
-/// The first four bytes of a hash, by which logs name a session.
-pub(super) fn short(hash: &SessionHash) -> String {
-    HEXLOWER.encode(hash.0.first_chunk::<4>().map_or(&[], |head| head.as_slice()))
-}
-
 /// A session as this process knows it.
 pub(super) struct Session {
     hash: SessionHash,
     user: UserId,
-    key: KeyId,
+    lineage: KeyId,
     permissions: u64,
     protocol: ProtocolVersion,
     client: Arc<str>,
@@ -88,7 +83,7 @@ impl Session {
         Self {
             hash: stored.hash,
             user: stored.user,
-            key: stored.key,
+            lineage: stored.lineage,
             permissions: stored.permissions,
             protocol: stored.protocol,
             client: stored.client.into(),
@@ -155,11 +150,12 @@ impl Session {
         }
     }
 
-    /// Whether it is this principal's: the same user, the same key, and the key as strong as it was.
+    /// Whether it is this principal's: the same user, the same key or one that replaced it, and the key at least as
+    /// strong as the one that opened it.
     pub(super) fn belongs_to(&self, principal: &Principal) -> bool {
         self.user == principal.user()
-            && self.key == *principal.key()
-            && self.permissions == principal.permissions().bits()
+            && self.lineage == *principal.lineage()
+            && principal.permissions().covers(PermissionSet::from_bits(self.permissions))
     }
 
     /// Whether it has been idle or open for too long. In use it is not idle.
@@ -172,6 +168,11 @@ impl Session {
     /// Whether the store was asked within `span`.
     pub(super) fn checked_within(&self, span: Duration, now: UnixMillis) -> bool {
         now.since(UnixMillis::from_millis(self.checked_at.load(Ordering::Acquire))) < span
+    }
+
+    /// Whether the store was asked later than at `moment`.
+    pub(super) fn checked_after(&self, moment: UnixMillis) -> bool {
+        self.checked_at.load(Ordering::Acquire) > moment.as_millis()
     }
 
     /// The store said again that it exists, and when it knows it to have been used.
@@ -255,6 +256,7 @@ mod tests {
             hash: hash(b"an id"),
             user: UserId(1),
             key: KeyId("1".to_owned()),
+            lineage: KeyId("1".to_owned()),
             permissions: Principal::for_test("customer").permissions().bits(),
             protocol: ProtocolVersion::V2025_11_25,
             client: "test/1".to_owned(),
@@ -299,7 +301,8 @@ mod tests {
     fn a_session_is_its_owners_with_the_same_strength_only() {
         let session = session();
         assert!(session.belongs_to(&Principal::for_test("customer")));
-        assert!(!session.belongs_to(&Principal::for_test("read-only")), "another set of permissions");
+        assert!(!session.belongs_to(&Principal::for_test("read-only")), "a weaker key");
+        assert!(!session.belongs_to(&Principal::for_test("auditor")), "a key that may do other things");
     }
 
     #[test]

@@ -4,19 +4,25 @@
 //! store. What this process has seen is kept beside it: that is where streams wait for the end, and what makes the
 //! common case one look into a map. It is believed for a second, then the store is asked again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use shared::mcp::ProtocolVersion;
 
 use super::{
     reply::Refusal,
-    session::{Activity, Session, SessionId, hash, short},
+    session::{Activity, Session, SessionId, hash},
 };
 use crate::{
     clock::UnixMillis,
     identity::Principal,
-    store::{ClientAbilities, OpenSession, SessionCaps, SessionHash, Store, StoredSession},
+    store::{ClientAbilities, OpenSession, SessionCaps, SessionHash, Store, StoreError, StoredSession},
 };
 
 /// For how long the store is not asked again whether a session exists.
@@ -57,11 +63,13 @@ pub(super) struct Sessions {
     store: Arc<dyn Store>,
     settings: SessionSettings,
     known: DashMap<SessionHash, Arc<Session>>,
+    /// When the store last said that something was ended: what was checked before is not believed.
+    revised_at: AtomicI64,
 }
 
 impl Sessions {
     pub(super) fn new(store: Arc<dyn Store>, settings: SessionSettings) -> Self {
-        Self { store, settings, known: DashMap::new() }
+        Self { store, settings, known: DashMap::new(), revised_at: AtomicI64::new(i64::MIN) }
     }
 
     /// Opens a session of `principal`.
@@ -78,6 +86,7 @@ impl Sessions {
             hash: hash(id.expose().as_bytes()),
             user: principal.user(),
             key: principal.key().clone(),
+            lineage: principal.lineage().clone(),
             permissions: principal.permissions().bits(),
             protocol,
             client,
@@ -89,7 +98,7 @@ impl Sessions {
         let known = Arc::new(Session::new(session.clone(), now));
         match self.store.open_session(session, caps).await.map_err(Refusal::Unavailable)? {
             OpenSession::Opened => {
-                tracing::debug!(session.hash = short(&known.hash()), %protocol, "session opened");
+                tracing::debug!(session.hash = known.hash().short(), %protocol, "session opened");
                 self.known.insert(known.hash(), known);
                 Ok(id)
             }
@@ -157,6 +166,20 @@ impl Sessions {
         }
     }
 
+    /// Sessions were ended, or keys changed, by some process: nothing that is known of sessions is believed any more, and
+    /// those in use are looked up at once.
+    pub(super) async fn revise(&self) -> Result<(), StoreError> {
+        self.revised_at.store(UnixMillis::now().as_millis(), Ordering::Release);
+        let in_use = self.known.iter().filter(|session| session.is_in_use());
+        let in_use: Vec<SessionHash> = in_use.map(|session| session.hash()).collect();
+        for hash in in_use {
+            if self.store.session(&hash).await?.is_none() {
+                self.forget(&hash);
+            }
+        }
+        Ok(())
+    }
+
     async fn owned(
         &self,
         presented: &[u8],
@@ -180,6 +203,7 @@ impl Sessions {
         let known = self.known.get(&hash).map(|session| Arc::clone(session.value()));
         if let Some(session) = &known
             && session.checked_within(BELIEVED, now)
+            && session.checked_after(UnixMillis::from_millis(self.revised_at.load(Ordering::Acquire)))
         {
             return Ok(known);
         }

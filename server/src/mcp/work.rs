@@ -9,7 +9,7 @@ use shared::{
 };
 use tracing::Instrument;
 
-use super::{Engine, context::RequestContext, dispatch::Answer, session::short, tool::ToolError};
+use super::{Engine, context::RequestContext, dispatch::Answer, tool::ToolError};
 use crate::{
     audit::{AuditTrail, CallBegun},
     identity::Permission,
@@ -73,7 +73,7 @@ impl<T: Send + 'static> Job<T> {
             "tool call",
             tool.name = name,
             principal.id = context.principal().user().0,
-            session.hash = context.session().map(|hash| short(&hash)),
+            session.hash = context.session().map(|hash| hash.short()),
         );
         let audit = Arc::clone(&engine.audit);
         let limit = engine.tool_timeout;

@@ -1,4 +1,4 @@
-//! What the workshop demo begins with: three users, seven transfers, two keys.
+//! What the workshop demo begins with: three users with accounts and an auditor, seven transfers, four keys.
 
 use jiff::{
     civil::{Date, date},
@@ -7,6 +7,7 @@ use jiff::{
 
 use crate::{
     clock::UnixMillis,
+    identity::{Permission, PermissionSet, Role},
     money::{Amount, Currency},
     store::{
         AccountHolder, KeyDigest, KeyId, KeyMode, NewTransfer, Store, StoreError, StoredKey, TransferId,
@@ -20,8 +21,10 @@ const CREDIT_LIMIT_MINOR: i64 = 100_000;
 const BOB: UserId = UserId(1);
 const CHARLIE: UserId = UserId(2);
 const ALICE: UserId = UserId(3);
+const AUDITOR: UserId = UserId(4);
 
-const USERS: [(UserId, &str); 3] = [(BOB, "bob"), (CHARLIE, "charlie"), (ALICE, "alice")];
+const USERS: [(UserId, &str); 4] =
+    [(BOB, "bob"), (CHARLIE, "charlie"), (ALICE, "alice"), (AUDITOR, "auditor")];
 
 /// Number, payer, payee, whole dollars, date; in the order of the original demo's table.
 const TRANSFERS: [(i64, UserId, UserId, i64, Date); 7] = [
@@ -43,16 +46,20 @@ pub struct DemoKey {
     pub last_four: String,
 }
 
-/// The two demo keys.
+/// The demo keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemoKeys {
     /// Bob's.
     pub bob: DemoKey,
     /// Alice's.
     pub alice: DemoKey,
+    /// Charlie's, which may see his balance only.
+    pub charlie: DemoKey,
+    /// The auditor's, which may read the audit trail only.
+    pub auditor: DemoKey,
 }
 
-/// Seeds an empty database with the demo's users and transfers, and puts the two demo keys, so that a changed one takes
+/// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
 /// effect and ends the sessions of the old one. A database that somebody else's users or keys are in gets nothing.
 /// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
 /// that has not changed stays as it is, revoked or not.
@@ -67,8 +74,10 @@ pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), StoreEr
         return Err(somebody_elses("users who are"));
     }
     let wanted = [
-        key("1", BOB, ("Bob Personal Key", date(2024, 1, 1)), &keys.bob),
-        key("2", ALICE, ("Alice Personal Key", date(2024, 1, 15)), &keys.alice),
+        key("1", BOB, ("Bob Personal Key", date(2024, 1, 1)), Role::Customer.permissions(), &keys.bob),
+        key("2", ALICE, ("Alice Personal Key", date(2024, 1, 15)), Role::Customer.permissions(), &keys.alice),
+        key("3", CHARLIE, ("Charlie Balance Key", date(2024, 1, 20)), BALANCE_ONLY, &keys.charlie),
+        key("4", AUDITOR, ("Audit Key", date(2024, 1, 20)), Role::Auditor.permissions(), &keys.auditor),
     ];
     let kept = store.keys().await?;
     if kept.iter().any(|kept| kept.mode != KeyMode::Demo && wanted.iter().any(|key| key.id == kept.id)) {
@@ -104,19 +113,32 @@ async fn open_books(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn key(id: &str, user: UserId, (name, created): (&str, Date), key: &DemoKey) -> StoredKey {
+/// What Charlie's key may do.
+const BALANCE_ONLY: PermissionSet = PermissionSet::of(&[Permission::IdentityRead, Permission::BalanceRead]);
+
+fn key(
+    id: &str,
+    user: UserId,
+    (name, created): (&str, Date),
+    allowed: PermissionSet,
+    key: &DemoKey,
+) -> StoredKey {
     let midnight = created.to_zoned(TimeZone::UTC).map_or(0, |day| day.timestamp().as_millisecond());
     StoredKey {
         id: KeyId(id.to_owned()),
         digest: key.digest,
         user,
         username: String::new(),
-        role: "customer".to_owned(),
+        lineage: KeyId(id.to_owned()),
+        sources: Vec::new(),
+        permissions: allowed.bits(),
+        role: Role::name_of(allowed).to_owned(),
         name: name.to_owned(),
         mode: KeyMode::Demo,
         last_four: key.last_four.clone(),
         created_at: UnixMillis::from_millis(midnight),
         expires_at: None,
         revoked_at: None,
+        used_at: None,
     }
 }

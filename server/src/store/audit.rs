@@ -1,7 +1,8 @@
-//! The audit trail, as it is kept: appended to, never changed.
+//! The audit trail, as it is kept: appended to, never changed, and chained, so that a change shows.
 
 use async_trait::async_trait;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use shared::mcp::ProtocolVersion;
 
 use super::{KeyId, SessionHash, StoreError, UserId};
@@ -29,11 +30,13 @@ pub enum Outcome {
     InputRequired,
     /// Nobody wanted the answer any more.
     Cancelled,
+    /// The caller had used up what it may call.
+    Limited,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::ToolError,
         Self::InvalidArguments,
@@ -43,6 +46,7 @@ impl Outcome {
         Self::Failed,
         Self::InputRequired,
         Self::Cancelled,
+        Self::Limited,
     ];
 
     /// Its name, as it is stored, logged and counted.
@@ -58,7 +62,24 @@ impl Outcome {
             Self::Failed => "failed",
             Self::InputRequired => "input_required",
             Self::Cancelled => "cancelled",
+            Self::Limited => "limited",
         }
+    }
+}
+
+/// The text names no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be one of ok, tool_error, invalid_arguments, denied, unknown_tool, timed_out, failed, input_required, \
+     cancelled, limited"
+)]
+pub struct NotAnOutcome;
+
+impl std::str::FromStr for Outcome {
+    type Err = NotAnOutcome;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOutcome> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or(NotAnOutcome)
     }
 }
 
@@ -91,6 +112,73 @@ pub struct AuditRecord {
     pub outcome: Outcome,
     /// How long it took, in microseconds.
     pub duration_us: i64,
+    /// The trace that the call is part of, where the caller said so (W3C Trace Context).
+    pub trace: Option<[u8; 16]>,
+}
+
+impl AuditRecord {
+    /// The hash of this record as number `seq`, after a record whose hash is `before`: SHA-256 over the hash before, the
+    /// number, and every member, each after its length, so that no two records read the same.
+    #[must_use]
+    pub fn chained(&self, seq: i64, before: ChainHash) -> ChainHash {
+        let mut hash = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(bytes);
+        };
+        put(&before.0);
+        put(&seq.to_be_bytes());
+        put(&self.at.as_millis().to_be_bytes());
+        put(self.request_id.as_bytes());
+        put(&self.user.0.to_be_bytes());
+        put(self.username.as_bytes());
+        put(self.key.0.as_bytes());
+        put(self.session.as_ref().map_or(&[], |session| session.0.as_slice()));
+        put(self.protocol.as_str().as_bytes());
+        put(self.client.as_bytes());
+        put(self.tool.as_bytes());
+        put(&self.arguments_digest);
+        put(self.rule.as_bytes());
+        put(self.outcome.as_str().as_bytes());
+        put(&self.duration_us.to_be_bytes());
+        put(self.trace.as_ref().map_or(&[], <[u8; 16]>::as_slice));
+        ChainHash(hash.finalize().into())
+    }
+}
+
+/// The hash of a record and of all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainHash(pub [u8; 32]);
+
+impl ChainHash {
+    /// What stands before the first record.
+    pub const FIRST: Self = Self([0; 32]);
+}
+
+/// A record in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number, from 1.
+    pub seq: i64,
+    /// The record.
+    pub record: AuditRecord,
+    /// Its hash; records that were written before there was a chain have none.
+    pub hash: Option<ChainHash>,
+}
+
+/// Which records are wanted; all of them where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those of this user.
+    pub username: Option<String>,
+    /// Those of this key.
+    pub key: Option<KeyId>,
+    /// Those of this tool.
+    pub tool: Option<String>,
+    /// Those that ended so.
+    pub outcome: Option<Outcome>,
+    /// Those from then on.
+    pub since: Option<UnixMillis>,
 }
 
 /// The audit trail.
@@ -113,5 +201,26 @@ pub trait AuditStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn latest_audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+    async fn latest_audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        let entries = self.audit_page(AuditFilter::default(), None, limit).await?;
+        Ok(entries.into_iter().map(|entry| entry.record).collect())
+    }
+
+    /// The newest `limit` records that the filter lets through, newest first, of those committed; only those with a
+    /// number below `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn audit_page(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The oldest `limit` records with a number above `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 }

@@ -56,7 +56,13 @@ pub struct StoredKey {
     pub user: UserId,
     /// That user's name.
     pub username: String,
-    /// What it may do: the name of a set of permissions (see `identity`).
+    /// The first key of those that replaced each other; its own id where it replaced none. Sessions outlive a rotation.
+    pub lineage: KeyId,
+    /// From which networks it is accepted, in CIDR notation; from everywhere where there are none.
+    pub sources: Vec<String>,
+    /// What it may do, as bits (see `identity`).
+    pub permissions: u64,
+    /// The name of that set of permissions, for people.
     pub role: String,
     /// What its owner calls it.
     pub name: String,
@@ -70,6 +76,40 @@ pub struct StoredKey {
     pub expires_at: Option<UnixMillis>,
     /// Since when it is refused.
     pub revoked_at: Option<UnixMillis>,
+    /// When it was last accepted, to within a minute.
+    pub used_at: Option<UnixMillis>,
+}
+
+impl StoredKey {
+    /// Why it is refused as of `now`, if it is.
+    #[must_use]
+    pub fn ended(&self, now: UnixMillis) -> Option<KeyEnd> {
+        let reached = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
+        if reached(self.revoked_at) {
+            return Some(KeyEnd::Revoked);
+        }
+        reached(self.expires_at).then_some(KeyEnd::Expired)
+    }
+}
+
+/// Why a key is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyEnd {
+    /// Somebody ended it.
+    Revoked,
+    /// Its time is over.
+    Expired,
+}
+
+/// How an attempt to replace a key ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// The new key is there, and the old one ends when it was said to.
+    Done,
+    /// There is no such key. Nothing was changed.
+    Unknown,
+    /// The old key has ended already. Nothing was changed.
+    Ended(KeyEnd),
 }
 
 /// Users and their keys.
@@ -86,6 +126,62 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// The key of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError>;
+
+    /// Creates a key that was not there before.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its id or its digest is another key's, [`StoreError::NoSuchAccount`] when its user is
+    /// unknown; [`StoreError::Unavailable`].
+    async fn create_key(&self, key: StoredKey) -> Result<(), StoreError>;
+
+    /// Creates `new` in the place of `old`, which is accepted until `until`, or as long as before if that ends earlier.
+    /// Of two rotations of one key at once both are done.
+    ///
+    /// # Errors
+    /// As [`Self::create_key`].
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        until: UnixMillis,
+        new: StoredKey,
+    ) -> Result<Rotation, StoreError>;
+
+    /// Revokes a key as of `at`, or leaves it revoked as it was, and ends the sessions that it opened, in the same
+    /// commit. The key as it is then; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError>;
+
+    /// Gives a key other permissions, and ends the sessions of its lineage that are stronger than that, in the same
+    /// commit. The key as it is then; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn permit_key(
+        &self,
+        id: &KeyId,
+        permissions: u64,
+        role: String,
+    ) -> Result<Option<StoredKey>, StoreError>;
+
+    /// Notes that a key was accepted at `at`; written behind.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the queue no longer writes.
+    async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError>;
+
+    /// A number that is another one whenever a key was changed or a session was ended, in whatever process.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn revision(&self) -> Result<i64, StoreError>;
 
     /// Creates the keys, or replaces those with the same ids: all of them or none, so that two keys can swap their
     /// secrets. `username` is ignored: it is the user's. A key that gets another digest or another user loses the

@@ -1,6 +1,7 @@
 //! MCP sessions, as they are kept.
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use shared::mcp::ProtocolVersion;
 
 use super::{KeyId, StoreError, UserId};
@@ -9,6 +10,14 @@ use crate::clock::UnixMillis;
 /// SHA-256 of a session id: the id itself is a secret of its owner and is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionHash(pub [u8; 32]);
+
+impl SessionHash {
+    /// Its first four bytes, by which logs, the audit trail and people name a session.
+    #[must_use]
+    pub fn short(&self) -> String {
+        HEXLOWER.encode(self.0.first_chunk::<4>().map_or(&[], |head| head.as_slice()))
+    }
+}
 
 /// What a session's client can be asked, as bits whose meaning is the engine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +32,8 @@ pub struct StoredSession {
     pub user: UserId,
     /// With which key.
     pub key: KeyId,
+    /// Which keys may use it: those that replaced each other.
+    pub lineage: KeyId,
     /// Which permissions that key had then (see `identity`).
     pub permissions: u64,
     /// The revision that was negotiated.
@@ -35,6 +46,15 @@ pub struct StoredSession {
     pub created_at: UnixMillis,
     /// When it was last used, to within the grain that touches are written with.
     pub seen_at: UnixMillis,
+}
+
+/// Which sessions are wanted; all of them where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Those of this user.
+    pub user: Option<UserId>,
+    /// Those that this key opened.
+    pub key: Option<KeyId>,
 }
 
 /// How many sessions there may be.
@@ -60,6 +80,12 @@ pub enum OpenSession {
 /// Sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
+    /// The open sessions that the filter lets through, the most recently used first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn sessions(&self, filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError>;
+
     /// Opens a session unless a cap is reached. Counting and opening are one step: concurrent calls never pass a cap.
     ///
     /// # Errors

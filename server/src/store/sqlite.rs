@@ -10,6 +10,7 @@ mod failure;
 mod job;
 mod keys;
 mod ledger;
+mod lifecycle;
 mod location;
 mod monthly;
 mod queue;
@@ -44,9 +45,10 @@ pub use self::{
     settings::SqliteSettings,
 };
 use super::{
-    AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, Month,
-    MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps,
-    SessionHash, SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
+    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
+    KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, Rotation,
+    SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
+    StoredKey, StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -156,6 +158,49 @@ impl KeyStore for SqliteStore {
         self.read(keys::all)?.map_err(unavailable("read the keys"))
     }
 
+    async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
+        self.read(|connection| lifecycle::by_id(connection, id))?
+    }
+
+    async fn create_key(&self, key: StoredKey) -> Result<(), StoreError> {
+        self.write(Durability::Power, move |connection| lifecycle::create(connection, &key)).await
+    }
+
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        until: UnixMillis,
+        new: StoredKey,
+    ) -> Result<Rotation, StoreError> {
+        let old = old.clone();
+        let rotate = move |connection: &Connection| lifecycle::rotate(connection, &old, until, &new);
+        self.write(Durability::Power, rotate).await
+    }
+
+    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+        let id = id.clone();
+        self.write(Durability::Power, move |connection| lifecycle::revoke(connection, &id, at)).await
+    }
+
+    async fn permit_key(
+        &self,
+        id: &KeyId,
+        permissions: u64,
+        role: String,
+    ) -> Result<Option<StoredKey>, StoreError> {
+        let id = id.clone();
+        let permit = move |connection: &Connection| lifecycle::permit(connection, &id, permissions, &role);
+        self.write(Durability::Power, permit).await
+    }
+
+    async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError> {
+        self.queue.push(Job::Behind(Behind::TouchKey(id, at))).await
+    }
+
+    async fn revision(&self) -> Result<i64, StoreError> {
+        self.read(lifecycle::revision)?.map_err(unavailable("read the revision"))
+    }
+
     async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {
         self.write(Durability::Power, move |connection| keys::put(connection, &keys)).await
     }
@@ -178,6 +223,10 @@ impl SessionStore for SqliteStore {
     ) -> Result<OpenSession, StoreError> {
         let open = move |connection: &Connection| sessions::open(connection, &session, caps);
         self.write(Durability::Process, open).await
+    }
+
+    async fn sessions(&self, filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
+        self.read(|connection| sessions::list(connection, &filter))?.map_err(unavailable("list sessions"))
     }
 
     async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError> {
@@ -271,7 +320,18 @@ impl AuditStore for SqliteStore {
         answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
     }
 
-    async fn latest_audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
-        self.read(|connection| audit::latest(connection, limit))?.map_err(unavailable("read the audit trail"))
+    async fn audit_page(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|connection| audit::page(connection, &filter, before, limit))?
+            .map_err(unavailable("read the audit trail"))
+    }
+
+    async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|connection| audit::after(connection, after, limit))?
+            .map_err(unavailable("read the audit trail"))
     }
 }

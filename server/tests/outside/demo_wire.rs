@@ -44,7 +44,7 @@ async fn bob_and_then_alice_see_their_money_as_in_the_original() {
         assert_eq!(opened.status, 200, "{opened:?}");
         assert_eq!(
             opened.body,
-            r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{"subscribe":true},"prompts":{},"completions":{}},"serverInfo":{"name":"payment-server","version":"1.0.0"},"instructions":"This is a payment transaction server that manages user payment history."}}"#
+            r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"prompts":{"listChanged":true},"completions":{}},"serverInfo":{"name":"payment-server","version":"1.0.0"},"instructions":"This is a payment transaction server that manages user payment history."}}"#
         );
         let id = opened.header("mcp-session-id").unwrap().to_owned();
         let session = Some(id.as_str());
@@ -52,7 +52,7 @@ async fn bob_and_then_alice_see_their_money_as_in_the_original() {
         assert_eq!(exchange(&mut wire, port, key, session, initialized).await.status, 202);
         let list = r#"{"method":"tools/list","params":{},"jsonrpc":"2.0","id":1}"#;
         let list = exchange(&mut wire, port, key, session, list).await.json();
-        assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 3);
+        assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 4);
         let call = |id: u8, tool: &str| {
             format!(
                 r#"{{"method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}},"jsonrpc":"2.0","id":{id}}}"#

@@ -23,7 +23,9 @@ async fn it_says_where_it_listens_and_whom_it_knows_and_no_key() {
     let ended = program.ended();
     assert_eq!(
         ended.stdout,
-        format!("payment-server listening on http://{address}/mcp\ndemo users: bob, alice\n")
+        format!(
+            "payment-server listening on http://{address}/mcp\ndemo users: bob, alice, charlie, auditor\n"
+        )
     );
     assert!(!ended.stderr.contains("DEMOKEY"), "{}", ended.stderr);
     let real = tempfile::tempdir().unwrap();

@@ -26,7 +26,10 @@ async fn discovery_says_what_the_server_is_and_speaks() {
             "resultType": "complete",
             "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
             "capabilities": {
-                "tools": {}, "resources": { "subscribe": true }, "prompts": {}, "completions": {},
+                "tools": { "listChanged": true },
+                "resources": { "subscribe": true, "listChanged": true },
+                "prompts": { "listChanged": true },
+                "completions": {},
             },
             "instructions": "This is a payment transaction server that manages user payment history.",
             "ttlMs": 60_000,

@@ -128,7 +128,7 @@ async fn arguments_may_be_left_out_altogether() {
 }
 
 #[tokio::test]
-async fn the_list_names_the_three_tools_with_schemas_and_hints() {
+async fn the_list_names_the_tools_of_a_customer_with_schemas_and_hints() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let answer = bob.post(request(4, "tools/list", json!({}))).send(app.address).await;
@@ -145,6 +145,7 @@ async fn the_list_names_the_three_tools_with_schemas_and_hints() {
             ("getAllTransactions", "Get a list of all transactions for the authenticated user"),
             ("getLatestTransactions", "Get the latest transactions for the authenticated user"),
             ("getAccountBalance", "Get the current account balance for the authenticated user"),
+            ("whoAmI", "Tell which user and key is calling, what the key may do, and what is limited"),
         ]
     );
     for tool in tools.as_array().unwrap() {

@@ -25,6 +25,7 @@ pub(crate) fn record(number: i64) -> AuditRecord {
         rule: "balance:read".to_owned(),
         outcome: Outcome::ALL[usize::try_from(number).unwrap() % Outcome::ALL.len()],
         duration_us: number * 10,
+        trace: None,
     }
 }
 

@@ -46,6 +46,9 @@ pub(crate) fn key(id: &str, user: i64, seed: u8) -> StoredKey {
         digest: KeyDigest([seed; 32]),
         user: UserId(user),
         username: format!("user{user}"),
+        lineage: KeyId(id.to_owned()),
+        sources: Vec::new(),
+        permissions: 79,
         role: "customer".to_owned(),
         name: format!("Key {id}"),
         mode: KeyMode::Demo,
@@ -53,5 +56,6 @@ pub(crate) fn key(id: &str, user: i64, seed: u8) -> StoredKey {
         created_at: server::clock::UnixMillis::from_millis(1_000),
         expires_at: None,
         revoked_at: None,
+        used_at: None,
     }
 }

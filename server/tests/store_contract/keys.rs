@@ -17,7 +17,8 @@ pub(crate) async fn a_key_is_found_by_its_digest_alone(store: Arc<dyn Store>) {
     assert_eq!(store.key_by_digest(&KeyDigest([3; 32])).await.unwrap(), None);
     assert_eq!(store.keys().await.unwrap(), [key("a", 1, 1), key("b", 2, 2)]);
 
-    let narrowed = server::store::StoredKey { role: "read-only".to_owned(), ..key("a", 1, 1) };
+    let narrowed =
+        server::store::StoredKey { permissions: 67, role: "read-only".to_owned(), ..key("a", 1, 1) };
     store.put_key(narrowed.clone()).await.unwrap();
     assert_eq!(store.key_by_digest(&KeyDigest([1; 32])).await.unwrap(), Some(narrowed));
 }

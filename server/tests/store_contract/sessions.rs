@@ -20,6 +20,7 @@ pub(crate) fn session(seed: u16, key: &str) -> StoredSession {
         hash: SessionHash(hash),
         user: UserId(1),
         key: KeyId(key.to_owned()),
+        lineage: KeyId(key.to_owned()),
         permissions: u64::MAX,
         protocol: ProtocolVersion::V2025_06_18,
         client: "a client 1.0".to_owned(),

@@ -27,7 +27,7 @@ async fn open(path: &Path) -> SqliteStore {
 
 fn demo_keys(seed: u8) -> DemoKeys {
     let key = |digest| DemoKey { digest: KeyDigest([digest; 32]), last_four: "demo".to_owned() };
-    DemoKeys { bob: key(seed), alice: key(seed + 1) }
+    DemoKeys { bob: key(seed), alice: key(seed + 1), charlie: key(seed + 2), auditor: key(seed + 3) }
 }
 
 fn transfer(id: i64) -> NewTransfer {
@@ -107,7 +107,7 @@ async fn two_stores_on_one_file_seed_once_and_see_each_other() {
             balances,
             [("bob".to_owned(), -20_000), ("charlie".to_owned(), 2_000), ("alice".to_owned(), 18_000)]
         );
-        assert_eq!(store.keys().await.unwrap().len(), 2);
+        assert_eq!(store.keys().await.unwrap().len(), 4);
     }
     one.open_session(session(1, "1"), CAPS).await.unwrap();
     assert!(two.end_session(&session(1, "1").hash).await.unwrap());

@@ -25,6 +25,7 @@ use crate::mcp::{
     context::RequestContext,
     dispatch::Answer,
     event_stream::EventStream,
+    live::Presence,
     log::KEEP_ALIVE,
     reply, sse,
     watching::{Sink, WATCHED_MAX, Watch},
@@ -34,11 +35,13 @@ use crate::mcp::{
 #[derive(Default)]
 struct Changed {
     uris: Mutex<BTreeSet<String>>,
+    /// The methods of the notifications that lists are others now.
+    lists: Mutex<BTreeSet<&'static str>>,
     news: Notify,
 }
 
-/// Opens the stream: the acknowledgement first, of what will be told, then what happens. Changes to lists are not
-/// among it: what a key may see changes with the key alone.
+/// Opens the stream: the acknowledgement first, of what will be told, then what happens. A list changes when the key may
+/// do something else than before; when it may do less, the stream ends.
 pub(super) async fn open(
     engine: &Engine,
     context: RequestContext,
@@ -73,15 +76,35 @@ pub(super) async fn open(
             watches.push(engine.watching.watch(&engine.library, context.principal(), &uri, sink).await);
         }
     }
+    let wants = [
+        (methods::TOOLS_LIST_CHANGED, notifications.tools_list_changed),
+        (methods::RESOURCES_LIST_CHANGED, notifications.resources_list_changed),
+        (methods::PROMPTS_LIST_CHANGED, notifications.prompts_list_changed),
+    ];
+    let offered = engine.list_changes();
+    let lists: Vec<&'static str> = wants
+        .into_iter()
+        .filter(|(method, wanted)| *wanted == Some(true) && offered.contains(method))
+        .map(|(method, _)| method)
+        .collect();
+    let told_of = |method| lists.contains(&method).then_some(true);
     let uris: Vec<_> = watches.iter().map(Watch::uri).collect();
     let filter = SubscriptionFilter {
         resource_subscriptions: (!uris.is_empty())
             .then(|| uris.iter().map(|uri| (*uri).to_owned()).collect()),
-        ..SubscriptionFilter::default()
+        tools_list_changed: told_of(methods::TOOLS_LIST_CHANGED),
+        resources_list_changed: told_of(methods::RESOURCES_LIST_CHANGED),
+        prompts_list_changed: told_of(methods::PROMPTS_LIST_CHANGED),
     };
     let acknowledged =
         tagged(&context, methods::SUBSCRIPTIONS_ACKNOWLEDGED, json!({ "notifications": filter }));
+    let told = Arc::clone(&changed);
+    let permitted = Arc::new(move || {
+        told.lists.lock().extend(lists.iter().copied());
+        told.news.notify_one();
+    });
     let listener = Listener {
+        presence: engine.live.enter(context.principal(), permitted),
         context,
         changed,
         alive_at: Instant::now() + KEEP_ALIVE,
@@ -94,6 +117,7 @@ pub(super) async fn open(
 
 /// Whoever listens.
 struct Listener {
+    presence: Presence,
     context: RequestContext,
     changed: Arc<Changed>,
     alive_at: Instant,
@@ -105,6 +129,11 @@ impl Listener {
     /// The next bytes, and whoever goes on listening. When the server stops, the request is answered.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
         loop {
+            let list = self.changed.lists.lock().pop_first();
+            if let Some(method) = list {
+                self.alive_at = Instant::now() + KEEP_ALIVE;
+                return Some((tagged(&self.context, method, json!({})), Some(self)));
+            }
             let uri = self.changed.uris.lock().pop_first();
             if let Some(uri) = uri {
                 let event = tagged(&self.context, methods::RESOURCE_UPDATED, json!({ "uri": uri }));
@@ -112,8 +141,10 @@ impl Listener {
                 return Some((event, Some(self)));
             }
             tokio::select! {
-                () = self.changed.news.notified() => {}
+                biased;
+                () = self.presence.ended().cancelled() => return Some((farewell(&self.context), None)),
                 () = self.context.stopping().cancelled() => return Some((farewell(&self.context), None)),
+                () = self.changed.news.notified() => {}
                 () = sleep_until(self.alive_at) => {
                     self.alive_at = Instant::now() + KEEP_ALIVE;
                     return Some((Bytes::from_static(sse::KEEP_ALIVE), Some(self)));

@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 use crate::{
     clock::UnixMillis,
     store::{
-        AccountBalance, AccountHolder, AuditRecord, AuditStore, KeyDigest, KeyStore, LedgerStore, Month,
-        MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, SealingKey, SealingStore, SessionCaps,
-        SessionHash, SessionStore, Store, StoreError, StoredKey, StoredSession, UserId,
+        AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
+        KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, Rotation,
+        SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
+        StoredKey, StoredSession, UserId,
     },
 };
 
@@ -37,6 +38,10 @@ fn unavailable<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl SessionStore for Double {
+    async fn sessions(&self, _filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
+        unavailable()
+    }
+
     async fn open_session(
         &self,
         session: StoredSession,
@@ -108,7 +113,16 @@ impl AuditStore for Double {
         Ok(())
     }
 
-    async fn latest_audit(&self, _limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+    async fn audit_page(
+        &self,
+        _filter: AuditFilter,
+        _before: Option<i64>,
+        _limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        unavailable()
+    }
+
+    async fn audit_after(&self, _after: i64, _limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         unavailable()
     }
 }
@@ -120,6 +134,44 @@ impl KeyStore for Double {
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn key(&self, _id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn create_key(&self, _key: StoredKey) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn rotate_key(
+        &self,
+        _old: &KeyId,
+        _until: UnixMillis,
+        _new: StoredKey,
+    ) -> Result<Rotation, StoreError> {
+        unavailable()
+    }
+
+    async fn revoke_key(&self, _id: &KeyId, _at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn permit_key(
+        &self,
+        _id: &KeyId,
+        _permissions: u64,
+        _role: String,
+    ) -> Result<Option<StoredKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn touch_key(&self, _id: KeyId, _at: UnixMillis) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn revision(&self) -> Result<i64, StoreError> {
         unavailable()
     }
 

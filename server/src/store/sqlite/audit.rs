@@ -1,22 +1,38 @@
 //! SQL of the audit trail.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{failure::unavailable, sessions::protocol};
 use crate::{
     clock::UnixMillis,
-    store::{AuditRecord, KeyId, Outcome, SessionHash, StoreError, UserId},
+    store::{
+        AuditEntry, AuditFilter, AuditRecord, ChainHash, KeyId, Outcome, SessionHash, StoreError, UserId,
+    },
 };
 
+const COLUMNS: &str = "seq, at, request_id, user_id, username, key_id, session_hash, protocol, client, tool,
+     arguments_digest, rule, outcome, duration_us, trace_id, hash";
+
+/// Appends a record and chains it to the one before. Writers come one after the other: the transaction that this runs in
+/// is the only one that writes.
 pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO audit_records (at, request_id, user_id, username, key_id, session_hash, protocol, client,
-                 tool, arguments_digest, rule, outcome, duration_us)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
+    let run = || -> rusqlite::Result<()> {
+        let last = connection
+            .prepare_cached("SELECT seq, hash FROM audit_records ORDER BY seq DESC LIMIT 1")?
+            .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<[u8; 32]>>(1)?)))
+            .optional()?;
+        let (seq, before) = match last {
+            Some((seq, hash)) => (seq.saturating_add(1), hash.map_or(ChainHash::FIRST, ChainHash)),
+            None => (1, ChainHash::FIRST),
+        };
+        let hash = record.chained(seq, before);
+        connection
+            .prepare_cached(
+                "INSERT INTO audit_records (at, request_id, user_id, username, key_id, session_hash, protocol,
+                     client, tool, arguments_digest, rule, outcome, duration_us, trace_id, hash, seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            )?
+            .execute(params![
                 record.at.as_millis(),
                 record.request_id,
                 record.user.0,
@@ -30,37 +46,71 @@ pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<()
                 record.rule,
                 record.outcome.as_str(),
                 record.duration_us,
-            ])
-        })
-        .map_err(unavailable("append to the audit trail"))?;
-    Ok(())
+                record.trace.as_ref().map(<[u8; 16]>::as_slice),
+                hash.0.as_slice(),
+                seq,
+            ])?;
+        Ok(())
+    };
+    run().map_err(unavailable("append to the audit trail"))
 }
 
-pub(super) fn latest(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<AuditRecord>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT at, request_id, user_id, username, key_id, session_hash, protocol, client, tool,
-             arguments_digest, rule, outcome, duration_us
-         FROM audit_records ORDER BY seq DESC LIMIT ?1",
-    )?;
-    statement.query_map([limit], read)?.collect()
+/// The newest first.
+pub(super) fn page(
+    connection: &Connection,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: u32,
+) -> rusqlite::Result<Vec<AuditEntry>> {
+    let mut conditions = vec!["seq < ?1"];
+    let mut values = vec![Value::from(before.unwrap_or(i64::MAX))];
+    let wanted = [
+        ("username = ?", filter.username.clone().map(Value::from)),
+        ("key_id = ?", filter.key.as_ref().map(|key| Value::from(key.0.clone()))),
+        ("tool = ?", filter.tool.clone().map(Value::from)),
+        ("outcome = ?", filter.outcome.map(|outcome| Value::from(outcome.as_str().to_owned()))),
+        ("at >= ?", filter.since.map(|at| Value::from(at.as_millis()))),
+    ];
+    for (condition, value) in wanted {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(value);
+        }
+    }
+    values.push(Value::from(limit));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_records WHERE {} ORDER BY seq DESC LIMIT ?",
+        conditions.join(" AND ")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(rusqlite::params_from_iter(values), read)?.collect()
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
-    Ok(AuditRecord {
-        at: UnixMillis::from_millis(row.get(0)?),
-        request_id: row.get(1)?,
-        user: UserId(row.get(2)?),
-        username: row.get(3)?,
-        key: KeyId(row.get(4)?),
-        session: row.get::<_, Option<[u8; 32]>>(5)?.map(SessionHash),
-        protocol: protocol(row, 6)?,
-        client: row.get(7)?,
-        tool: row.get(8)?,
-        arguments_digest: row.get(9)?,
-        rule: row.get(10)?,
-        outcome: outcome(row, 11)?,
-        duration_us: row.get(12)?,
-    })
+/// The oldest first, after `after`.
+pub(super) fn after(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<AuditEntry>> {
+    let sql = format!("SELECT {COLUMNS} FROM audit_records WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params![after, limit], read)?.collect()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    let record = AuditRecord {
+        at: UnixMillis::from_millis(row.get(1)?),
+        request_id: row.get(2)?,
+        user: UserId(row.get(3)?),
+        username: row.get(4)?,
+        key: KeyId(row.get(5)?),
+        session: row.get::<_, Option<[u8; 32]>>(6)?.map(SessionHash),
+        protocol: protocol(row, 7)?,
+        client: row.get(8)?,
+        tool: row.get(9)?,
+        arguments_digest: row.get(10)?,
+        rule: row.get(11)?,
+        outcome: outcome(row, 12)?,
+        duration_us: row.get(13)?,
+        trace: row.get(14)?,
+    };
+    Ok(AuditEntry { seq: row.get(0)?, record, hash: row.get::<_, Option<[u8; 32]>>(15)?.map(ChainHash) })
 }
 
 fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {

@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 use super::{
     audit,
     failure::{refused, unavailable},
-    sessions,
+    lifecycle, sessions,
 };
 use crate::{
     clock::UnixMillis,
-    store::{AuditRecord, SessionHash, StoreError},
+    store::{AuditRecord, KeyId, SessionHash, StoreError},
 };
 
 /// What a commit has to survive.
@@ -51,6 +51,8 @@ pub(super) enum Behind {
     Audit(Box<AuditRecord>),
     /// Note that a session was used.
     Touch(SessionHash, UnixMillis),
+    /// Note that a key was used.
+    TouchKey(KeyId, UnixMillis),
 }
 
 impl Behind {
@@ -58,6 +60,7 @@ impl Behind {
         match self {
             Self::Audit(record) => audit::append(connection, record),
             Self::Touch(hash, seen_at) => sessions::touch(connection, *hash, *seen_at),
+            Self::TouchKey(id, at) => lifecycle::touch(connection, id, *at),
         }
     }
 }

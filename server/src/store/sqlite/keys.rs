@@ -13,7 +13,7 @@ macro_rules! select_keys {
     ($rest:literal) => {
         concat!(
             "SELECT k.id, k.digest, k.user_id, a.username, k.role, k.name, k.mode, k.last_four, k.created_at,
-                 k.expires_at, k.revoked_at
+                 k.expires_at, k.revoked_at, k.permissions, k.lineage, k.sources, k.used_at
              FROM api_keys k JOIN accounts a USING (user_id) ",
             $rest
         )
@@ -25,6 +25,10 @@ pub(super) fn by_digest(connection: &Connection, digest: &KeyDigest) -> rusqlite
         .prepare_cached(select_keys!("WHERE k.digest = ?1"))?
         .query_row([digest.0.as_slice()], read)
         .optional()
+}
+
+pub(super) fn by_id(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<StoredKey>> {
+    connection.prepare_cached(select_keys!("WHERE k.id = ?1"))?.query_row([&id.0], read).optional()
 }
 
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<StoredKey>> {
@@ -49,6 +53,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
         created_at: UnixMillis::from_millis(row.get(8)?),
         expires_at: row.get::<_, Option<i64>>(9)?.map(UnixMillis::from_millis),
         revoked_at: row.get::<_, Option<i64>>(10)?.map(UnixMillis::from_millis),
+        permissions: row.get::<_, i64>(11)?.cast_unsigned(),
+        lineage: KeyId(row.get(12)?),
+        sources: row
+            .get_ref(13)?
+            .as_str()?
+            .split(' ')
+            .filter(|one| !one.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        used_at: row.get::<_, Option<i64>>(14)?.map(UnixMillis::from_millis),
     })
 }
 
@@ -94,10 +108,12 @@ fn write(connection: &Connection, key: &StoredKey) -> rusqlite::Result<usize> {
     };
     let mut statement = connection.prepare_cached(
         "INSERT INTO api_keys
-             (id, digest, user_id, role, name, mode, last_four, created_at, expires_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             (id, digest, user_id, role, name, mode, last_four, created_at, expires_at, revoked_at,
+              permissions, lineage, sources, used_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (id) DO UPDATE SET digest = ?2, user_id = ?3, role = ?4, name = ?5, mode = ?6,
-             last_four = ?7, created_at = ?8, expires_at = ?9, revoked_at = ?10",
+             last_four = ?7, created_at = ?8, expires_at = ?9, revoked_at = ?10, permissions = ?11, lineage = ?12,
+             sources = ?13, used_at = ?14",
     )?;
     statement.execute(params![
         key.id.0,
@@ -110,6 +126,10 @@ fn write(connection: &Connection, key: &StoredKey) -> rusqlite::Result<usize> {
         key.created_at.as_millis(),
         key.expires_at.map(UnixMillis::as_millis),
         key.revoked_at.map(UnixMillis::as_millis),
+        key.permissions.cast_signed(),
+        key.lineage.0,
+        key.sources.join(" "),
+        key.used_at.map(UnixMillis::as_millis),
     ])
 }
 

@@ -6,7 +6,8 @@ use shared::mcp::ProtocolVersion;
 use crate::{
     clock::UnixMillis,
     store::{
-        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionHash, StoreError, StoredSession, UserId,
+        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash, StoreError,
+        StoredSession, UserId,
     },
 };
 
@@ -33,8 +34,9 @@ pub(super) fn open(
     connection
         .prepare_cached(
             "INSERT INTO sessions
-                 (hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities,
+                  lineage)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -47,6 +49,7 @@ pub(super) fn open(
                 session.created_at.as_millis(),
                 session.seen_at.as_millis(),
                 session.abilities.0,
+                session.lineage.0,
             ])
         })
         .map_err(&failed)?;
@@ -67,11 +70,20 @@ pub(super) fn by_hash(
 ) -> rusqlite::Result<Option<StoredSession>> {
     connection
         .prepare_cached(
-            "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities
+            "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities, lineage
              FROM sessions WHERE hash = ?1",
         )?
         .query_row([hash.0.as_slice()], read)
         .optional()
+}
+
+pub(super) fn list(connection: &Connection, filter: &SessionFilter) -> rusqlite::Result<Vec<StoredSession>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities, lineage
+         FROM sessions WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR key_id = ?2) ORDER BY seen_at DESC",
+    )?;
+    let parameters = params![filter.user.map(|user| user.0), filter.key.as_ref().map(|key| &key.0)];
+    statement.query_map(parameters, read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
@@ -83,6 +95,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         protocol: protocol(row, 4)?,
         client: row.get(5)?,
         abilities: ClientAbilities(row.get(8)?),
+        lineage: KeyId(row.get(9)?),
         created_at: UnixMillis::from_millis(row.get(6)?),
         seen_at: UnixMillis::from_millis(row.get(7)?),
     })

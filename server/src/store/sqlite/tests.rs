@@ -42,6 +42,7 @@ fn record(number: i64) -> AuditRecord {
         rule: String::new(),
         outcome: Outcome::Ok,
         duration_us: 0,
+        trace: None,
     }
 }
 

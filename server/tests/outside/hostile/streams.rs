@@ -16,6 +16,9 @@ use crate::support::{
 /// How many streams are opened in a round.
 const STREAMS: usize = 10_000;
 
+/// How many rounds there are at most.
+const ROUNDS_MAX: usize = 10;
+
 /// As many as a session may have (`http.rs` of the engine's streams); more sessions share the rest.
 const OF_A_SESSION: usize = 32;
 
@@ -54,6 +57,12 @@ async fn open(address: SocketAddr, count: usize) -> (Vec<Client>, Vec<Wire>) {
     (sessions, streams)
 }
 
+/// Whether a round left next to nothing behind. The first ones grow what is kept for reuse; half a KiB of each stream that
+/// stays, in every round, is a leak.
+fn has_settled(resident: &[u64]) -> bool {
+    matches!(resident, [.., before, last] if last.saturating_sub(*before) < 5_000)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_streams_keep_nobody_waiting_and_no_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,7 +77,7 @@ async fn ten_thousand_streams_keep_nobody_waiting_and_no_memory() {
         eprintln!("only {at_once} streams at once: this process may not have more files open");
     }
     let mut resident = Vec::new();
-    for _ in 0..4 {
+    while resident.len() < ROUNDS_MAX && !has_settled(&resident) {
         let mut opened = 0;
         while opened < STREAMS {
             let (sessions, streams) = open(program.address, at_once.min(STREAMS - opened)).await;
@@ -90,9 +99,7 @@ async fn ten_thousand_streams_keep_nobody_waiting_and_no_memory() {
         assert_served(&bob).await;
     }
     eprintln!("resident after each round, in KiB: {resident:?}");
-    // The first rounds may grow what is kept for reuse; then not even one KiB of each stream may stay.
-    let [.., third, fourth] = resident[..] else { panic!("{resident:?}") };
-    assert!(fourth.saturating_sub(third) < 10_000, "memory stays: {resident:?} KiB");
+    assert!(has_settled(&resident), "memory stays: {resident:?} KiB");
     let rows = bob.result("getAllTransactions", json!({})).await;
     assert_eq!(rows["structuredContent"]["transactions"].as_array().unwrap().len(), 5);
     program.signal("TERM");

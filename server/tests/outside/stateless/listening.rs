@@ -29,7 +29,10 @@ async fn whoever_listens_is_told_of_a_new_balance_and_nobody_else_is() {
             "method": "notifications/subscriptions/acknowledged",
             "params": {
                 "_meta": { "io.modelcontextprotocol/subscriptionId": 7 },
-                "notifications": { "resourceSubscriptions": ["payments://balance"] },
+                "notifications": {
+                    "resourceSubscriptions": ["payments://balance"],
+                    "toolsListChanged": true,
+                },
             },
         }),
         "what the server will not tell of is left out"

@@ -1,0 +1,118 @@
+//! What an operator does beside serving: keys, users and sessions, on the same database while the server runs.
+//!
+//! Each command opens the store, does one thing and tells what it did: in a table for people, in JSON with `--json`.
+
+use std::{io::Write, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use shared::mcp::ProtocolVersion;
+
+use crate::{
+    app,
+    clock::UnixMillis,
+    config::Config,
+    identity::Pepper,
+    store::{AuditRecord, Outcome, Store, StoredKey, sqlite::SqliteStore},
+};
+
+mod audit;
+mod keys;
+mod sessions;
+mod table;
+mod users;
+
+/// What an operator can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// API keys: create, list, show, rotate, permit, revoke, report as leaked
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Users, who keys speak for: create, list
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Open MCP sessions: list, end
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// The audit trail: list, tail, verify, export
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+/// What an operator did that cannot be done. The message says what to do instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Mistake(String);
+
+/// What a command works on.
+struct Desk<'a> {
+    store: Arc<dyn Store>,
+    pepper: Pepper,
+    config: &'a Config,
+    out: &'a mut (dyn Write + Send),
+}
+
+/// Does what was asked, on the database that `config` names, and writes to `out` what there is to say.
+///
+/// # Errors
+/// [`Mistake`] for what cannot be done; otherwise whatever kept the store from doing it.
+pub async fn run(
+    command: Command,
+    config: &Config,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<ExitCode> {
+    let store = SqliteStore::open(&config.database).await.context("cannot open the database")?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let pepper = app::pepper(config.pepper.as_ref(), &config.database)?;
+    let mut desk = Desk { store: Arc::clone(&store), pepper, config, out };
+    let done = match command {
+        Command::Keys(command) => keys::run(command, &mut desk).await,
+        Command::Users(command) => users::run(command, &mut desk).await,
+        Command::Sessions(command) => sessions::run(command, &mut desk).await,
+        Command::Audit(command) => audit::run(command, &mut desk).await,
+    };
+    let closed = store.close().await.context("the database did not close");
+    done.and_then(|()| closed.map(|()| ExitCode::SUCCESS))
+}
+
+impl Desk<'_> {
+    /// Puts into the audit trail what was done with a key.
+    async fn record(&self, what: &str, key: &StoredKey) -> anyhow::Result<()> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).context("there is no randomness for a request id")?;
+        let record = AuditRecord {
+            at: UnixMillis::now(),
+            request_id: HEXLOWER.encode(&id),
+            user: key.user,
+            username: key.username.clone(),
+            key: key.id.clone(),
+            session: None,
+            protocol: ProtocolVersion::LATEST,
+            client: "the command line".to_owned(),
+            tool: format!("server keys {what}"),
+            arguments_digest: Sha256::digest(key.id.0.as_bytes()).into(),
+            rule: "operator".to_owned(),
+            outcome: Outcome::Ok,
+            duration_us: 0,
+            trace: None,
+        };
+        self.store.append_audit(record).await?;
+        self.store.flush_audit().await.context("what was done is not in the audit trail")
+    }
+
+    fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        writeln!(self.out, "{text}").and_then(|()| self.out.flush()).context("the output cannot be written")
+    }
+
+    fn say_json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        let text = serde_json::to_string(value)?;
+        self.say(&text)
+    }
+}
+
+fn mistake(text: impl Into<String>) -> anyhow::Error {
+    Mistake(text.into()).into()
+}

@@ -1,0 +1,121 @@
+//! What is open right now in the name of which key, so that a key that ends takes it along at once, and whoever listens
+//! learns what a key may do since it changed.
+//!
+//! Keys are changed in the store, by whatever process. Several times a second this one asks the store whether anything
+//! was, and looks only then.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::UnixMillis,
+    identity::{PermissionSet, Principal},
+    store::{KeyId, Store, StoreError},
+};
+
+/// How often the store is asked whether something was revised. Well below the second within which it is to be known.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Told that the key may do something else than before.
+pub(super) type Permitted = Arc<dyn Fn() + Send + Sync>;
+
+/// Everything that is open.
+#[derive(Default)]
+pub(super) struct Live {
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Open>>,
+}
+
+/// One thing that is open.
+struct Open {
+    key: KeyId,
+    permissions: PermissionSet,
+    expires_at: Option<UnixMillis>,
+    ended: CancellationToken,
+    permitted: Permitted,
+}
+
+/// Keeps something open in the name of a key; dropped, it is open no more.
+pub(super) struct Presence {
+    live: Weak<Live>,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl Presence {
+    /// Cancelled when the key has ended, and when it may do less than when this was opened.
+    pub(super) const fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.upgrade() {
+            live.open.lock().remove(&self.number);
+        }
+    }
+}
+
+impl Live {
+    /// Something is open in the name of `principal` from now on.
+    pub(super) fn enter(self: &Arc<Self>, principal: &Principal, permitted: Permitted) -> Presence {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let ended = CancellationToken::new();
+        let open = Open {
+            key: principal.key().clone(),
+            permissions: principal.permissions(),
+            expires_at: principal.expires_at(),
+            ended: ended.clone(),
+            permitted,
+        };
+        self.open.lock().insert(number, open);
+        Presence { live: Arc::downgrade(self), number, ended }
+    }
+
+    /// Ends what is open in the name of keys whose time is over.
+    pub(super) fn expire(&self, now: UnixMillis) {
+        for open in self.open.lock().values() {
+            if open.expires_at.is_some_and(|at| at <= now) {
+                open.ended.cancel();
+            }
+        }
+    }
+
+    /// Holds everything that is open against the keys as they are.
+    pub(super) async fn revise(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut keys: Vec<KeyId> = self.open.lock().values().map(|open| open.key.clone()).collect();
+        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        keys.dedup();
+        for id in keys {
+            let key = store.key(&id).await?;
+            let key = key.filter(|key| key.ended(UnixMillis::now()).is_none());
+            let mut told = Vec::new();
+            for open in self.open.lock().values_mut().filter(|open| open.key == id) {
+                let Some(key) = &key else {
+                    open.ended.cancel();
+                    continue;
+                };
+                let permissions = PermissionSet::from_bits(key.permissions);
+                open.expires_at = key.expires_at;
+                if !permissions.covers(open.permissions) {
+                    open.ended.cancel();
+                } else if permissions != open.permissions {
+                    open.permissions = permissions;
+                    told.push(Arc::clone(&open.permitted));
+                }
+            }
+            told.iter().for_each(|permitted| permitted());
+        }
+        Ok(())
+    }
+}

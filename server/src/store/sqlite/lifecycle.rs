@@ -1,0 +1,92 @@
+//! SQL of what happens to a key after it was made.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{failure::unavailable, keys};
+use crate::{
+    clock::UnixMillis,
+    store::{KeyId, Rotation, StoreError, StoredKey},
+};
+
+pub(super) fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
+    if by_id(connection, &key.id)?.is_some() {
+        return Err(StoreError::Taken(format!("there is a key {} already", key.id.0)));
+    }
+    keys::put(connection, std::slice::from_ref(key))
+}
+
+pub(super) fn rotate(
+    connection: &Connection,
+    old: &KeyId,
+    until: UnixMillis,
+    new: &StoredKey,
+) -> Result<Rotation, StoreError> {
+    let Some(key) = by_id(connection, old)? else { return Ok(Rotation::Unknown) };
+    if let Some(end) = key.ended(new.created_at) {
+        return Ok(Rotation::Ended(end));
+    }
+    connection
+        .prepare_cached("UPDATE api_keys SET expires_at = min (COALESCE (expires_at, ?2), ?2) WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![old.0, until.as_millis()]))
+        .map_err(unavailable("end a key that is replaced"))?;
+    create(connection, new)?;
+    Ok(Rotation::Done)
+}
+
+pub(super) fn revoke(
+    connection: &Connection,
+    id: &KeyId,
+    at: UnixMillis,
+) -> Result<Option<StoredKey>, StoreError> {
+    let run = || -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
+            .execute(params![id.0, at.as_millis()])?;
+        connection.prepare_cached("DELETE FROM sessions WHERE key_id = ?1")?.execute([&id.0])?;
+        Ok(())
+    };
+    run().map_err(unavailable("revoke a key"))?;
+    by_id(connection, id)
+}
+
+pub(super) fn permit(
+    connection: &Connection,
+    id: &KeyId,
+    permissions: u64,
+    role: &str,
+) -> Result<Option<StoredKey>, StoreError> {
+    let run = || -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("UPDATE api_keys SET permissions = ?2, role = ?3 WHERE id = ?1")?
+            .execute(params![id.0, permissions.cast_signed(), role])?;
+        connection
+            .prepare_cached(
+                "DELETE FROM sessions WHERE permissions & ~?2 <> 0
+                 AND lineage = (SELECT lineage FROM api_keys WHERE id = ?1)",
+            )?
+            .execute(params![id.0, permissions.cast_signed()])?;
+        Ok(())
+    };
+    run().map_err(unavailable("change the permissions of a key"))?;
+    by_id(connection, id)
+}
+
+pub(super) fn touch(connection: &Connection, id: &KeyId, at: UnixMillis) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE api_keys SET used_at = ?2 WHERE id = ?1 AND COALESCE (used_at, 0) < ?2")
+        .and_then(|mut statement| statement.execute(params![id.0, at.as_millis()]))
+        .map_err(unavailable("note the use of a key"))?;
+    Ok(())
+}
+
+pub(super) fn by_id(connection: &Connection, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
+    keys::by_id(connection, id).map_err(unavailable("read a key"))
+}
+
+pub(super) fn revision(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT number FROM revision")?
+        .query_row([], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}

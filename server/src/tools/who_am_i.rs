@@ -1,0 +1,92 @@
+//! `whoAmI`: who the caller is, and what it may do.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{NoArguments, READS_ONLY};
+use crate::{
+    identity::{Permission, Principal},
+    mcp::{Definition, RequestContext, Tool, ToolError},
+};
+
+/// What is limited, for every caller the same.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How many tool calls a key may make in a minute; absent where they are not limited
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_per_minute: Option<u32>,
+    /// How many tool calls of a key may run at once; absent where they are not limited
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_calls: Option<u32>,
+    /// How many sessions a key may have open
+    pub sessions_per_key: u64,
+    /// After how many seconds without a request a session ends
+    pub session_idle_seconds: u64,
+}
+
+/// Tells who is calling.
+#[derive(Debug)]
+pub(super) struct WhoAmI {
+    limits: Limits,
+}
+
+/// The caller, as the server knows it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Identity {
+    /// Whom the key speaks for
+    username: String,
+    /// The key's public id
+    key: String,
+    /// The name of what the key may do: customer, read-only, auditor, operator or custom
+    role: String,
+    /// What the key may do
+    permissions: Vec<&'static str>,
+    /// From when on the key is refused, as an RFC 3339 time; absent for a key without an end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_expires_at: Option<String>,
+    /// What is limited
+    limits: Limits,
+    /// The session, by the beginning of its hash, as the audit trail names it; absent without one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    /// The revision of MCP that is spoken
+    protocol_version: &'static str,
+}
+
+impl WhoAmI {
+    pub(super) const fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+
+    fn identity(&self, principal: &Principal, context: &RequestContext) -> Identity {
+        Identity {
+            username: principal.username().to_owned(),
+            key: principal.key().0.clone(),
+            role: principal.role().to_owned(),
+            permissions: principal.permissions().iter().map(Permission::as_str).collect(),
+            key_expires_at: principal.expires_at().map(|at| at.to_string()),
+            limits: self.limits,
+            session: context.session().map(|hash| hash.short()),
+            protocol_version: context.protocol_version().as_str(),
+        }
+    }
+}
+
+impl Tool for WhoAmI {
+    type Arguments = NoArguments;
+    type Output = Identity;
+
+    const DEFINITION: Definition = Definition {
+        name: "whoAmI",
+        title: Some("Who am I"),
+        description: "Tell which user and key is calling, what the key may do, and what is limited",
+        permission: Permission::IdentityRead,
+        annotations: READS_ONLY,
+    };
+
+    async fn call(&self, context: RequestContext, _none: NoArguments) -> Result<Identity, ToolError> {
+        Ok(self.identity(context.principal(), &context))
+    }
+}

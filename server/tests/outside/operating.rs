@@ -1,0 +1,161 @@
+//! What an operator does on the command line while the server runs, on the same database.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{
+    client::{BOB, Client, initialize},
+    process::{Ended, Program, run},
+    wire::Ask,
+};
+
+const REGEX: &str = "mcpay_(live|demo)_[0-9A-Za-z]{7}_[0-9A-Za-z]{38}";
+
+fn operate(folder: &Path, arguments: &[&str]) -> Ended {
+    run(folder, arguments, &[])
+}
+
+/// The JSON that a command printed.
+fn told(folder: &Path, arguments: &[&str]) -> Value {
+    let ended = operate(folder, &[arguments, &["--json"]].concat());
+    assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
+async fn status(program: &Program, key: &str) -> u16 {
+    Ask::post(initialize("2025-11-25")).key(key).send(program.address).await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_live_from_their_making_to_their_end_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let made =
+        told(folder.path(), &["keys", "create", "--user", "alice", "--role", "read-only", "--name", "CI"]);
+    let key = made["key"].as_str().unwrap().to_owned();
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert!(
+        key.starts_with(&format!("mcpay_live_{id}_")) && key.len() == "mcpay_live_".len() + 7 + 1 + 38,
+        "{REGEX}"
+    );
+    let alice = Client::open(program.address, &key).await;
+    assert_eq!(alice.result("whoAmI", serde_json::json!({})).await["structuredContent"]["role"], "read-only");
+
+    let shown = told(folder.path(), &["keys", "show", &id]);
+    assert_eq!((&shown["state"], shown.get("key")), (&Value::from("active"), None), "it is shown once");
+    let listed = operate(folder.path(), &["keys", "list"]);
+    assert!(listed.stdout.contains("CI") && !listed.stdout.contains(&key), "{}", listed.stdout);
+
+    // Replaced: both are accepted, and the session goes on with the new one.
+    let rotated = told(folder.path(), &["keys", "rotate", &id, "--overlap", "1h"]);
+    let new = rotated["key"].as_str().unwrap().to_owned();
+    let with_new = Client { key: new.clone(), ..alice.clone() };
+    assert_eq!((alice.ping().await.status, with_new.ping().await.status), (200, 200));
+
+    // Revoked: the old one and what it opened are over; the new one opens another session.
+    told(folder.path(), &["keys", "revoke", &id]);
+    assert_eq!((alice.ping().await.status, status(&program, &new).await), (401, 200));
+
+    // Found somewhere: revoked without knowing whose it is.
+    let reported = told(folder.path(), &["keys", "report-leaked", &new]);
+    assert_eq!(reported["state"], "revoked");
+    assert_eq!(status(&program, &new).await, 401);
+    let listed = told(folder.path(), &["audit", "list", "--user", "alice"]);
+    let mut did: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|record| record["tool"].as_str().unwrap()).collect();
+    // The server writes behind, the command line does not.
+    did.retain(|tool| *tool != "whoAmI");
+    let expected = ["report-leaked", "revoke", "rotate", "create"].map(|what| format!("server keys {what}"));
+    assert_eq!(did, expected);
+    assert!(!listed.to_string().contains(&new) && !listed.to_string().contains(&key));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_key_ends_exactly_when_its_overlap_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let made = told(folder.path(), &["keys", "create", "--user", "bob", "--role", "customer"]);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    told(folder.path(), &["keys", "rotate", id, "--overlap", "0s"]);
+    assert_eq!(status(&program, key).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_listed_and_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let bob = Client::open(program.address, BOB).await;
+    let listed = told(folder.path(), &["sessions", "list", "--user", "bob"]);
+    let hash = listed[0]["hash"].as_str().unwrap().to_owned();
+    assert!(!listed.to_string().contains(&bob.session));
+    told(folder.path(), &["sessions", "end", &hash[..12]]);
+    let ended = crate::support::eventually("the end", || async { bob.ping().await.status == 404 });
+    ended.await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_trail_is_exported_and_a_change_of_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let program = Program::start(folder.path(), &[]);
+        let bob = Client::open(program.address, BOB).await;
+        for _ in 0..4 {
+            bob.result("getAccountBalance", serde_json::json!({})).await;
+        }
+        program.signal("TERM");
+        assert!(program.ended().status.success());
+    }
+    let checked = told(folder.path(), &["audit", "verify"]);
+    assert_eq!((&checked["whole"], &checked["chained"]), (&Value::from(true), &Value::from(4)));
+    let head = checked["head"].as_str().unwrap().to_owned();
+    let exported = operate(folder.path(), &["audit", "export"]);
+    let lines: Vec<Value> = exported.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(format!("4:{}", lines[3]["hash"].as_str().unwrap()), head);
+    assert!(operate(folder.path(), &["audit", "list"]).stdout.contains("getAccountBalance"));
+
+    // Whoever can write the file can do anything; but not without a trace.
+    let database = folder.path().join("data/payments.db");
+    let tampered = |sql: &str, expected: &str| {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::create_dir(copy.path().join("data")).unwrap();
+        for file in std::fs::read_dir(database.parent().unwrap()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join("data").join(file.file_name())).unwrap();
+        }
+        let connection = rusqlite::Connection::open(copy.path().join("data/payments.db")).unwrap();
+        let without_triggers =
+            "DROP TRIGGER audit_records_are_not_changed; DROP TRIGGER audit_records_are_not_removed;";
+        connection.execute_batch(&format!("{without_triggers}{sql}")).unwrap();
+        drop(connection);
+        let ended = operate(copy.path(), &["audit", "verify", "--head", &head]);
+        assert_eq!(ended.status.code(), Some(1), "{sql}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{sql}: {}", ended.stderr);
+    };
+    tampered(
+        "UPDATE audit_records SET outcome = 'denied' WHERE seq = 2;",
+        "record 2: it is not what was written",
+    );
+    tampered("DELETE FROM audit_records WHERE seq = 3;", "record 3: it is missing");
+    tampered("DELETE FROM audit_records WHERE seq = 4;", "record 4: it was there before and is gone");
+    tampered("UPDATE audit_records SET hash = zeroblob (32) WHERE seq = 1;", "record 1");
+}
+
+#[test]
+fn a_mistake_is_told_with_what_to_do_and_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["keys", "create", "--user", "nobody", "--role", "customer"][..], "server users create"),
+        (&["keys", "create", "--user", "bob"], "--role"),
+        (&["keys", "create", "--user", "bob", "--role", "king"], "customer, read-only, auditor and operator"),
+        (&["keys", "show", "none"], "server keys list"),
+        (&["keys", "report-leaked", "mcpay_live_nonsense"], "nothing was revoked"),
+        (&["sessions", "end", "0123456789ab"], "server sessions list"),
+        (&["audit", "verify", "--head", "x"], "a colon and its hash"),
+    ] {
+        let ended = operate(folder.path(), arguments);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains(words), "{arguments:?}: {}", ended.stderr);
+    }
+}
