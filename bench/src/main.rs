@@ -11,6 +11,7 @@ mod http;
 mod load;
 mod process;
 mod report;
+mod security;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,12 @@ struct Arguments {
 enum Command {
     /// The ceiling: a bare axum server on a free port of the loopback address, which it prints.
     Bare,
+    /// What abandoned sessions hold, what wrong keys do to a good caller, how long a revoked key goes on.
+    Security {
+        /// The folder of the release binary `server`.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+    },
     /// Measures, and prints a table.
     Run(RunArguments),
 }
@@ -53,6 +60,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.command {
         Command::Bare => runtime.block_on(bare::serve()),
+        Command::Security { binaries } => runtime.block_on(security::run(&binaries)),
         Command::Run(arguments) => runtime.block_on(report::run(&arguments)),
     }
 }

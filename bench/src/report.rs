@@ -75,9 +75,13 @@ fn calls_a_second(round: &Round) -> u64 {
 
 /// The latency that `percent` of the calls stayed within.
 fn percentile(round: &Round, percent: usize) -> u64 {
-    let at =
-        (round.latencies_micros.len() * percent / 100).min(round.latencies_micros.len().saturating_sub(1));
-    round.latencies_micros.get(at).copied().unwrap_or_default()
+    sorted_percentile(&round.latencies_micros, percent)
+}
+
+/// The value that `percent` of the ascending values stay within.
+pub(crate) fn sorted_percentile(ascending: &[u64], percent: usize) -> u64 {
+    let at = (ascending.len() * percent / 100).min(ascending.len().saturating_sub(1));
+    ascending.get(at).copied().unwrap_or_default()
 }
 
 /// Sorts, and returns the middle one.
@@ -94,7 +98,8 @@ fn thousandths(value: u64, places: u32) -> String {
     format!("{}.{:0width$}", rounded / scale, rounded % scale, width = usize::try_from(places).unwrap_or(0))
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+/// Writes to the standard output.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     std::io::stdout().lock().write_all(text.as_bytes()).context("cannot print the table")
 }

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod model;
+mod service;
 mod user;
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
@@ -16,7 +17,7 @@ use shared::mcp::JsonObject;
 pub use model::{EndpointSettings, ModelChoice};
 pub use user::{Key, User};
 
-use crate::mcp::{Endpoint, EndpointError};
+use crate::mcp::{Credentials, Endpoint, EndpointError};
 use arguments::{Arguments, Protocol, Subcommand};
 
 /// A setting that cannot be used. The text names it and the rule.
@@ -60,6 +61,8 @@ pub struct Settings {
     pub url: String,
     /// Whether plain HTTP may leave this machine.
     pub allow_plain_http: bool,
+    /// What a service shows of itself.
+    pub credentials: Credentials,
     /// The revision to ask for.
     pub protocol: Protocol,
     /// Who answers questions.
@@ -148,12 +151,19 @@ impl Settings {
                 None => checked_url("--url", shared::demo::DEFAULT_URL.to_owned(), false)?,
             },
         };
-        let users =
-            UserLookup { name: shared.name.as_deref(), loopback: url.loopback, variables: &variables };
+        let credentials = service::credentials(shared.service, &variables)?;
+        if credentials.token.is_some() && shared.name.is_some() {
+            let rule = "a token says who calls, so no name is given beside it";
+            return Err(UsageError::invalid("--as", rule));
+        }
+        let is_service = credentials.token.is_some() || credentials.certificate.is_some();
+        let name = shared.name.as_deref();
+        let users = UserLookup { name, is_service, loopback: url.loopback, variables: &variables };
         Ok(Self {
             command: command(arguments.command, &users)?,
             url: url.text,
             allow_plain_http: shared.allow_plain_http,
+            credentials,
             protocol: shared.protocol,
             model: ModelChoice::new(shared.model, &variables)?,
             max_steps: shared.max_steps.map_or(shared::demo::MAX_STEPS, u32::from),
@@ -227,17 +237,22 @@ fn checked_url(setting: &str, text: String, allow_plain_http: bool) -> Result<Ch
 
 struct UserLookup<'a> {
     name: Option<&'a str>,
+    is_service: bool,
     loopback: bool,
     variables: &'a Variables<'a>,
 }
 
 impl UserLookup<'_> {
     fn one(&self) -> Result<User, UsageError> {
-        User::new(self.name, self.loopback, self.variables)
+        let mut user = User::new(self.name, self.loopback, self.variables)?;
+        if self.is_service && matches!(user.key, Key::Missing) {
+            user.key = Key::Service;
+        }
+        Ok(user)
     }
 
     fn of_demo(&self) -> Result<Vec<User>, UsageError> {
-        if self.name.is_some() {
+        if self.name.is_some() || self.is_service {
             return Ok(vec![self.one()?]);
         }
         ["bob", "alice"]

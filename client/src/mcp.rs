@@ -10,6 +10,7 @@
 mod asking;
 mod cache;
 mod connection;
+mod credentials;
 mod endpoint;
 mod error;
 mod excerpt;
@@ -23,6 +24,7 @@ mod tap;
 
 pub use asking::{Answerer, declined, defaults};
 pub use connection::{CallOptions, Connection, RejectedTool, ToolList};
+pub use credentials::{ClientCertificate, Credentials, NotPem, Roots, TokenOrigin, TokenSource};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{McpError, TimedOut};
 pub use options::{ConnectOptions, Era, Timeouts};

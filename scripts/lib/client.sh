@@ -3,7 +3,8 @@
 # from build.sh.
 
 # What the client reads from the environment beside the keys.
-CLIENT_SETTINGS=(MODEL OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL MCP_API_KEY RUST_LOG)
+CLIENT_SETTINGS=(MODEL OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL MCP_API_KEY MCP_TOKEN_FILE MCP_TOKEN_COMMAND
+    MCP_CLIENT_CERT MCP_CLIENT_KEY MCP_CA RUST_LOG)
 
 # alone: forgets the person's settings and leaves the checkout, whose .env the client would read.
 alone() {

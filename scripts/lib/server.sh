@@ -4,7 +4,9 @@
 
 # What a server reads from the environment. The scripts set what they mean and let nothing else in.
 SETTINGS=(HOST PORT DATABASE_URL KEY_PEPPER PAYMENTS_DEMO ALLOWED_HOSTS ALLOWED_ORIGINS SESSION_IDLE_SECS
-    SESSION_MAX_SECS MAX_SESSIONS_PER_KEY MAX_SESSIONS RATE_LIMIT RUST_LOG LOG_FORMAT)
+    SESSION_MAX_SECS MAX_SESSIONS_PER_KEY MAX_SESSIONS RATE_LIMIT MAX_REFUSED_KEYS_PER_MINUTE
+    MAX_INITIALIZE_PER_MINUTE MAX_CALLS_PER_MINUTE MAX_CONCURRENT_CALLS TRUSTED_PROXIES TLS_CERT TLS_KEY CLIENT_CA
+    SERVICE_ISSUER SERVICE_AUDIENCE SERVICE_KEYS SERVICE_ALGORITHM RUST_LOG LOG_FORMAT)
 
 # launch LOG COMMAND...: starts COMMAND with its output in LOG and waits until it says where it listens, in a line that
 # ends in `listening on URL`. Sets LAUNCHED_PID and LAUNCHED_URL.
@@ -27,7 +29,7 @@ launch() {
 listening_or_gone() {
     local line
     while IFS= read -r line; do
-        [[ ! $line =~ listening\ on\ (http:[^[:space:]]+) ]] || LAUNCHED_URL=${BASH_REMATCH[1]}
+        [[ ! $line =~ listening\ on\ (https?:[^[:space:]]+) ]] || LAUNCHED_URL=${BASH_REMATCH[1]}
     done <"$1"
     [ -n "$LAUNCHED_URL" ] || gone "$LAUNCHED_PID"
 }
@@ -79,6 +81,17 @@ start_server() {
     }
 }
 
+# operate COMMAND...: what an operator does with the database of the server that start_server started.
+operate() {
+    local setting clean=()
+    for setting in "${SETTINGS[@]}"; do clean+=(-u "$setting"); done
+    (cd "$(dirname "$SERVER_LOG")" && env "${clean[@]}" DATABASE_URL="sqlite://$PWD/payments.db" "${OPERATED_WITH[@]}" \
+        "$SERVER" "$@")
+}
+
+# Settings that `operate` gives to the server's commands.
+OPERATED_WITH=()
+
 # stop_server: stops the payment server as an operator would; anything but a clean exit is a failure.
 stop_server() {
     stop "$SERVER_PID"
@@ -91,8 +104,11 @@ stop_server() {
 # answers_ready URL: whether the server behind URL answers GET /readyz with 200. Bash alone, so that a bare machine will
 # do.
 answers_ready() {
-    local authority=${1#http://} status
+    local authority=${1#*://} status
     authority=${authority%%/*}
+    # With TLS a connection is all that Bash can try.
+    [[ $1 != https:* ]] || { : 3<>"/dev/tcp/${authority%:*}/${authority##*:}"; } 2>/dev/null || return 1
+    [[ $1 != https:* ]] || return 0
     {
         printf 'GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" >&3
         read -r -t 5 status <&3

@@ -20,9 +20,11 @@ use crate::{
     http::{
         self, Access, HttpState,
         health::Health,
-        serve::{ServeLimits, serve},
+        serve::{ServeLimits, Serving, serve},
+        tls::Tls,
     },
-    identity::{ApiKey, Authenticator, Pepper},
+    identity::{ApiKey, Authenticator, Issuer, Pepper},
+    limits::Limits,
     mcp::{Engine, EngineBuilder, Sealing, ServerIdentity, SessionSettings},
     metrics::Metrics,
     payments::{
@@ -63,6 +65,31 @@ pub struct Application {
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     demo_users: &'static [&'static str],
+    reloading: Reloading,
+}
+
+/// What can be read again while the server runs: certificates, and the keys of an issuer.
+#[derive(Debug, Clone)]
+pub struct Reloading {
+    tls: Option<Tls>,
+    issuer: Option<Arc<Issuer>>,
+}
+
+impl Reloading {
+    /// Reads everything again. What cannot be read stays as it was.
+    pub async fn reload(&self) {
+        match self.tls.as_ref().map(Tls::reload) {
+            Some(Ok(())) => tracing::info!("the certificates were read again"),
+            Some(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the certificates were not read again; the old ones stay");
+            }
+            None => {}
+        }
+        if let Some(issuer) = &self.issuer {
+            issuer.reload().await;
+        }
+    }
 }
 
 impl Application {
@@ -77,7 +104,7 @@ impl Application {
             version: demo::SERVER_VERSION.to_owned(),
             instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
         };
-        let limits = limits(&config);
+        let limits = told_limits(&config);
         Self::offering(config, identity, |builder, store| {
             let ledger = Ledger::new(Arc::clone(store));
             let builder = tools::register(builder, ledger.clone(), Arc::clone(store), limits);
@@ -103,6 +130,11 @@ impl Application {
         {
             return Err(ConfigError::PublicDemoKeysStored { exposed }.into());
         }
+        let tls = config.tls.map(Tls::load).transpose()?;
+        let issuer = match config.issuer {
+            Some(settings) => Some(Arc::new(Issuer::open(settings).await?)),
+            None => None,
+        };
         // Before anything is written: a second server on the same port must not change the first one's keys.
         let listener = TcpListener::bind(config.listen)
             .await
@@ -117,17 +149,20 @@ impl Application {
         let metrics = Arc::new(Metrics::new());
         let health = Health::new(Arc::clone(&store));
         let sealing = Sealing::new(&store.sealing_keys().await?, &pepper);
+        let limits = Limits::new(config.limits);
         let builder = Engine::builder(identity).sessions(settings(&config.sessions)).sealing(sealing);
+        let builder = builder.limits(limits.clone());
         let builder = register(builder, &store);
         let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
         let engine = builder.build(Arc::clone(&store), audit, stop.clone());
         let engine = Arc::new(engine.context("what the server offers is wrong")?);
-        let access =
-            Access { authenticator: Authenticator::new(Arc::clone(&store), pepper), guard: config.guard };
+        let authenticator = Authenticator::new(Arc::clone(&store), pepper, issuer.clone());
+        let access = Access { authenticator, guard: config.guard, limits, proxies: config.trusted_proxies };
         let state =
             HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
         let router = http::router(state);
-        Ok(Self { listener, address, router, engine, store, health, metrics, stop, demo_users })
+        let reloading = Reloading { tls, issuer };
+        Ok(Self { listener, address, router, engine, store, health, metrics, stop, demo_users, reloading })
     }
 
     /// The same server with `layer` around its routes.
@@ -146,13 +181,20 @@ impl Application {
     /// The URL of its MCP endpoint.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, http::MCP_PATH)
+        let scheme = if self.reloading.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, http::MCP_PATH)
     }
 
     /// The demo users that it knows; none in a real deployment.
     #[must_use]
     pub const fn demo_users(&self) -> &'static [&'static str] {
         self.demo_users
+    }
+
+    /// What can be read again while it runs.
+    #[must_use]
+    pub fn reloading(&self) -> Reloading {
+        self.reloading.clone()
     }
 
     /// What it keeps its data in.
@@ -168,8 +210,9 @@ impl Application {
     /// # Errors
     /// When the accept loop died, or the store could not write its queue.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-        let mut serving =
-            tokio::spawn(serve(self.listener, self.router, ServeLimits::default(), self.stop.clone()));
+        let refusals = self.engine.refusals().clone();
+        let serving = Serving { limits: ServeLimits::default(), tls: self.reloading.tls, refusals };
+        let mut serving = tokio::spawn(serve(self.listener, self.router, serving, self.stop.clone()));
         let sweeping = tokio::spawn(sweep(
             Arc::clone(&self.engine),
             Arc::clone(&self.store),
@@ -184,6 +227,10 @@ impl Application {
             let engine = Arc::clone(&self.engine);
             tokio::spawn(async move { engine.keep_step().await })
         };
+        let noting = tokio::spawn({
+            let (refusals, stop) = (self.engine.refusals().clone(), self.stop.clone());
+            async move { refusals.keep(stop).await }
+        });
         let died = tokio::select! {
             () = shutdown => None,
             died = &mut serving => Some(died),
@@ -198,9 +245,11 @@ impl Application {
         sweeping.await.context("the session sweep failed")?;
         watching.await.context("the watch over resources failed")?;
         keeping_step.await.context("the watch over keys failed")?;
+        noting.await.context("the notes of refusals failed")?;
         if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
             tracing::warn!("calls were still running when the server stopped");
         }
+        self.engine.refusals().record().await;
         timeout(LAST_WRITES, self.store.close())
             .await
             .context("the database took too long to close")?
@@ -244,10 +293,10 @@ async fn seed(
 }
 
 /// What is limited, as callers are told.
-fn limits(config: &Config) -> tools::Limits {
+fn told_limits(config: &Config) -> tools::Limits {
     tools::Limits {
-        calls_per_minute: None,
-        concurrent_calls: None,
+        calls_per_minute: config.limits.map(|limits| limits.calls.get()),
+        concurrent_calls: config.limits.map(|limits| limits.calls_at_once.get()),
         sessions_per_key: config.sessions.per_key,
         session_idle_seconds: config.sessions.idle.as_secs(),
     }

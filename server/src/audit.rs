@@ -1,4 +1,4 @@
-//! What is recorded of every tool call: one record, however the call ended.
+//! What is recorded: one record of every tool call, however it ended, and [`Refusals`] of what came to no tool.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -13,8 +13,10 @@ use crate::{
 };
 
 pub mod chain;
+mod refusals;
 mod told;
 
+pub use refusals::{REFUSED, Refusals, RefusedRequest, Sender};
 pub use told::Told;
 
 /// How much of a tool's name is kept, in characters: names that callers make up can be of any length.
@@ -30,16 +32,21 @@ pub struct CallBegun {
 }
 
 impl CallBegun {
-    /// Notes a call of `tool` that arrives now, with its arguments as they arrived; `""` where there are none.
+    /// Notes a call of `tool` that arrives now (what in the name could move a cursor is kept as `?`), with its arguments as they arrived; `""` where there are none.
     #[must_use]
     pub fn now(tool: &str, arguments: &str) -> Self {
         Self {
             at: UnixMillis::now(),
             started: Instant::now(),
-            tool: tool.chars().take(TOOL_NAME_MAX).collect(),
+            tool: tool.chars().take(TOOL_NAME_MAX).map(visible).collect(),
             arguments_digest: Sha256::digest(arguments).into(),
         }
     }
+}
+
+/// A character of a name that somebody made up, or `?` where it could disturb what shows it.
+fn visible(char: char) -> char {
+    if char.is_alphanumeric() || char.is_ascii_graphic() || char == ' ' { char } else { '?' }
 }
 
 /// Who called, and from where.

@@ -7,6 +7,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -14,14 +15,16 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::demo;
 
 use crate::{
-    http::guard::Guard,
-    identity::ApiKey,
+    http::{guard::Guard, peer::TrustedProxies, tls::TlsSettings},
+    identity::{ApiKey, IssuerSettings},
+    limits::LimitSettings,
     store::sqlite::SqliteLocation,
     telemetry::{LogFilter, LogFormat},
 };
 
 use self::variables::Variables;
 
+mod access;
 mod variables;
 
 /// Shortest pepper that is taken, in bytes: as long as what it keys.
@@ -44,10 +47,30 @@ pub struct Config {
     pub guard: Guard,
     /// How long sessions live and how many there may be.
     pub sessions: SessionConfig,
-    /// Whether callers are limited in how often they may call (`RATE_LIMIT`).
-    pub rate_limit: RateLimit,
+    /// How often callers may do what costs something (`RATE_LIMIT`, `MAX_CALLS_PER_MINUTE` and the others); `None` for
+    /// no limit.
+    pub limits: Option<LimitSettings>,
+    /// Whose word is taken about where a request comes from (`TRUSTED_PROXIES`).
+    pub trusted_proxies: TrustedProxies,
+    /// TLS, where it ends here (`TLS_CERT`, `TLS_KEY`, `CLIENT_CA`, and the flags).
+    pub tls: Option<TlsSettings>,
+    /// Whose tokens are believed (`SERVICE_ISSUER` and the others).
+    pub issuer: Option<IssuerSettings>,
     /// What is logged, and how (`RUST_LOG`, `LOG_FORMAT`, `NO_COLOR`).
     pub log: LogConfig,
+}
+
+/// What is said on the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StartFlags {
+    /// A proxy in front ends TLS.
+    pub behind_proxy: bool,
+    /// The server's certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key.
+    pub tls_key: Option<PathBuf>,
+    /// The roots of clients' certificates.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// What lets other machines in.
@@ -104,16 +127,6 @@ pub struct SessionConfig {
     pub total: u64,
 }
 
-/// Whether callers are limited in how often they may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RateLimit {
-    /// The limits that this build has are in force.
-    #[default]
-    On,
-    /// For benchmarks; on a loopback address only.
-    Off,
-}
-
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogConfig {
@@ -146,13 +159,19 @@ pub enum ConfigError {
     PostgresNotSupported,
     /// Without TLS, keys would cross the network in the clear.
     #[error(
-        "HOST={host} can be reached from other machines, and this server speaks plain HTTP: put a proxy that ends TLS \
-         before it and start with `server serve --behind-proxy`, or use HOST=127.0.0.1"
+        "HOST={host} can be reached from other machines, and nothing would be encrypted: set TLS_CERT and TLS_KEY, or put \
+         a proxy that ends TLS before it and start with `server serve --behind-proxy`, or use HOST=127.0.0.1"
     )]
     PublicWithoutTls {
         /// The address.
         host: IpAddr,
     },
+    /// Of TLS one thing is set and another is missing.
+    #[error("TLS_CERT and TLS_KEY belong together, and CLIENT_CA needs both")]
+    IncompleteTls,
+    /// Of an issuer one thing is set and another is missing.
+    #[error("SERVICE_ISSUER, SERVICE_AUDIENCE and SERVICE_KEYS belong together: set all of them, or none")]
+    IncompleteIssuer,
     /// The demo keys are published, so they stay on the machine.
     #[error(
         "{exposed} lets other machines in, and the demo keys are public: set PAYMENTS_DEMO=false, or stay on \
@@ -198,13 +217,13 @@ pub fn load_dotenv() -> Result<(), ConfigError> {
 }
 
 impl Config {
-    /// Reads the environment. `behind_proxy` says that a proxy in front ends TLS.
+    /// Reads the environment; what `flags` say goes before it.
     ///
     /// # Errors
     /// [`ConfigError`] for the first setting that is wrong.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-    pub fn from_env(behind_proxy: bool) -> Result<Self, ConfigError> {
-        Self::from_variables(&Variables::new(&|name| std::env::var_os(name)), behind_proxy)
+    pub fn from_env(flags: &StartFlags) -> Result<Self, ConfigError> {
+        Self::from_variables(&Variables::new(&|name| std::env::var_os(name)), flags)
     }
 
     /// Every default, on a free loopback port, over a database in memory: for tests.
@@ -212,13 +231,13 @@ impl Config {
     /// # Errors
     /// None that a test would see: the defaults are right.
     pub fn ephemeral() -> Result<Self, ConfigError> {
-        let mut config = Self::from_variables(&Variables::new(&|_| None), false)?;
+        let mut config = Self::from_variables(&Variables::new(&|_| None), &StartFlags::default())?;
         config.listen.set_port(0);
         config.database = SqliteLocation::Memory;
         Ok(config)
     }
 
-    fn from_variables(variables: &Variables<'_>, behind_proxy: bool) -> Result<Self, ConfigError> {
+    fn from_variables(variables: &Variables<'_>, flags: &StartFlags) -> Result<Self, ConfigError> {
         let host = variables.parsed(
             "HOST",
             "an IP address of this machine, or localhost",
@@ -235,17 +254,16 @@ impl Config {
         )?;
         let config = Self {
             listen: SocketAddr::new(host, port),
-            exposed: Exposed::of(host, behind_proxy),
+            exposed: Exposed::of(host, flags.behind_proxy),
             database: database(variables)?,
             pepper: pepper(variables)?,
             demo: demo_users(variables)?,
             guard: guard(variables)?,
             sessions: sessions(variables)?,
-            rate_limit: variables.one_of(
-                "RATE_LIMIT",
-                &[("on", RateLimit::On), ("off", RateLimit::Off)],
-                RateLimit::On,
-            )?,
+            limits: access::limits(variables)?,
+            trusted_proxies: access::trusted_proxies(variables)?,
+            tls: access::tls(variables, flags)?,
+            issuer: access::issuer(variables)?,
             log: log(variables)?,
         };
         config.may_be_exposed()?;
@@ -258,11 +276,12 @@ impl Config {
         if self.demo.is_some() {
             return Err(ConfigError::PublicDemo { exposed });
         }
-        if self.rate_limit == RateLimit::Off {
+        if self.limits.is_none() {
             return Err(ConfigError::PublicWithoutRateLimit { exposed });
         }
         match exposed {
             Exposed::Proxy => Ok(()),
+            Exposed::Address(_) if self.tls.is_some() => Ok(()),
             Exposed::Address(host) => Err(ConfigError::PublicWithoutTls { host }),
         }
     }

@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     identity::Authenticator,
+    limits::Limits,
     mcp::Engine,
     metrics::{self, Metrics},
 };
@@ -27,13 +28,16 @@ mod endpoint;
 pub mod guard;
 pub mod health;
 mod negotiation;
+pub mod peer;
 mod refusal;
 mod request_id;
 pub mod serve;
+pub mod tls;
 
 pub use guard::{Guard, GuardError};
 
 use health::Health;
+use peer::TrustedProxies;
 
 /// The path of the MCP endpoint.
 pub const MCP_PATH: &str = "/mcp";
@@ -47,8 +51,7 @@ pub struct HttpState(Arc<Shared>);
 
 struct Shared {
     engine: Arc<Engine>,
-    authenticator: Authenticator,
-    guard: Guard,
+    access: Access,
     health: Health,
     metrics: Arc<Metrics>,
     body_limit: usize,
@@ -64,8 +67,7 @@ impl HttpState {
         metrics: Arc<Metrics>,
         body_limit: usize,
     ) -> Self {
-        let Access { authenticator, guard } = access;
-        Self(Arc::new(Shared { engine, authenticator, guard, health, metrics, body_limit }))
+        Self(Arc::new(Shared { engine, access, health, metrics, body_limit }))
     }
 
     fn engine(&self) -> &Engine {
@@ -73,11 +75,19 @@ impl HttpState {
     }
 
     fn authenticator(&self) -> &Authenticator {
-        &self.0.authenticator
+        &self.0.access.authenticator
     }
 
     fn guard(&self) -> &Guard {
-        &self.0.guard
+        &self.0.access.guard
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.0.access.limits
+    }
+
+    fn proxies(&self) -> &TrustedProxies {
+        &self.0.access.proxies
     }
 
     fn body_limit(&self) -> usize {
@@ -98,6 +108,10 @@ pub struct Access {
     pub authenticator: Authenticator,
     /// Knows our hosts and who may call from a browser.
     pub guard: Guard,
+    /// Knows how often an address may be refused.
+    pub limits: Limits,
+    /// Knows whose word is taken about where a request comes from.
+    pub proxies: TrustedProxies,
 }
 
 /// Every route of the server.

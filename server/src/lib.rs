@@ -9,6 +9,7 @@
 //! - [`mcp`] is the protocol engine. It knows no payment: it serves whatever set of tools it is given.
 //! - [`payments`] are the rules of money, and [`audit`] is what is recorded of every call.
 //! - [`identity`] turns a key into a `Principal`, and is the only room that can.
+//! - [`limits`] are how often callers may do what costs something.
 //! - [`store`] is the one place that keeps anything, behind a trait; `store/sqlite` is the only SQL.
 //! - [`metrics`] counts, and [`telemetry`] logs, for all of them.
 //! - [`money`] and [`clock`] are the values that all of them speak in.
@@ -20,6 +21,7 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod limits;
 pub mod mcp;
 pub mod metrics;
 pub mod money;

@@ -3,18 +3,28 @@
 //! 0 after an orderly shutdown (SIGINT or SIGTERM), 2 when a setting or an argument is wrong, 1 for everything else.
 
 use std::{
+    alloc::System,
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use server::{
-    app::Application,
+    app::{Application, Reloading},
     commands,
-    config::{Config, ConfigError, load_dotenv},
+    config::{Config, ConfigError, StartFlags, load_dotenv},
+    http::tls::TlsError,
+    identity::issuer::KeysError,
     telemetry,
 };
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is wiped when it is given back: a key that came in a header is gone once its request is, from wherever it was
+/// copied to on the way.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// An authenticated, stateful MCP server over payment data.
 ///
@@ -40,18 +50,35 @@ struct Serve {
     /// published demo keys are not
     #[arg(long)]
     behind_proxy: bool,
+    /// The server's certificate in PEM, with those that lead to its root; read again at SIGHUP (`TLS_CERT`)
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM (`TLS_KEY`)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Roots, in PEM, of the certificates that clients may present (`CLIENT_CA`)
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+}
+
+impl From<Serve> for StartFlags {
+    fn from(serve: Serve) -> Self {
+        let Serve { behind_proxy, tls_cert, tls_key, client_ca } = serve;
+        Self { behind_proxy, tls_cert, tls_key, client_ca }
+    }
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Some(Command::Serve(serve)) => run(&serve),
+        Some(Command::Serve(serve)) => run(serve),
         Some(Command::Operator(command)) => operate(command),
-        None => run(&Serve::default()),
+        None => run(Serve::default()),
     };
     done.unwrap_or_else(|error| {
         // There is nobody left to tell when even this cannot be written.
         let _ = writeln!(io::stderr(), "payment-server: {error:#}");
-        let is_ours_to_mend = !error.is::<ConfigError>() && !error.is::<commands::Mistake>();
+        let is_a_setting = error.is::<ConfigError>() || error.is::<TlsError>() || error.is::<KeysError>();
+        let is_ours_to_mend = !is_a_setting && !error.is::<commands::Mistake>();
         if is_ours_to_mend { ExitCode::FAILURE } else { ExitCode::from(2) }
     })
 }
@@ -59,7 +86,7 @@ fn main() -> ExitCode {
 /// Does one thing on the database, beside whatever serves it.
 fn operate(command: commands::Command) -> anyhow::Result<ExitCode> {
     load_dotenv()?;
-    let config = Config::from_env(false)?;
+    let config = Config::from_env(&StartFlags::default())?;
     telemetry::start(&config.log.filter, config.log.format, false)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,10 +95,10 @@ fn operate(command: commands::Command) -> anyhow::Result<ExitCode> {
         .block_on(commands::run(command, &config, &mut io::stdout()))
 }
 
-fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
+fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     // Before there is a second thread: the environment is the process's.
     load_dotenv()?;
-    let config = Config::from_env(serve.behind_proxy)?;
+    let config = Config::from_env(&serve.into())?;
     let colour = io::stderr().is_terminal() && !config.log.no_colour;
     telemetry::start(&config.log.filter, config.log.format, colour)?;
     tokio::runtime::Builder::new_multi_thread()
@@ -80,8 +107,10 @@ fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
         .context("the runtime does not start")?
         .block_on(async {
             let shutdown = shutdown_signal().context("signals cannot be received")?;
+            let hangups = hangup_signals().context("signals cannot be received")?;
             let application = Application::build(config).await?;
             announce(&application);
+            tokio::spawn(reload_at_hangup(hangups, application.reloading()));
             application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
         })
 }
@@ -97,6 +126,29 @@ fn announce(application: &Application) {
     // A server whose output nobody reads goes on serving.
     let _ = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush());
 }
+
+/// Every SIGHUP from now on.
+#[cfg(unix)]
+fn hangup_signals() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+}
+
+/// At every SIGHUP certificates and the issuer's keys are read again.
+#[cfg(unix)]
+async fn reload_at_hangup(mut hangups: tokio::signal::unix::Signal, reloading: Reloading) {
+    while hangups.recv().await.is_some() {
+        reloading.reload().await;
+    }
+}
+
+/// There is no such signal here.
+#[cfg(not(unix))]
+fn hangup_signals() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn reload_at_hangup(_hangups: (), _reloading: Reloading) {}
 
 /// Resolves at the first SIGINT or SIGTERM. Both are caught from now on.
 #[cfg(unix)]

@@ -5,7 +5,7 @@
 //! with sessions, `modern` the one without; `dispatch` has the methods, once for both. A tool ([`Tool`]), a [`Resource`]
 //! or a [`Prompt`] is written once and never sees the difference.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use serde_json::{
     json,
@@ -24,10 +24,11 @@ use shared::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    audit::AuditTrail,
+    audit::{AuditTrail, Refusals, RefusedRequest, Sender},
     clock::UnixMillis,
     identity::Principal,
-    store::{Store, StoreError},
+    limits::Limits,
+    store::{Outcome, Store, StoreError},
 };
 
 mod abilities;
@@ -58,6 +59,7 @@ mod resource;
 mod rounds;
 mod run_to_end;
 mod schema;
+mod screening;
 mod sealing;
 mod session;
 mod sessions;
@@ -79,6 +81,7 @@ pub use event_stream::EventStream;
 pub use prompt::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition};
 pub use reply::{Refusal, Refused, Reply};
 pub use resource::{Part, Parts, Resource, ResourceDefinition, ResourceTemplate, Typing, Variables};
+pub use screening::Screen;
 pub use sealing::Sealing;
 pub use session::SessionId;
 pub use sessions::SessionSettings;
@@ -115,6 +118,8 @@ pub struct ServerIdentity {
 pub struct Exchange<'a> {
     /// Who sent it.
     pub principal: Principal,
+    /// From which address.
+    pub from: IpAddr,
     /// The server's name for it.
     pub request_id: Arc<str>,
     /// `Mcp-Session-Id`, as presented.
@@ -203,6 +208,8 @@ pub struct EngineBuilder {
     page_size: usize,
     offers_logging: bool,
     sealing: Option<Sealing>,
+    limits: Limits,
+    screen: Option<Screen>,
 }
 
 impl EngineBuilder {
@@ -262,6 +269,20 @@ impl EngineBuilder {
         self
     }
 
+    /// How often callers may do what costs something: without limit unless said otherwise.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Looks at every text and number that arrives for a tool, a resource or a prompt, and refuses what must not come in.
+    #[must_use]
+    pub fn screening(mut self, screen: Screen) -> Self {
+        self.screen = Some(screen);
+        self
+    }
+
     /// What to seal with. Without it the engine makes a key of its own, and nothing that it sealed outlives it.
     #[must_use]
     pub fn sealing(mut self, sealing: Sealing) -> Self {
@@ -292,11 +313,14 @@ impl EngineBuilder {
             live: Arc::default(),
             store: Arc::clone(&store),
             page_size: self.page_size,
-            sessions: Sessions::new(store, self.sessions),
+            sessions: Sessions::new(Arc::clone(&store), self.sessions),
             audit,
             tool_timeout: self.tool_timeout,
             offers_logging: self.offers_logging,
             left_behind: TaskTracker::new(),
+            limits: self.limits,
+            screen: self.screen,
+            refusals: Refusals::new(Arc::clone(&store)),
             stop,
         })
     }
@@ -323,6 +347,9 @@ pub struct Engine {
     page_size: usize,
     sessions: Sessions,
     audit: Arc<AuditTrail>,
+    limits: Limits,
+    refusals: Refusals,
+    screen: Option<Screen>,
     tool_timeout: Duration,
     offers_logging: bool,
     /// Calls whose client went away, and those that answer on a stream.
@@ -343,6 +370,8 @@ impl Engine {
             tool_timeout: TOOL_TIMEOUT,
             offers_logging: false,
             sealing: None,
+            limits: Limits::default(),
+            screen: None,
         }
     }
 
@@ -385,9 +414,28 @@ impl Engine {
         legacy::end_session(self, &exchange).await.map_err(|refusal| Refused { id: None, refusal })
     }
 
-    /// Ends the sessions that have expired, and their streams. Call it every few seconds.
+    /// Ends the sessions that have expired, and their streams, and forgets what limits need not remember. Call it every few seconds.
     pub async fn sweep(&self) {
+        self.limits.sweep();
         self.sessions.sweep().await;
+    }
+
+    /// Where it is noted who was turned away.
+    #[must_use]
+    pub const fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Notes that a caller presented something that it was not given.
+    fn note_forgery(&self, principal: &Principal, from: IpAddr, request_id: &str, rule: &str) {
+        self.refusals.note(RefusedRequest {
+            sender: Sender::known(principal),
+            from,
+            rule,
+            outcome: Outcome::Denied,
+            request_id,
+            session: None,
+        });
     }
 
     fn server_meta(&self) -> Arc<RawValue> {

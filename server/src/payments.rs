@@ -1,5 +1,6 @@
 //! The rules of money: what may be read of the ledger, and what the demo begins with. No HTTP, no SQL, no JSON-RPC.
 
+pub mod card;
 pub mod demo;
 mod ledger;
 mod statement;

@@ -13,7 +13,7 @@ use shared::mcp::tools::ToolAnnotations;
 
 use crate::{
     mcp::{EngineBuilder, ToolError},
-    payments::Ledger,
+    payments::{Ledger, card},
     store::{PostedTransfer, Store, StoreError},
 };
 
@@ -40,11 +40,18 @@ pub fn register(
     limits: Limits,
 ) -> EngineBuilder {
     builder
+        .screening(no_card_numbers)
         .tool(GetAllTransactions::new(ledger.clone()))
         .tool(GetLatestTransactions::new(ledger.clone()))
         .tool(GetAccountBalance::new(ledger))
         .tool(WhoAmI::new(limits))
         .tool(ListAuditRecords::new(store))
+}
+
+fn no_card_numbers(text: &str) -> Option<&'static str> {
+    card::is_in(text).then_some(
+        "card_number: a card number must not be sent here. Nothing of the request was kept; leave the number out.",
+    )
 }
 
 /// How every tool behaves that only reads what the server itself keeps.

@@ -17,7 +17,7 @@ const ORDER: [&[&str]; 13] = [
     &["resources"],
     &["mcp"],
     &["audit", "payments"],
-    &["identity", "metrics"],
+    &["identity", "limits", "metrics"],
     &["store"],
     &["money"],
     &["clock"],

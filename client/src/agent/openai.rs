@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{assembly::Assembly, chunk::Chunk, endpoint::ModelEndpoint, names::Names, transport::Transport};
 use super::{Model, ModelError, Prompt, Reply};
-use crate::mcp::http_client;
+use crate::mcp::{Credentials, http_client};
 
 /// How long a stream may go on after the model has said that it is done: endpoints add how much was used.
 const AFTER_FINISH: Duration = Duration::from_secs(1);
@@ -102,7 +102,8 @@ impl OpenAi {
             return Err(OpenAiError::NoModel);
         }
         let endpoint = ModelEndpoint::new(base_url.as_deref(), api_key)?;
-        let http = http_client(endpoint.place(), timeouts.connect).map_err(OpenAiError::Tls)?;
+        let http = http_client(endpoint.place(), timeouts.connect, &Credentials::default())
+            .map_err(OpenAiError::Tls)?;
         Ok(Self { http, endpoint, model, timeouts })
     }
 

@@ -92,6 +92,7 @@ impl Checks<'_> {
                     &format!("{variable} is not set; the published demo key stands in for it"),
                 );
             }
+            Key::Service => self.passed("key", "a token or a certificate stands in its place"),
             Key::Missing => {
                 let found = format!("{variable} is not set; trying without a key");
                 self.say("key", CheckStatus::Noted, &found, &user.how_to_set_the_key());

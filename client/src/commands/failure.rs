@@ -77,6 +77,9 @@ fn what_happened(error: &McpError, user: &User) -> String {
         (McpError::Unauthorized(reason), Key::Demo(_)) => {
             format!("the server refused the demo key that stands in for {}: {reason}", user.key_variable)
         }
+        (McpError::Unauthorized(reason), Key::Service) => {
+            format!("the server did not take the service's token or certificate: {reason}")
+        }
         (McpError::Unauthorized(reason), Key::Missing) => {
             format!("the server wants a key and {} is not set: {reason}", user.key_variable)
         }
@@ -94,6 +97,9 @@ fn what_next(error: &McpError, user: &User, endpoint: &Endpoint) -> String {
                 );
             }
             Key::Demo(_) => return format!("set {variable} to the key that the server was started with"),
+            Key::Service => {
+                "renew the token or the certificate, and see whether this server trusts its issuer"
+            }
             Key::Missing => return user.how_to_set_the_key(),
         },
         McpError::Unreachable { .. } | McpError::TimedOut(TimedOut::Connect) if endpoint.is_loopback() => {

@@ -68,6 +68,7 @@ pub(super) async fn open(run: &Run, user: &User, endpoint: &Endpoint) -> Result<
         let person = Person::at(Arc::clone(&run.terminal), endpoint.url().to_owned());
         options.answerer = Some(Arc::new(person));
     }
+    options.credentials = run.settings.credentials.clone();
     if let Some(limit) = run.settings.timeout {
         let timeouts = &mut options.timeouts;
         timeouts.call = limit;

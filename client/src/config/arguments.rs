@@ -1,5 +1,7 @@
 //! The command line, as it is typed.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, ValueEnum};
 use shared::mcp::ProtocolVersion;
 
@@ -11,6 +13,8 @@ Environment (also read from a file .env in this folder or above it):
   NAME_API_KEY     the key of the user given with --as, as in BOB_API_KEY and ALICE_API_KEY
   MCP_API_KEY      the key to use without --as
   MCP_URL          the server, if --url is not given
+  MCP_TOKEN_FILE, MCP_TOKEN_COMMAND, MCP_CLIENT_CERT, MCP_CLIENT_KEY, MCP_CA
+                   the same as the flags of these names
   OPENAI_API_KEY   the key of the model endpoint
   OPENAI_BASE_URL  an OpenAI-compatible endpoint: Ollama, llama.cpp, vLLM and others
   OPENAI_MODEL     the model to ask for there (default: gpt-5-mini)
@@ -101,6 +105,9 @@ pub struct SharedArguments {
     /// How many turns the model may take for one question, 1 to 100 [default: 20]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_steps: Option<u8>,
+    /// How a service says who it is.
+    #[command(flatten)]
+    pub service: ServiceArguments,
     /// The revision of MCP to speak
     #[arg(long, value_name = "REVISION", global = true, default_value = "2025-11-25")]
     pub protocol: Protocol,
@@ -116,6 +123,26 @@ pub struct SharedArguments {
     /// Send keys over plain http:// to other machines too, where everyone on the way can read them
     #[arg(long, global = true)]
     pub allow_plain_http: bool,
+}
+
+/// How a service says who it is, in the place of a user's key.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceArguments {
+    /// A file with a signed token, read again before the token ends
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Services")]
+    pub token_file: Option<PathBuf>,
+    /// A command of the shell that prints a signed token
+    #[arg(long, value_name = "COMMAND", global = true, help_heading = "Services")]
+    pub token_command: Option<String>,
+    /// A client certificate, in PEM
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Services")]
+    pub client_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Services")]
+    pub client_key: Option<PathBuf>,
+    /// Certificates of authorities, in PEM, to trust instead of those of this machine
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Services")]
+    pub ca: Option<PathBuf>,
 }
 
 /// A revision of MCP that this client speaks.

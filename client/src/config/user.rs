@@ -26,6 +26,8 @@ pub enum Key {
     Set(SecretString),
     /// The variable is not set, and the published demo key stands in for it: at a loopback address only.
     Demo(SecretString),
+    /// There is none, because a token or a certificate stands in its place.
+    Service,
     /// There is none.
     Missing,
 }
@@ -36,7 +38,7 @@ impl Key {
     pub const fn secret(&self) -> Option<&SecretString> {
         match self {
             Self::Set(key) | Self::Demo(key) => Some(key),
-            Self::Missing => None,
+            Self::Service | Self::Missing => None,
         }
     }
 }

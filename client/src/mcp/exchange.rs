@@ -15,8 +15,8 @@ use std::{
 };
 
 use reqwest::{
-    Method, Request,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    Method, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use shared::{headers, mcp::ProtocolVersion};
@@ -28,7 +28,10 @@ pub(super) use self::{
     refusal::Failure,
     trace::shown_session,
 };
-use super::{ConnectOptions, Endpoint, McpError, TimedOut, Timeouts, WireTap, excerpt::excerpt};
+use super::{
+    ConnectOptions, Credentials, Endpoint, McpError, TimedOut, Timeouts, TokenSource, WireTap,
+    excerpt::excerpt,
+};
 
 /// Shorter than the 5 s after which Node.js, the most impatient of the common servers, drops an idle connection.
 const KEEP_IDLE: Duration = Duration::from_secs(4);
@@ -44,11 +47,16 @@ pub(super) struct Wire {
     endpoint: Endpoint,
     timeouts: Timeouts,
     tap: Arc<dyn WireTap>,
+    token: Option<Arc<TokenSource>>,
     exchanges: AtomicU64,
 }
 
 /// A client for one endpoint, under the rules of this room. Says why when TLS cannot be set up on this machine.
-pub(crate) fn http_client(endpoint: &Endpoint, connect: Duration) -> Result<reqwest::Client, String> {
+pub(crate) fn http_client(
+    endpoint: &Endpoint,
+    connect: Duration,
+    credentials: &Credentials,
+) -> Result<reqwest::Client, String> {
     // Losing the race against another thread, or finding a provider that the program chose itself, is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut builder = reqwest::Client::builder()
@@ -65,6 +73,11 @@ pub(crate) fn http_client(endpoint: &Endpoint, connect: Duration) -> Result<reqw
     if endpoint.target().scheme() == "http" {
         // Nothing here will speak TLS, so the machine's certificates need not be there.
         builder = builder.tls_certs_only([]);
+    } else if let Some(roots) = &credentials.roots {
+        builder = builder.tls_certs_only(roots.0.clone());
+    }
+    if let Some(certificate) = &credentials.certificate {
+        builder = builder.identity(certificate.0.clone());
     }
     builder.build().map_err(|error| causes(&error.without_url()))
 }
@@ -84,13 +97,14 @@ impl Wire {
     /// # Errors
     /// [`McpError::Unreachable`] when TLS cannot be set up on this machine.
     pub(super) fn new(endpoint: Endpoint, options: &ConnectOptions) -> Result<Self, McpError> {
-        let http = http_client(&endpoint, options.timeouts.connect)
+        let http = http_client(&endpoint, options.timeouts.connect, &options.credentials)
             .map_err(|reason| McpError::Unreachable { url: endpoint.url().to_owned(), reason })?;
         Ok(Self {
             http,
             endpoint,
             timeouts: options.timeouts,
             tap: Arc::clone(&options.tap),
+            token: options.credentials.token.clone(),
             exchanges: AtomicU64::new(1),
         })
     }
@@ -147,6 +161,32 @@ impl Wire {
     async fn send(
         &self,
         method: Method,
+        mut headers: HeaderMap,
+        body: Option<String>,
+    ) -> Result<Answer<'_>, McpError> {
+        let Some(source) = &self.token else { return self.send_once(method, headers, body).await };
+        let bearer = async |refused: Option<&HeaderValue>| {
+            source.bearer(refused).await.map_err(|error| McpError::Unauthorized(error.to_string()))
+        };
+        let token = bearer(None).await?;
+        headers.insert(AUTHORIZATION, token.clone());
+        let answer = self.send_once(method.clone(), headers.clone(), body.clone()).await?;
+        if answer.response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        // It did not run, and there may be a newer token.
+        let newer = bearer(Some(&token)).await?;
+        if newer == token {
+            return Ok(answer);
+        }
+        drop(answer);
+        headers.insert(AUTHORIZATION, newer);
+        self.send_once(method, headers, body).await
+    }
+
+    async fn send_once(
+        &self,
+        method: Method,
         headers: HeaderMap,
         body: Option<String>,
     ) -> Result<Answer<'_>, McpError> {
@@ -179,7 +219,9 @@ impl Wire {
         if has_body {
             map.insert(CONTENT_TYPE, JSON);
         }
-        if let Some(key) = self.endpoint.key() {
+        if self.token.is_none()
+            && let Some(key) = self.endpoint.key()
+        {
             map.insert(HeaderName::from_static(headers::API_KEY), key.clone());
         }
         if let Some(session) = session {
@@ -214,7 +256,11 @@ impl Wire {
 
     /// A server's words, fit to stand in an error: short, harmless, without the key.
     pub(super) fn quote(&self, text: &str) -> String {
-        excerpt(&self.endpoint.without_key(text))
+        let text = self.endpoint.without_key(text).into_owned();
+        excerpt(&match &self.token {
+            Some(source) => source.hide(text, "[token hidden]"),
+            None => text,
+        })
     }
 }
 

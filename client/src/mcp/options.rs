@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use shared::mcp::lifecycle::Implementation;
 
-use super::{Answerer, NoTap, RetryPolicy, WireTap};
+use super::{Answerer, Credentials, NoTap, RetryPolicy, WireTap};
 
 /// How long to wait for what. Every limit holds on its own; the first one reached ends the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct ConnectOptions {
     pub tap: Arc<dyn WireTap>,
     /// Which era to speak.
     pub era: Era,
+    /// What a service shows of itself; where it has a token, no key is sent.
+    pub credentials: Credentials,
     /// Whom to ask what servers ask; nobody where there is none, and then it is announced that nobody can be asked.
     pub answerer: Option<Arc<dyn Answerer>>,
 }
@@ -71,6 +73,7 @@ impl Default for ConnectOptions {
             retry: RetryPolicy::default(),
             tap: Arc::new(NoTap),
             era: Era::default(),
+            credentials: Credentials::default(),
             answerer: None,
         }
     }

@@ -52,14 +52,14 @@ impl Told {
         self.number
     }
 
-    /// The cells of a table: number, time, user, key, tool, outcome, rule, milliseconds.
+    /// The cells of a table: number, time, user, key, tool, outcome, rule, milliseconds, client.
     #[must_use]
-    pub fn cells(&self) -> [String; 8] {
+    pub fn cells(&self) -> [String; 9] {
         let milliseconds = format!("{}.{:03}", self.duration_us / 1_000, self.duration_us % 1_000);
         let texts =
             [&self.at, &self.user, &self.key, &self.tool, self.outcome, &self.rule].map(str::to_owned);
         let [at, user, key, tool, outcome, rule] = texts;
-        [self.number.to_string(), at, user, key, tool, outcome, rule, milliseconds]
+        [self.number.to_string(), at, user, key, tool, outcome, rule, milliseconds, self.client.clone()]
     }
 }
 

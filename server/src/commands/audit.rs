@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How many records an export reads at a time.
 const STEP: u32 = 1_000;
 
-const HEADER: [&str; 8] = ["number", "at", "user", "key", "tool", "outcome", "rule", "ms"];
+const HEADER: [&str; 9] = ["number", "at", "user", "key", "tool", "outcome", "rule", "ms", "client"];
 
 /// What can be done with the audit trail.
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
-    identity::{ApiKey, Permission, PermissionSet, Role},
+    identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
     store::{KeyEnd, KeyId, KeyMode, Rotation, StoreError, StoredKey},
 };
 
@@ -93,6 +93,13 @@ pub struct Create {
     /// After how long it is refused: a number and s, m, h or d
     #[arg(long, value_parser = span)]
     expires_in: Option<Duration>,
+    /// Not for the holder of a secret but for the service that a token with this subject speaks for (the issuer is
+    /// `SERVICE_ISSUER`)
+    #[arg(long, value_name = "SUBJECT", conflicts_with_all = ["certificate_name", "mode"])]
+    token_subject: Option<String>,
+    /// Not for the holder of a secret but for the service with this one name (URI or DNS) in its client certificate
+    #[arg(long, value_name = "NAME", conflicts_with = "mode")]
+    certificate_name: Option<String>,
     /// A network it is accepted from, such as 10.0.0.0/8; may be repeated. From everywhere when left out
     #[arg(long = "source", value_name = "NETWORK")]
     sources: Vec<IpNet>,
@@ -150,6 +157,8 @@ struct Told<'a> {
     role: &'a str,
     permissions: Vec<&'static str>,
     mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
     state: &'static str,
     last_four: &'a str,
     lineage: &'a str,
@@ -174,6 +183,7 @@ impl<'a> Told<'a> {
                 KeyMode::Demo => "demo",
                 KeyMode::Live => "live",
             },
+            service: key.service.as_deref(),
             state: match key.ended(now) {
                 Some(KeyEnd::Revoked) => "revoked",
                 Some(KeyEnd::Expired) => "expired",
@@ -201,6 +211,7 @@ impl<'a> Told<'a> {
             ("permissions", self.permissions.join(", ")),
             ("mode", self.mode.to_owned()),
             ("state", self.state.to_owned()),
+            ("proven by", self.service.unwrap_or("its secret").to_owned()),
             ("ends with", self.last_four.to_owned()),
             ("first of its line", self.lineage.to_owned()),
             ("accepted from", sources),
@@ -257,10 +268,15 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         return Err(mistake("demo keys work on a loopback address only: leave --mode out"));
     }
     let (id, secret) = ApiKey::generate(mode).context("there is no randomness for a key")?;
+    let service = service(&create, desk)?;
+    let digest = match &service {
+        Some(name) => desk.pepper.digest_of_service(name),
+        None => desk.pepper.digest(&secret),
+    };
     let set = create.allowed.set();
     let now = UnixMillis::now();
     let key = StoredKey {
-        digest: desk.pepper.digest(&secret),
+        digest,
         user: holder.user,
         username: holder.username,
         lineage: id.clone(),
@@ -270,19 +286,40 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         role: Role::name_of(set).to_owned(),
         name: create.name.trim().to_owned(),
         mode,
-        last_four: secret.last_four().to_owned(),
+        last_four: if service.is_some() { String::new() } else { secret.last_four().to_owned() },
+        service: service.as_ref().map(ToString::to_string),
         created_at: now,
         expires_at: create.expires_in.map(|span| now.plus(span)),
         revoked_at: None,
         used_at: None,
     };
-    desk.store.create_key(key.clone()).await?;
+    match desk.store.create_key(key.clone()).await {
+        Err(StoreError::Taken(_)) if service.is_some() => {
+            return Err(mistake("there is a key for this service already: revoke or permit that one"));
+        }
+        created => created?,
+    }
     desk.record("create", &key).await?;
-    tell(desk, &key, create.json, Some(&secret))
+    tell(desk, &key, create.json, service.is_none().then_some(&secret))
+}
+
+/// The service that a new key stands for, where it is not for the holder of a secret.
+fn service(create: &Create, desk: &Desk<'_>) -> anyhow::Result<Option<ServiceName>> {
+    if let Some(name) = &create.certificate_name {
+        return Ok(Some(ServiceName::Certificate(name.clone())));
+    }
+    let Some(subject) = &create.token_subject else { return Ok(None) };
+    let issuer = desk.config.issuer.as_ref().ok_or_else(|| {
+        mistake("no issuer is trusted: set SERVICE_ISSUER, SERVICE_AUDIENCE and SERVICE_KEYS")
+    })?;
+    Ok(Some(ServiceName::Token { issuer: issuer.issuer.clone(), subject: subject.clone() }))
 }
 
 async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let old = find(desk, id).await?;
+    if let Some(service) = &old.service {
+        return Err(mistake(format!("key {id} has no secret: what proves it is the {service}; rotate that")));
+    }
     let (new_id, secret) = ApiKey::generate(old.mode).context("there is no randomness for a key")?;
     let now = UnixMillis::now();
     let new = StoredKey {

@@ -6,7 +6,8 @@ fn read(set: &[(&'static str, &str)], behind_proxy: bool) -> Result<Config, Conf
     let lookup = |name: &str| {
         set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| std::ffi::OsString::from(*value))
     };
-    Config::from_variables(&Variables::new(&lookup), behind_proxy)
+    let flags = StartFlags { behind_proxy, ..StartFlags::default() };
+    Config::from_variables(&Variables::new(&lookup), &flags)
 }
 
 #[test]
@@ -18,7 +19,7 @@ fn with_nothing_set_every_setting_has_its_published_default() {
     assert_eq!(config.sessions.idle, Duration::from_secs(1_800));
     assert_eq!(config.sessions.max, Duration::from_secs(86_400));
     assert_eq!((config.sessions.per_key, config.sessions.total), (1_000, 100_000));
-    assert_eq!(config.rate_limit, RateLimit::On);
+    assert_eq!(config.limits.unwrap().calls.get(), 12_000);
     assert_eq!(config.log, LogConfig::default());
 }
 
@@ -45,6 +46,11 @@ fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
         ("MAX_SESSIONS_PER_KEY", &["0", "-1", "many"]),
         ("MAX_SESSIONS", &["0", "1e3"]),
         ("RATE_LIMIT", &["maybe", "OFF", "0"]),
+        ("MAX_CALLS_PER_MINUTE", &["0", "-1", "4294967296"]),
+        ("MAX_CONCURRENT_CALLS", &["0", "many"]),
+        ("TRUSTED_PROXIES", &["secret-proxy", "10.0.0.0/33"]),
+        ("SERVICE_KEYS", &["http://issuer.example/secret-keys"]),
+        ("SERVICE_ALGORITHM", &["none", "HS256", "RS256"]),
         ("RUST_LOG", &["server=secret", "a=b=c"]),
         ("LOG_FORMAT", &["xml", "JSON"]),
     ] {
@@ -92,6 +98,25 @@ fn other_machines_are_let_in_through_a_proxy_only_and_never_to_the_demo() {
 }
 
 #[test]
+fn what_belongs_together_is_set_together() {
+    for (variable, value) in [
+        ("TLS_CERT", "cert.pem"),
+        ("TLS_KEY", "key.pem"),
+        ("CLIENT_CA", "ca.pem"),
+        ("SERVICE_ISSUER", "https://issuer.example"),
+        ("SERVICE_AUDIENCE", "payments"),
+        ("SERVICE_KEYS", "keys.json"),
+    ] {
+        let error = read(&[(variable, value)], false).unwrap_err().to_string();
+        assert!(error.contains(variable) && error.contains("together"), "{error}");
+    }
+    let tls = [("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem"), ("HOST", "0.0.0.0")];
+    let public = read(&[&tls[..], &[("PAYMENTS_DEMO", "false")]].concat(), false).unwrap();
+    assert!(public.tls.is_some(), "with TLS other machines may be let in");
+    assert!(matches!(read(&tls, false), Err(ConfigError::PublicDemo { .. })));
+}
+
+#[test]
 fn no_secret_is_shown_by_debug() {
     let set = [
         ("KEY_PEPPER", "canary-pepper-canary-pepper-canary-pepper"),
@@ -107,6 +132,6 @@ fn no_secret_is_shown_by_debug() {
 fn a_value_that_is_not_text_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let lookup = |name: &str| (name == "HOST").then(|| std::ffi::OsString::from_vec(vec![0xFF]));
-    let error = Config::from_variables(&Variables::new(&lookup), false).unwrap_err();
+    let error = Config::from_variables(&Variables::new(&lookup), &StartFlags::default()).unwrap_err();
     assert!(error.to_string().starts_with("HOST must be text in UTF-8"), "{error}");
 }

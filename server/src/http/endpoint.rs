@@ -3,7 +3,7 @@
 //! The checks run here, in one function in the order in which they are written, and not as layers around a route: that
 //! order is a promise, and this way it can be read.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
@@ -13,8 +13,13 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use shared::headers;
 
-use super::{HttpState, negotiation, refusal::Refusal};
-use crate::mcp::{EventStream, Exchange, Header, Reply};
+use super::{HttpState, negotiation, peer::Peer, refusal::Refusal};
+use crate::{
+    audit::{RefusedRequest, Sender},
+    identity::{self, AuthError, Principal},
+    mcp::{EventStream, Exchange, Header, Reply, SessionId},
+    store::Outcome,
+};
 
 /// Answers one request to the endpoint.
 pub(super) async fn answer(
@@ -22,8 +27,65 @@ pub(super) async fn answer(
     request_id: &Arc<str>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    state.guard().check(&request)?;
-    let principal = state.authenticator().authenticate(request.headers()).await?;
+    let from = state.proxies().origin_of(&request);
+    let admitted = match state.guard().check(&request) {
+        Ok(()) => {
+            let certificate = request.extensions().get::<Peer>().and_then(|peer| peer.certificate.clone());
+            let sender = identity::Sender { address: from, certificate: certificate.as_deref() };
+            authenticate(state, request.headers(), sender).await
+        }
+        Err(not_allowed) => Err(not_allowed.into()),
+    };
+    let principal = match admitted {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            let sender = refusal.known_key().map_or_else(Sender::unknown, Sender::with_key);
+            note(state, &refusal, RefusedRequest { sender, ..unnoted(from, request_id) });
+            return Err(refusal);
+        }
+    };
+    let session = request.headers().get(headers::SESSION_ID).cloned();
+    let answered = serve(state, request_id, request, principal.clone(), from).await;
+    answered.inspect_err(|refusal| {
+        let sender = Sender::known(&principal);
+        let session = session.map(|presented| SessionId::hash_of(presented.as_bytes()));
+        note(state, refusal, RefusedRequest { sender, session, ..unnoted(from, request_id) });
+    })
+}
+
+/// Who sent the request.
+async fn authenticate(
+    state: &HttpState,
+    headers: &HeaderMap,
+    sender: identity::Sender<'_>,
+) -> Result<Principal, Refusal> {
+    let principal = state.authenticator().authenticate(headers, sender).await;
+    if let Err(AuthError::Invalid(_)) = &principal {
+        state.limits().refused_key(sender.address)?;
+    }
+    Ok(principal?)
+}
+
+fn unnoted(from: IpAddr, request_id: &str) -> RefusedRequest<'_> {
+    let (sender, outcome) = (Sender::unknown(), Outcome::Denied);
+    RefusedRequest { sender, from, rule: "", outcome, request_id, session: None }
+}
+
+/// Notes for the audit trail that a request was turned away.
+fn note(state: &HttpState, refusal: &Refusal, request: RefusedRequest<'_>) {
+    if let Some((rule, outcome)) = refusal.rule() {
+        state.engine().refusals().note(RefusedRequest { rule: &rule, outcome, ..request });
+    }
+}
+
+/// Answers a request of somebody who may come in.
+async fn serve(
+    state: &HttpState,
+    request_id: &Arc<str>,
+    request: Request<Body>,
+    principal: Principal,
+    from: IpAddr,
+) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let header = |name: &str| {
         let mut values = parts.headers.get_all(name).iter();
@@ -35,6 +97,7 @@ pub(super) async fn answer(
     };
     let exchange = Exchange {
         principal,
+        from,
         request_id: Arc::clone(request_id),
         session_id: bytes_of(&parts.headers, headers::SESSION_ID),
         protocol_version: bytes_of(&parts.headers, headers::PROTOCOL_VERSION),

@@ -1,13 +1,15 @@
 //! Every refusal of the endpoint: its status, its JSON-RPC error, and the headers that say what to do next.
 
 use axum::{body::Body, response::Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, RequestId};
 
 use super::guard::NotAllowed;
 use crate::{
     identity::AuthError,
+    limits::{Limit, Limited},
     mcp::{Refusal as EngineRefusal, Refused},
+    store::{Outcome, StoredKey},
 };
 
 /// How long a client should wait before it asks for another session, in seconds: long enough for expired ones to be swept.
@@ -43,6 +45,9 @@ pub(super) enum Refusal {
     /// 408: the body did not arrive whole.
     #[error("The body did not arrive whole")]
     Interrupted,
+    /// 429: too many keys from there were refused.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// What the engine refuses.
     #[error("{}", .0.refusal)]
     Engine(Refused),
@@ -66,6 +71,7 @@ impl Refusal {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Interrupted => StatusCode::REQUEST_TIMEOUT,
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Engine(refused) => match refused.refusal {
                 EngineRefusal::Message(_)
                 | EngineRefusal::Batch(_)
@@ -76,7 +82,7 @@ impl Refusal {
                 | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
                 EngineRefusal::Stateless(ref error) => status_of(error),
                 EngineRefusal::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
-                EngineRefusal::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
+                EngineRefusal::TooManyStreams | EngineRefusal::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
                 EngineRefusal::SessionNotFound => StatusCode::NOT_FOUND,
                 EngineRefusal::TooManySessions(_)
                 | EngineRefusal::Unavailable(_)
@@ -89,6 +95,7 @@ impl Refusal {
         match self {
             Self::NotAuthenticated(AuthError::Missing | AuthError::Invalid(_)) => ErrorCode::UNAUTHORIZED,
             Self::NotAuthenticated(AuthError::Unavailable(_)) => ErrorCode::INTERNAL_ERROR,
+            Self::Limited(_) => ErrorCode::LIMITED,
             Self::Engine(refused) => refused.refusal.code(),
             Self::NotAuthenticated(AuthError::Ambiguous(_))
             | Self::NotAllowed(_)
@@ -124,6 +131,7 @@ impl Refusal {
                 | EngineRefusal::UnsupportedVersion
                 | EngineRefusal::OtherVersion(_)
                 | EngineRefusal::NoResponses
+                | EngineRefusal::Limited(_)
                 | EngineRefusal::CannotResume => None,
             },
             Self::NotAllowed(_)
@@ -132,7 +140,51 @@ impl Refusal {
             | Self::AcceptStream
             | Self::ContentType
             | Self::TooLarge(_)
+            | Self::Limited(_)
             | Self::Interrupted => None,
+        }
+    }
+
+    /// The key that was refused, where it is one of ours.
+    pub(super) fn known_key(&self) -> Option<&StoredKey> {
+        match self {
+            Self::NotAuthenticated(AuthError::Invalid(key)) => key.known.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The limit that was reached, if that is why.
+    fn limited(&self) -> Option<&Limited> {
+        match self {
+            Self::Limited(limited)
+            | Self::Engine(Refused { refusal: EngineRefusal::Limited(limited), .. }) => Some(limited),
+            _ => None,
+        }
+    }
+
+    /// The rule that turned the request away, and how: where that is the business of whoever reads the audit trail.
+    pub(super) fn rule(&self) -> Option<(String, Outcome)> {
+        let denied = |rule: &str| Some((rule.to_owned(), Outcome::Denied));
+        match self {
+            Self::NotAllowed(NotAllowed::Host) => denied("host"),
+            Self::NotAllowed(NotAllowed::Origin) => denied("origin"),
+            Self::NotAuthenticated(AuthError::Missing) => denied("key: missing"),
+            Self::NotAuthenticated(AuthError::Invalid(key)) => denied(&format!("key: {}", key.reason)),
+            Self::NotAuthenticated(AuthError::Ambiguous(_)) => denied("key: ambiguous"),
+            Self::TooLarge(_) => denied("body: too large"),
+            Self::Interrupted => denied("body: too slow"),
+            Self::Limited(limited) => Some((limited.limit.as_str().to_owned(), Outcome::Limited)),
+            Self::Engine(refused) => match &refused.refusal {
+                EngineRefusal::SessionNotFound => denied("session"),
+                EngineRefusal::TooManySessions(_) => Some(("sessions".to_owned(), Outcome::Limited)),
+                EngineRefusal::TooManyStreams => Some(("streams".to_owned(), Outcome::Limited)),
+                // That of a call is in the call's own record.
+                EngineRefusal::Limited(limited) if limited.limit == Limit::Initializations => {
+                    Some((limited.limit.as_str().to_owned(), Outcome::Limited))
+                }
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -143,7 +195,8 @@ impl Refusal {
     /// One line for the log: a store that does not answer is ours to mend, everything else is the sender's.
     fn log(&self, request_id: &str) {
         let status = self.status().as_u16();
-        if let Self::NotAuthenticated(AuthError::Invalid(reason)) = self {
+        if let Self::NotAuthenticated(AuthError::Invalid(key)) = self {
+            let reason = key.reason;
             tracing::info!(request.id = request_id, status, reason, "refused");
         } else if let Self::Engine(Refused {
             refusal: EngineRefusal::Message(_) | EngineRefusal::Stateless(_),
@@ -177,11 +230,29 @@ impl Refusal {
         if let Some((name, value)) = self.advice() {
             headers.insert(name, value);
         }
+        if let Some(limited) = self.limited() {
+            tell_limit(headers, limited);
+        }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"x-api-key\""));
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// When to come back, and what is limited (draft-ietf-httpapi-ratelimit-headers).
+fn tell_limit(headers: &mut HeaderMap, limited: &Limited) {
+    let (name, quota, wait) = (limited.limit.as_str(), limited.quota, limited.retry_after.as_secs());
+    let window = if limited.limit == Limit::CallsAtOnce { "" } else { ";w=60" };
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    for (header, value) in [
+        ("ratelimit-policy", format!("\"{name}\";q={quota}{window}")),
+        ("ratelimit", format!("\"{name}\";r=0;t={wait}")),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(header, value);
+        }
     }
 }
 

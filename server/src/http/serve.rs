@@ -5,7 +5,7 @@
 //! survived. And a shutdown ends: a connection without a request gets a moment to flush, one with a request gets the
 //! drain time, and none gets more.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{
@@ -18,10 +18,20 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    peer::Peer,
+    tls::{self, Tls},
+};
+use crate::{
+    audit::{Refusals, RefusedRequest, Sender},
+    store::Outcome,
+};
 
 use self::{
     body::{Answers, Counted, Timely},
@@ -65,9 +75,21 @@ impl Default for ServeLimits {
 /// How long accepting pauses when the machine has no file descriptor or memory left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How connections are served.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// What each may take.
+    pub limits: ServeLimits,
+    /// TLS, where it ends here.
+    pub tls: Option<Tls>,
+    /// Where it is noted who did not get as far as a request.
+    pub refusals: Refusals,
+}
+
 /// Serves `router` on `listener` until `stop`; returns when the last connection has ended, which takes no longer than
 /// `limits.drain` from then.
-pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop: CancellationToken) {
+    let limits = serving.limits;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
@@ -76,10 +98,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _peer)) => {
+            Ok((stream, peer)) => {
+                let (http, router) = (http.clone(), router.clone());
+                let address = peer.ip().to_canonical();
                 let connection =
-                    Connection { http: http.clone(), router: router.clone(), limits, stop: stop.clone() };
-                connections.spawn(connection.run(stream));
+                    Connection { http, router, serving: serving.clone(), address, stop: stop.clone() };
+                connections.spawn(connection.begin(stream));
             }
             Err(error) if concerns_one_connection(&error) => {
                 tracing::debug!(%error, "a connection ended before it was accepted");
@@ -104,39 +128,85 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 struct Connection {
     http: http1::Builder,
     router: Router,
-    limits: ServeLimits,
+    serving: Serving,
+    address: IpAddr,
     stop: CancellationToken,
 }
 
 impl Connection {
-    /// Answers requests until the peer goes, breaks the rules, or the stop's time is over.
-    async fn run(self, stream: TcpStream) {
+    /// Begins with TLS where it ends here.
+    async fn begin(self, stream: TcpStream) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended at once");
             return;
         }
+        let Some(tls) = &self.serving.tls else { return self.run(stream, None).await };
+        let shaking = timeout(self.serving.limits.header_read, tls.acceptor().accept(stream));
+        match self.stop.run_until_cancelled(shaking).await {
+            None => {}
+            Some(Err(_)) => self.note("connection: too slow"),
+            Some(Ok(Err(error))) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                if let Some(rule) = tls::rule_of(&error) {
+                    self.note(rule);
+                }
+            }
+            Some(Ok(Ok(stream))) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let certificate = certificates.and_then(<[_]>::first).map(|der| Arc::from(der.as_ref()));
+                self.run(stream, certificate).await;
+            }
+        }
+    }
+
+    /// Answers requests until the peer goes, breaks the rules, or the stop's time is over.
+    async fn run<S>(self, stream: S, certificate: Option<Arc<[u8]>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let answers = Answers::default();
-        let routes = TowerToHyperService::new(self.router);
-        let body_read = self.limits.body_read;
-        let service = service_fn(|request: http::Request<Incoming>| {
-            let answering = answers.begin();
-            let answer = routes.call(request.map(|body| Body::new(Timely::new(body, body_read))));
+        let routes = TowerToHyperService::new(self.router.clone());
+        let limits = self.serving.limits;
+        let peer = Peer { address: self.address, certificate };
+        let (stream, unanswered) = Lingering::new(stream);
+        let service = service_fn(|mut request: http::Request<Incoming>| {
+            let answering = answers.begin(&unanswered);
+            request.extensions_mut().insert(peer.clone());
+            let answer = routes.call(request.map(|body| Body::new(Timely::new(body, limits.body_read))));
             async move { answer.await.map(|response| response.map(|body| Counted::new(body, answering))) }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(Lingering::new(stream)), service));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let mut ended = self.stop.run_until_cancelled(connection.as_mut()).await;
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();
-            ended = timeout(self.limits.flush, connection.as_mut()).await.ok();
+            ended = timeout(limits.flush, connection.as_mut()).await.ok();
         }
         if ended.is_none() && !answers.are_done() {
-            let rest = self.limits.drain.saturating_sub(self.limits.flush);
+            let rest = limits.drain.saturating_sub(limits.flush);
             ended = timeout(rest, connection).await.ok();
         }
         match ended {
             Some(Ok(())) => {}
-            Some(Err(error)) => tracing::debug!(%error, "a connection ended with an error"),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a connection ended with an error");
+                // One that sent nothing was only idle.
+                if error.is_timeout() && unanswered.any() {
+                    self.note("connection: too slow");
+                }
+            }
             None => tracing::debug!("a connection was cut by the shutdown"),
         }
+    }
+
+    /// Notes that the peer did not get as far as a request.
+    fn note(&self, rule: &str) {
+        self.serving.refusals.note(RefusedRequest {
+            sender: Sender::unknown(),
+            from: self.address,
+            rule,
+            outcome: Outcome::Denied,
+            request_id: "",
+            session: None,
+        });
     }
 }

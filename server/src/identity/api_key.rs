@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::ServiceName;
 use crate::store::{KeyDigest, KeyId, KeyMode};
 
 const LIVE_PREFIX: &str = "mcpay_live_";
@@ -162,6 +163,22 @@ impl Pepper {
     #[must_use]
     pub fn digest(&self, key: &ApiKey) -> KeyDigest {
         KeyDigest(self.0.clone().chain_update(key.0.expose_secret()).finalize().into_bytes().into())
+    }
+
+    /// HMAC-SHA256 of the name of a service under this pepper: what is kept of it in the place of a key. No key has a
+    /// zero byte in it, so no key reads like one.
+    #[must_use]
+    pub fn digest_of_service(&self, service: &ServiceName) -> KeyDigest {
+        let (kind, first, second) = match service {
+            ServiceName::Token { issuer, subject } => ("token", issuer.as_str(), subject.as_str()),
+            ServiceName::Certificate(name) => ("certificate", name.as_str(), ""),
+        };
+        let mut mac = self.0.clone();
+        for part in ["\0service", kind, first, second] {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        KeyDigest(mac.finalize().into_bytes().into())
     }
 
     /// A key of its own for one purpose, out of a secret that several servers share. Neither the secret nor the pepper

@@ -1,11 +1,16 @@
 //! From a request's headers to a [`Principal`], or a refusal.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use dashmap::DashMap;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::IpNet;
 use shared::headers;
 
-use super::{ApiKey, Pepper, Principal};
+use super::{
+    ApiKey, Issuer, Pepper, Principal, ServiceName, certificate,
+    token::{self, Proven, Token},
+};
 use crate::{
     clock::UnixMillis,
     store::{KeyEnd, Store, StoreError, StoredKey},
@@ -23,7 +28,7 @@ pub enum AuthError {
     /// A key was sent that is not accepted: malformed, unknown, expired or revoked. Which of them is for the log alone:
     /// an answer that told them apart would say which guesses were close.
     #[error("Invalid API key")]
-    Invalid(&'static str),
+    Invalid(InvalidKey),
     /// It cannot be told which key is meant. Send one key, once.
     #[error("Ambiguous credentials: {0}")]
     Ambiguous(&'static str),
@@ -32,11 +37,51 @@ pub enum AuthError {
     Unavailable(#[source] StoreError),
 }
 
+/// A key that is not accepted.
+#[derive(Debug)]
+pub struct InvalidKey {
+    /// Why, in a word or two.
+    pub reason: &'static str,
+    /// The key, where it is one of ours.
+    pub known: Option<Box<StoredKey>>,
+}
+
+impl From<&'static str> for InvalidKey {
+    fn from(reason: &'static str) -> Self {
+        Self { reason, known: None }
+    }
+}
+
+/// From where a request comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// From which address.
+    pub address: IpAddr,
+    /// The client's certificate in DER, where the connection has one; TLS has held it against its authority.
+    pub certificate: Option<&'a [u8]>,
+}
+
+/// What a request carries to say who sends it.
+enum Credential {
+    Key(ApiKey),
+    Token(Token),
+    Certificate,
+}
+
+/// Who may present a token, and until when.
+type Bound = ([u8; 32], UnixMillis);
+
+/// How many tokens are remembered whose senders were looked up.
+const BOUND_MAX: usize = 10_000;
+
 /// The only maker of a [`Principal`].
 #[derive(Clone)]
 pub struct Authenticator {
     store: Arc<dyn Store>,
     pepper: Pepper,
+    issuer: Option<Arc<Issuer>>,
+    /// Tokens and their senders, as the store has them.
+    bound: Arc<DashMap<[u8; 32], Bound>>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -46,25 +91,70 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator over the keys in `store`, which were digested under `pepper`.
+    /// An authenticator over the keys in `store`, which were digested under `pepper`, and over the tokens of `issuer`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, pepper: Pepper) -> Self {
-        Self { store, pepper }
+    pub fn new(store: Arc<dyn Store>, pepper: Pepper, issuer: Option<Arc<Issuer>>) -> Self {
+        Self { store, pepper, issuer, bound: Arc::default() }
     }
 
-    /// Whom the key in `x-api-key` or `Authorization: Bearer` speaks for. Looks into the store exactly once, and not at
-    /// all where no lookup could succeed.
+    /// Whom the key in `x-api-key` or `Authorization: Bearer` speaks for, or the token there, or where there is neither
+    /// the certificate of the connection. Looks for the key in the store exactly once, and not at all where no lookup
+    /// could succeed.
     ///
     /// # Errors
     /// [`AuthError`].
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
-        let key = presented_key(headers)?;
-        let found = self.store.key_by_digest(&self.pepper.digest(&key)).await;
-        let stored = found.map_err(AuthError::Unavailable)?.ok_or(AuthError::Invalid("unknown"))?;
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        sender: Sender<'_>,
+    ) -> Result<Principal, AuthError> {
+        let mut proven = None;
+        let digest = match presented(headers, sender)? {
+            Credential::Key(key) => self.pepper.digest(&key),
+            Credential::Token(token) => {
+                let issuer = self.issuer.as_ref().ok_or_else(|| invalid("token: no issuer is trusted"))?;
+                let proof = token::verify(&token, issuer, sender).await.map_err(AuthError::Invalid)?;
+                let proof = proven.insert(proof);
+                self.pepper.digest_of_service(&proof.service())
+            }
+            Credential::Certificate => {
+                let name = sender.certificate.and_then(certificate::name);
+                let name = name.ok_or_else(|| invalid("certificate: no one name"))?;
+                self.pepper.digest_of_service(&ServiceName::Certificate(name))
+            }
+        };
+        let found = self.store.key_by_digest(&digest).await;
+        let stored = found.map_err(AuthError::Unavailable)?.ok_or_else(|| invalid("unknown"))?;
         let now = UnixMillis::now();
-        refuse_ended(&stored, now)?;
+        if let Some(reason) = refusal(&stored, now, sender) {
+            return Err(AuthError::Invalid(InvalidKey { reason, known: Some(Box::new(stored)) }));
+        }
+        if let Some(proven) = proven
+            && !self.is_from_its_sender(&proven, now).await?
+        {
+            let (reason, known) = ("token: another sender's", Some(Box::new(stored)));
+            return Err(AuthError::Invalid(InvalidKey { reason, known }));
+        }
         self.note_use(&stored, now).await;
         Ok(Principal::of(stored))
+    }
+
+    /// Whether a token is presented by whoever presented it first.
+    async fn is_from_its_sender(&self, proven: &Proven, now: UnixMillis) -> Result<bool, AuthError> {
+        if let Some(bound) = self.bound.get(&proven.id) {
+            return Ok(bound.value().0 == proven.sender);
+        }
+        let bound = self.store.bind_token(proven.id, proven.sender, proven.until, now).await;
+        let is_its_sender = bound.map_err(AuthError::Unavailable)?;
+        if is_its_sender {
+            if self.bound.len() >= BOUND_MAX {
+                self.bound.retain(|_, (_, until)| *until > now);
+            }
+            if self.bound.len() < BOUND_MAX {
+                self.bound.insert(proven.id, (proven.sender, proven.until));
+            }
+        }
+        Ok(is_its_sender)
     }
 
     /// Notes that the key is used, once a minute. That it could not be noted is no reason to refuse it.
@@ -77,17 +167,30 @@ impl Authenticator {
     }
 }
 
-/// A revoked key is refused from that moment on, an expired one from its time on.
-fn refuse_ended(key: &StoredKey, now: UnixMillis) -> Result<(), AuthError> {
+fn invalid(reason: &'static str) -> AuthError {
+    AuthError::Invalid(reason.into())
+}
+
+/// Why a key of ours is refused, if it is: a revoked one from that moment on, an expired one from its time on, and any
+/// where it is used from a network that is not its own.
+fn refusal(key: &StoredKey, now: UnixMillis, sender: Sender<'_>) -> Option<&'static str> {
     match key.ended(now) {
-        Some(KeyEnd::Revoked) => Err(AuthError::Invalid("revoked")),
-        Some(KeyEnd::Expired) => Err(AuthError::Invalid("expired")),
-        None => Ok(()),
+        Some(KeyEnd::Revoked) => Some("revoked"),
+        Some(KeyEnd::Expired) => Some("expired"),
+        None if is_at_home(&key.sources, sender.address) => None,
+        None => Some("used from another network"),
     }
 }
 
-/// The one key that the request carries.
-fn presented_key(headers: &HeaderMap) -> Result<ApiKey, AuthError> {
+/// Whether an address is in one of the networks, or there are none. What is no network has no address in it.
+fn is_at_home(networks: &[String], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let holds = |network: &String| network.parse::<IpNet>().is_ok_and(|network| network.contains(&address));
+    networks.is_empty() || networks.iter().any(holds)
+}
+
+/// The one credential that the request carries. What it says of itself goes before what its connection says.
+fn presented(headers: &HeaderMap, sender: Sender<'_>) -> Result<Credential, AuthError> {
     let own = single(headers, &HeaderName::from_static(headers::API_KEY), "repeated x-api-key header")?
         .map(|value| value.as_bytes().trim_ascii())
         .filter(|key| !key.is_empty());
@@ -98,10 +201,14 @@ fn presented_key(headers: &HeaderMap) -> Result<ApiKey, AuthError> {
             return Err(AuthError::Ambiguous("x-api-key and Authorization carry different keys; send one"));
         }
         (Some(key), _) | (None, Some(key)) => key,
+        (None, None) if sender.certificate.is_some() => return Ok(Credential::Certificate),
         (None, None) => return Err(AuthError::Missing),
     };
-    let malformed = || AuthError::Invalid("malformed");
-    ApiKey::new(str::from_utf8(bytes).map_err(|_| malformed())?).map_err(|_| malformed())
+    let text = str::from_utf8(bytes).map_err(|_| invalid("malformed"))?;
+    match Token::recognise(text) {
+        Some(token) => Ok(Credential::Token(token)),
+        None => ApiKey::new(text).map(Credential::Key).map_err(|_| invalid("malformed")),
+    }
 }
 
 fn single<'a>(
@@ -136,7 +243,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        match presented_key(&map) {
+        let sender = Sender { address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), certificate: None };
+        match presented(&map, sender) {
+            Ok(Credential::Token(_)) => "token",
             Ok(_) => "key",
             Err(AuthError::Missing) => "missing",
             Err(AuthError::Invalid(_)) => "invalid",
@@ -165,6 +274,7 @@ mod tests {
             (&[("authorization", "Bearer another-key"), ("x-api-key", KEY)], "ambiguous"),
             (&[("x-api-key", KEY), ("x-api-key", KEY)], "ambiguous"),
             (&[("authorization", &bearer), ("authorization", &bearer)], "ambiguous"),
+            (&[("authorization", "Bearer eyJhbGciOiJub25lIn0.e30.")], "token"),
             (&[("x-api-key", "short")], "invalid"),
             (&[("x-api-key", "schlüssel-mit-umlaut")], "invalid"),
             (&[("x-api-key", "two words in it")], "invalid"),
@@ -193,6 +303,7 @@ mod tests {
             expires_at,
             revoked_at,
             used_at: None,
+            service: None,
         };
         for (expires, revoked, accepted) in [
             (None, None, true),
@@ -200,12 +311,28 @@ mod tests {
             (Some(at(100)), None, false),
             (None, Some(at(100)), false),
         ] {
-            assert_eq!(refuse_ended(&key(expires, revoked), at(100)).is_ok(), accepted);
+            let sender = Sender { address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), certificate: None };
+            assert_eq!(refusal(&key(expires, revoked), at(100), sender).is_none(), accepted);
         }
     }
 
     #[test]
     fn every_refused_key_reads_the_same() {
-        assert_eq!(AuthError::Invalid("revoked").to_string(), AuthError::Invalid("unknown").to_string());
+        assert_eq!(invalid("revoked").to_string(), invalid("unknown").to_string());
+    }
+
+    #[test]
+    fn a_key_with_networks_is_at_home_in_them_alone() {
+        let networks = ["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned(), "nonsense".to_owned()];
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.1.2.3", false),
+            ("2001:db8::1", true),
+            ("::1", false),
+        ] {
+            assert_eq!(is_at_home(&networks, address.parse().unwrap()), expected, "{address}");
+            assert!(is_at_home(&[], address.parse().unwrap()));
+        }
     }
 }

@@ -112,7 +112,7 @@ struct Text<'a> {
     text: &'a str,
 }
 
-fn answer(context: &RequestContext, end: End<ToolOutput>) -> Answer {
+pub(super) fn answer(context: &RequestContext, end: End<ToolOutput>) -> Answer {
     let block = |text| Blocks::Text([Text { r#type: "text", text }]);
     let result = |result: CallResult<'_>| reply::result(context, Lifetime::NONE, result);
     match end {

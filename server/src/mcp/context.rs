@@ -3,7 +3,7 @@
 //! Tools, resources and prompts all get the same context. What it offers (ask the user, report progress, be cancelled)
 //! is the same in both eras of the protocol; how it travels is decided by the [`Peer`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use shared::{
     jsonrpc::RequestId,
@@ -26,6 +26,8 @@ pub struct RequestContext(Arc<Scope>);
 /// What a context holds.
 pub(super) struct Scope {
     pub(super) principal: Principal,
+    /// From which address the request came.
+    pub(super) from: IpAddr,
     /// The server's name for the HTTP request.
     pub(super) http_id: Arc<str>,
     /// The sender's name for the message.
@@ -100,6 +102,10 @@ impl RequestContext {
         {
             self.0.outbox.send(Step::LetGo(wait));
         }
+    }
+
+    pub(super) fn from(&self) -> IpAddr {
+        self.0.from
     }
 
     pub(super) fn id(&self) -> &RequestId {

@@ -10,7 +10,8 @@ use shared::{
     mcp::{input::InputRequests, methods},
 };
 
-use super::{Engine, call, context::RequestContext, field::quoted, lists, reading};
+use super::{Engine, call, context::RequestContext, field::quoted, lists, reading, screening};
+use crate::limits::Limited;
 
 /// What answering a request came to.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) enum Answer {
     InputRequired(Box<InputRequests>),
     /// Nobody wants it any more.
     Cancelled,
+    /// The caller has used up what it may do.
+    Limited(Limited),
 }
 
 impl Answer {
@@ -46,6 +49,9 @@ pub(super) fn begin(
     method: &str,
     params: Option<&RawValue>,
 ) -> Begun {
+    if let Some(refused) = screening::refused(engine, context, method, params) {
+        return refused;
+    }
     match method {
         methods::CALL_TOOL => Begun::Running(call::begin(engine, context.clone(), params)),
         methods::LIST_TOOLS => lists::tools(engine, context, params),

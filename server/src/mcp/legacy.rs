@@ -148,6 +148,7 @@ async fn request(
         Begun::Running(work) => Progressing::new(RunToEnd::new(work, &engine.left_behind)),
     };
     match work.next(context.outbox()).await {
+        Next::Answer(Answer::Limited(limited)) => Err(limited.into()),
         Next::Answer(answer) => Ok(reply(id, answer)),
         Next::Step(step) => Ok(Reply::Stream(stream(engine, context, work, step))),
     }
@@ -200,6 +201,7 @@ fn context(
     session.begin_call(id.clone(), cancelled.clone());
     RequestContext::new(Scope {
         principal: exchange.principal.clone(),
+        from: exchange.from,
         http_id: exchange.request_id.clone(),
         id: id.clone(),
         progress_token: asking::progress_token(params),
@@ -235,6 +237,7 @@ fn message_of(id: &RequestId, answer: Answer) -> Option<Vec<u8>> {
     match answer {
         Answer::Result(message) => Some(message),
         Answer::Error(error) => Some(reply::error(Some(id), &error)),
+        Answer::Limited(limited) => Some(reply::error(Some(id), &reply::limited(&limited))),
         Answer::InputRequired(_) | Answer::Cancelled => None,
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
         Incoming::Request { id, method, params } => {
             let request = Request { id, method: &method, params };
             let answered = request.answer(engine, exchange).await;
-            answered.map_err(|error| Refused { id: Some(request.id), refusal: Refusal::Stateless(error) })
+            answered.map_err(|refusal| Refused { id: Some(request.id), refusal })
         }
         // No notification of a client's means anything here: closing the stream is what cancels.
         Incoming::Notification { .. } => Ok(Reply::Accepted),
@@ -66,26 +66,37 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    async fn answer(&self, engine: &Engine, exchange: Exchange<'_>) -> Result<Reply, ErrorObject> {
+    async fn answer(&self, engine: &Engine, exchange: Exchange<'_>) -> Result<Reply, Refusal> {
         let meta = meta::read(self.params)?;
         headers::check_version(&exchange, &meta.protocol_version)?;
         let protocol = meta::spoken(&meta.protocol_version)?;
         let capabilities = meta.capabilities()?;
         headers::check_method(&exchange, self.method)?;
         if !is_known(engine, self.method) {
-            return Err(not_found(self.method));
+            return Err(not_found(self.method).into());
         }
         let subject = headers::check_name(&exchange, self.method, self.params)?;
         if self.method == methods::CALL_TOOL {
             headers::check_arguments(engine, &exchange, subject.as_deref(), self.params)?;
         }
         let binding = rounds::Binding::of(&exchange.principal, self.method, subject.as_deref(), self.params);
-        let rounds = rounds::resume(engine, &binding, self.params, capabilities, meta.log_level).await?;
+        let resumed = rounds::resume(engine, &binding, self.params, capabilities, meta.log_level).await;
+        let rounds = resumed.inspect_err(|error| {
+            if error.code == ErrorCode::INVALID_PARAMS {
+                engine.note_forgery(
+                    &exchange.principal,
+                    exchange.from,
+                    &exchange.request_id,
+                    "request state",
+                );
+            }
+        })?;
         let client = meta.client_info.as_ref().map(in_short).unwrap_or_default();
         let cancelled = CancellationToken::new();
         let trace = super::trace::of(exchange.header(super::trace::HEADER), self.params);
         let context = RequestContext::new(Scope {
             principal: exchange.principal,
+            from: exchange.from,
             http_id: exchange.request_id,
             id: self.id.clone(),
             progress_token: meta.progress_token,
@@ -99,10 +110,10 @@ impl Request<'_> {
             stopwatch: Stopwatch::start(),
         });
         if self.method == methods::LISTEN {
-            return listen::open(engine, context, self.params).await.map(Reply::Stream);
+            return Ok(Reply::Stream(listen::open(engine, context, self.params).await?));
         }
         match self.begin(engine, &context) {
-            Begun::Over(answer) => finish(engine, &context, &binding, answer).map(Reply::Message),
+            Begun::Over(answer) => Ok(Reply::Message(finish(engine, &context, &binding, answer)?)),
             Begun::Running(work) => {
                 let work = Progressing::new(RunToEnd::new(work, &engine.left_behind));
                 run(engine, Running { context, binding, work, abandoned: cancelled.drop_guard() }).await
@@ -126,7 +137,7 @@ fn is_known(engine: &Engine, method: &str) -> bool {
 fn not_found(method: &str) -> ErrorObject {
     match dispatch::not_found(method) {
         Answer::Error(error) => error,
-        Answer::Result(_) | Answer::InputRequired(_) | Answer::Cancelled => {
+        Answer::Result(_) | Answer::InputRequired(_) | Answer::Cancelled | Answer::Limited(_) => {
             ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")
         }
     }
@@ -140,11 +151,14 @@ struct Running {
     abandoned: DropGuard,
 }
 
-async fn run(engine: &Engine, mut running: Running) -> Result<Reply, ErrorObject> {
+async fn run(engine: &Engine, mut running: Running) -> Result<Reply, Refusal> {
     match running.work.next(running.context.outbox()).await {
         Next::Answer(answer) => {
             running.abandoned.disarm();
-            finish(engine, &running.context, &running.binding, answer).map(Reply::Message)
+            match answer {
+                Answer::Limited(limited) => Err(limited.into()),
+                answer => Ok(Reply::Message(finish(engine, &running.context, &running.binding, answer)?)),
+            }
         }
         Next::Step(step) => Ok(Reply::Stream(stream(engine.rounds(), running, step))),
     }

@@ -17,7 +17,7 @@ use super::{
     event_stream::EventStream,
     session::SessionId,
 };
-use crate::store::StoreError;
+use crate::{limits::Limited, store::StoreError};
 
 /// The answer to what was posted.
 #[derive(Debug)]
@@ -44,6 +44,12 @@ pub struct Refused {
     pub id: Option<RequestId>,
     /// Why.
     pub refusal: Refusal,
+}
+
+impl From<ErrorObject> for Refusal {
+    fn from(error: ErrorObject) -> Self {
+        Self::Stateless(error)
+    }
 }
 
 /// Why the engine does not serve a request at all. What a method refuses is a [`Reply`].
@@ -85,6 +91,9 @@ pub enum Refusal {
     /// The stream cannot be read again from there.
     #[error("Last-Event-ID names no event that is still kept: what followed it cannot be sent again")]
     CannotResume,
+    /// The caller has used up what it may do.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// There are as many sessions as there may be.
     #[error("Too many open sessions {0}; end one with DELETE, or try again later")]
     TooManySessions(&'static str),
@@ -111,7 +120,7 @@ impl Refusal {
             | Self::CannotResume => ErrorCode::INVALID_REQUEST,
             Self::Stateless(error) => error.code,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
-            Self::TooManySessions(_) | Self::TooManyStreams => ErrorCode::LIMITED,
+            Self::TooManySessions(_) | Self::TooManyStreams | Self::Limited(_) => ErrorCode::LIMITED,
             Self::Unavailable(_) | Self::NoRandomness(_) => ErrorCode::INTERNAL_ERROR,
         }
     }
@@ -146,6 +155,13 @@ pub(super) fn result(context: &RequestContext, lifetime: Lifetime, result: impl 
             written(context, dressed)
         }
     }
+}
+
+/// The error that says which limit was reached, and when there is room again.
+pub(super) fn limited(limited: &Limited) -> ErrorObject {
+    let mut error = ErrorObject::new(ErrorCode::LIMITED, limited.to_string());
+    error.data = Some(json!({ "retryAfterSeconds": limited.retry_after.as_secs() }));
+    error
 }
 
 /// The response that carries questions instead of a result.

@@ -27,6 +27,12 @@ use crate::{
 pub struct SessionId(String);
 
 impl SessionId {
+    /// What names a session that was presented so, where its id must not be shown.
+    #[must_use]
+    pub fn hash_of(presented: &[u8]) -> SessionHash {
+        hash(presented)
+    }
+
     /// A fresh one.
     pub(super) fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 24];

@@ -141,6 +141,7 @@ fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
 fn exchange<'a>(role: &str, session: Option<&'a str>) -> Exchange<'a> {
     Exchange {
         principal: Principal::for_test(role),
+        from: std::net::Ipv4Addr::LOCALHOST.into(),
         request_id: "request-7".into(),
         session_id: session.map(str::as_bytes),
         protocol_version: None,

@@ -18,11 +18,30 @@ use super::{
 };
 use crate::identity::Principal;
 
+/// Largest form of a result, in bytes: more is too much for whoever reads it, and for memory.
+const RESULT_MAX: usize = 4 * 1024 * 1024;
+
 /// What a tool returned, in both of its forms.
 #[derive(Debug)]
 pub(super) struct ToolOutput {
     pub(super) content: Content,
     pub(super) structured: Option<Box<RawValue>>,
+}
+
+impl ToolOutput {
+    fn is_too_large(&self) -> bool {
+        let text = match &self.content {
+            Content::Text(text) => text.len(),
+            Content::Blocks(_) => 0,
+        };
+        text.max(self.structured.as_ref().map_or(0, |structured| structured.get().len())) > RESULT_MAX
+    }
+}
+
+fn too_large() -> ToolError {
+    ToolError::Refused(format!(
+        "too_large: the result is larger than {RESULT_MAX} bytes. Ask for less of it at once."
+    ))
 }
 
 /// A call whose arguments were accepted.
@@ -54,10 +73,9 @@ impl<T: Tool> ErasedTool for Typed<T> {
             let output = self.tool.call(context, arguments).await?;
             let unwritable = |error| ToolError::Failed(Box::new(error));
             let structured = T::STRUCTURED.then(|| to_raw_value(&output));
-            Ok(ToolOutput {
-                structured: structured.transpose().map_err(unwritable)?,
-                content: T::content(output).map_err(unwritable)?,
-            })
+            let structured = structured.transpose().map_err(unwritable)?;
+            let output = ToolOutput { structured, content: T::content(output).map_err(unwritable)? };
+            if output.is_too_large() { Err(too_large()) } else { Ok(output) }
         };
         Ok(call.boxed())
     }

@@ -76,11 +76,16 @@ impl<T: Send + 'static> Job<T> {
             session.hash = context.session().map(|hash| hash.short()),
         );
         let audit = Arc::clone(&engine.audit);
+        let admission = engine.limits.call(context.principal().lineage());
         let limit = engine.tool_timeout;
         let work = async move {
-            let (outcome, end) = match attempt {
-                Attempt::Over(outcome, end) => (outcome, end),
-                Attempt::Running(running) => finish(running, limit, &context).await,
+            let (outcome, end) = match (attempt, admission) {
+                (Attempt::Over(outcome, end), _) => (outcome, end),
+                (Attempt::Running(running), Ok(_held)) => finish(running, limit, &context).await,
+                (Attempt::Running(_), Err(limited)) => {
+                    let recorded = record(&audit, call, &context, needed, Outcome::Limited).await;
+                    return recorded.map_or_else(Answer::Error, |()| Answer::Limited(limited));
+                }
             };
             let recorded = record(&audit, call, &context, needed, outcome).await;
             answer(&context, recorded.map_or_else(End::Error, |()| end))

@@ -140,5 +140,6 @@ fn key(
         expires_at: None,
         revoked_at: None,
         used_at: None,
+        service: None,
     }
 }

@@ -76,6 +76,8 @@ pub struct StoredKey {
     pub expires_at: Option<UnixMillis>,
     /// Since when it is refused.
     pub revoked_at: Option<UnixMillis>,
+    /// The service that it stands for, where it is proven by a token or a certificate and has no secret.
+    pub service: Option<String>,
     /// When it was last accepted, to within a minute.
     pub used_at: Option<UnixMillis>,
 }

@@ -1,4 +1,4 @@
-//! What servers on one store seal with, and what was sealed to be used once.
+//! What servers on one store seal with, what was sealed to be used once, and which token is whose.
 
 use async_trait::async_trait;
 use secrecy::{SecretBox, zeroize::Zeroize};
@@ -25,7 +25,7 @@ impl SealingKey {
     }
 }
 
-/// Sealing keys, and seals that may be opened once.
+/// Sealing keys, seals that may be opened once, and tokens that one sender may present.
 #[async_trait]
 pub trait SealingStore: Send + Sync {
     /// The keys, newest first; the newest is the one to seal with. Where there is none, one is made: of several servers
@@ -43,6 +43,19 @@ pub trait SealingStore: Send + Sync {
     async fn spend_seal(
         &self,
         nonce: [u8; 24],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
+
+    /// Binds a token to whoever sends it: whether `sender` is the one who presented it first, in whatever process, of
+    /// those until `expires_at`. What has expired by `now` is forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn bind_token(
+        &self,
+        token: [u8; 32],
+        sender: [u8; 32],
         expires_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<bool, StoreError>;

@@ -274,6 +274,18 @@ impl SealingStore for SqliteStore {
         let spend = move |connection: &Connection| sealing::spend(connection, &nonce, expires_at, now);
         self.write(Durability::Process, spend).await
     }
+
+    async fn bind_token(
+        &self,
+        token: [u8; 32],
+        sender: [u8; 32],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let bind =
+            move |connection: &Connection| sealing::bind_token(connection, &token, &sender, expires_at, now);
+        self.write(Durability::Process, bind).await
+    }
 }
 
 #[async_trait]

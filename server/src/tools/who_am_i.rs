@@ -37,6 +37,8 @@ pub(super) struct WhoAmI {
 pub(super) struct Identity {
     /// Whom the key speaks for
     username: String,
+    /// `user` for the holder of a key, `service` for whoever proved who it is with a token or a certificate
+    kind: &'static str,
     /// The key's public id
     key: String,
     /// The name of what the key may do: customer, read-only, auditor, operator or custom
@@ -63,6 +65,7 @@ impl WhoAmI {
     fn identity(&self, principal: &Principal, context: &RequestContext) -> Identity {
         Identity {
             username: principal.username().to_owned(),
+            kind: if principal.is_service() { "service" } else { "user" },
             key: principal.key().0.clone(),
             role: principal.role().to_owned(),
             permissions: principal.permissions().iter().map(Permission::as_str).collect(),

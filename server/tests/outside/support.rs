@@ -3,6 +3,8 @@
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod events;
+#[path = "../../examples/kit/credentials.rs"]
+pub(crate) mod kit;
 pub(crate) mod modern;
 #[path = "../../../shared/tests/support/official.rs"]
 pub(crate) mod official;

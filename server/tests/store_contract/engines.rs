@@ -57,5 +57,6 @@ pub(crate) fn key(id: &str, user: i64, seed: u8) -> StoredKey {
         expires_at: None,
         revoked_at: None,
         used_at: None,
+        service: None,
     }
 }

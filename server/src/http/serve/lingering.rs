@@ -8,13 +8,16 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -25,9 +28,25 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A connection that lingers when it is shut down.
-pub(super) struct Lingering {
-    stream: TcpStream,
+pub(super) struct Lingering<S> {
+    stream: S,
     end: Option<End>,
+    unanswered: Unanswered,
+}
+
+/// Whether the peer has sent something since it was last answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unanswered(Arc<AtomicBool>);
+
+impl Unanswered {
+    pub(super) fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// What was sent up to now is answered.
+    pub(super) fn answered(&self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// The sending side is closed.
@@ -36,23 +55,29 @@ struct End {
     discarded: usize,
 }
 
-impl Lingering {
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, end: None }
+impl<S> Lingering<S> {
+    pub(super) fn new(stream: S) -> (Self, Unanswered) {
+        let unanswered = Unanswered::default();
+        (Self { stream, end: None, unanswered: unanswered.clone() }, unanswered)
     }
 }
 
-impl AsyncRead for Lingering {
+impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.unanswered.0.store(true, Ordering::Release);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Lingering {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

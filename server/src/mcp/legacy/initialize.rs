@@ -36,6 +36,7 @@ pub(super) async fn answer(
     let protocol = ProtocolVersion::negotiate(&params.protocol_version);
     let abilities = abilities::of(&params.capabilities);
     let client = in_short(&params.client_info);
+    engine.limits.initialization(exchange.from)?;
     let session = engine.sessions.open(&exchange.principal, protocol, client, abilities).await?;
     let result = InitializeResult {
         protocol_version: protocol.as_str().to_owned(),

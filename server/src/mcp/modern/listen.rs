@@ -166,6 +166,6 @@ fn tagged(context: &RequestContext, method: &str, mut params: Value) -> Bytes {
 fn farewell(context: &RequestContext) -> Bytes {
     match reply::farewell(context) {
         Answer::Result(message) => sse::plain(&message),
-        Answer::Error(_) | Answer::InputRequired(_) | Answer::Cancelled => Bytes::new(),
+        Answer::Error(_) | Answer::InputRequired(_) | Answer::Cancelled | Answer::Limited(_) => Bytes::new(),
     }
 }

@@ -136,6 +136,7 @@ impl Desk {
         match answer {
             Answer::Result(message) => Ok(message),
             Answer::Error(error) => Err(error),
+            Answer::Limited(limited) => Err(reply::limited(&limited)),
             Answer::InputRequired(questions) => self.ask(context, binding, *questions),
             // Whoever cancelled it does not read this.
             Answer::Cancelled => {
@@ -169,7 +170,7 @@ impl Desk {
         match reply::unfinished(context, result) {
             Answer::Result(message) => Ok(message),
             Answer::Error(error) => Err(error),
-            Answer::InputRequired(_) | Answer::Cancelled => Err(cannot_seal()),
+            Answer::InputRequired(_) | Answer::Cancelled | Answer::Limited(_) => Err(cannot_seal()),
         }
     }
 

@@ -202,6 +202,16 @@ impl SealingStore for Double {
     ) -> Result<bool, StoreError> {
         unavailable()
     }
+
+    async fn bind_token(
+        &self,
+        _token: [u8; 32],
+        _sender: [u8; 32],
+        _expires_at: UnixMillis,
+        _now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        unavailable()
+    }
 }
 
 #[async_trait]

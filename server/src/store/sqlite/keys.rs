@@ -13,7 +13,7 @@ macro_rules! select_keys {
     ($rest:literal) => {
         concat!(
             "SELECT k.id, k.digest, k.user_id, a.username, k.role, k.name, k.mode, k.last_four, k.created_at,
-                 k.expires_at, k.revoked_at, k.permissions, k.lineage, k.sources, k.used_at
+                 k.expires_at, k.revoked_at, k.permissions, k.lineage, k.sources, k.used_at, k.service
              FROM api_keys k JOIN accounts a USING (user_id) ",
             $rest
         )
@@ -63,6 +63,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
             .map(str::to_owned)
             .collect(),
         used_at: row.get::<_, Option<i64>>(14)?.map(UnixMillis::from_millis),
+        service: row.get(15)?,
     })
 }
 
@@ -109,11 +110,11 @@ fn write(connection: &Connection, key: &StoredKey) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO api_keys
              (id, digest, user_id, role, name, mode, last_four, created_at, expires_at, revoked_at,
-              permissions, lineage, sources, used_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+              permissions, lineage, sources, used_at, service)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (id) DO UPDATE SET digest = ?2, user_id = ?3, role = ?4, name = ?5, mode = ?6,
              last_four = ?7, created_at = ?8, expires_at = ?9, revoked_at = ?10, permissions = ?11, lineage = ?12,
-             sources = ?13, used_at = ?14",
+             sources = ?13, used_at = ?14, service = ?15",
     )?;
     statement.execute(params![
         key.id.0,
@@ -130,6 +131,7 @@ fn write(connection: &Connection, key: &StoredKey) -> rusqlite::Result<usize> {
         key.lineage.0,
         key.sources.join(" "),
         key.used_at.map(UnixMillis::as_millis),
+        key.service,
     ])
 }
 

@@ -1,4 +1,4 @@
-//! SQL of sealing keys and spent seals.
+//! SQL of sealing keys, spent seals and bound tokens.
 
 use rusqlite::{Connection, params};
 
@@ -27,6 +27,33 @@ pub(super) fn keys(connection: &Connection) -> Result<Vec<SealingKey>, StoreErro
 fn all(connection: &Connection) -> rusqlite::Result<Vec<SealingKey>> {
     let mut statement = connection.prepare("SELECT id, secret FROM sealing_keys ORDER BY id DESC")?;
     statement.query_map([], |row| Ok(SealingKey::new(row.get(0)?, row.get(1)?)))?.collect()
+}
+
+pub(super) fn bind_token(
+    connection: &Connection,
+    token: &[u8; 32],
+    sender: &[u8; 32],
+    expires_at: UnixMillis,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let run = || -> rusqlite::Result<bool> {
+        connection
+            .prepare_cached(
+                "DELETE FROM bound_tokens WHERE token IN (
+                     SELECT token FROM bound_tokens WHERE expires_at <= ?1 LIMIT ?2)",
+            )?
+            .execute(params![now.as_millis(), FORGOTTEN_AT_ONCE])?;
+        connection
+            .prepare_cached(
+                "INSERT INTO bound_tokens (token, sender, expires_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![token.as_slice(), sender.as_slice(), expires_at.as_millis()])?;
+        let first: Vec<u8> = connection
+            .prepare_cached("SELECT sender FROM bound_tokens WHERE token = ?1")?
+            .query_row([token.as_slice()], |row| row.get(0))?;
+        Ok(first == sender)
+    };
+    run().map_err(unavailable("bind a token"))
 }
 
 pub(super) fn spend(

@@ -46,6 +46,8 @@ impl App {
     /// How many sessions are open and how many tool calls are in the audit trail.
     pub(crate) async fn traces(&self) -> (u64, usize) {
         self.store.flush_audit().await.unwrap();
-        (self.store.count_sessions().await.unwrap(), self.store.latest_audit(1_000).await.unwrap().len())
+        let records = self.store.latest_audit(1_000).await.unwrap();
+        let calls = records.iter().filter(|record| record.tool != server::audit::REFUSED).count();
+        (self.store.count_sessions().await.unwrap(), calls)
     }
 }

@@ -52,7 +52,7 @@ impl Program {
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
             while lines.read_line(&mut text).unwrap() > 0 {
-                let heard = text.split("http://").nth(1).and_then(|rest| rest.split_once("/mcp\n"));
+                let heard = text.split("://").nth(1).and_then(|rest| rest.split_once("/mcp\n"));
                 if let Some((address, _)) = heard {
                     // Nobody listens any more after the first one.
                     let _ = said.send(address.parse::<SocketAddr>().unwrap());

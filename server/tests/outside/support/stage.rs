@@ -1,6 +1,12 @@
 //! A server whose tools do what a test needs: tell, wait, ask.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +29,14 @@ pub(crate) struct Stage {
     pub(crate) app: App,
     /// Each permit lets one `patient` call end.
     pub(crate) gate: Arc<Semaphore>,
+    running: Arc<AtomicUsize>,
+}
+
+impl Stage {
+    /// Whether so many `patient` calls have begun to wait.
+    pub(crate) fn has_begun(&self, number: usize) -> bool {
+        self.running.load(Ordering::SeqCst) == number
+    }
 }
 
 /// A server with the tools of this file, on a free port, over a database in memory.
@@ -34,11 +48,12 @@ pub(crate) async fn spawn_stage() -> Stage {
 pub(crate) async fn spawn_stage_with(change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Stage {
     let gate = Arc::new(Semaphore::new(0));
     let identity = ServerIdentity { name: "stage".to_owned(), version: "0".to_owned(), instructions: None };
-    let patient = Patient(Arc::clone(&gate));
+    let running = Arc::new(AtomicUsize::new(0));
+    let patient = Patient(Arc::clone(&gate), Arc::clone(&running));
     let application = Application::offering(Config::ephemeral().unwrap(), identity, |builder, _store| {
-        change(builder.logging().tool(patient).tool(Curious).tool(Routed))
+        change(builder.logging().tool(patient).tool(Curious).tool(Routed).tool(Large))
     });
-    Stage { app: run(application.await.unwrap()), gate }
+    Stage { app: run(application.await.unwrap()), gate, running }
 }
 
 const fn definition(name: &'static str) -> Definition {
@@ -58,7 +73,7 @@ const fn definition(name: &'static str) -> Definition {
 }
 
 /// Tells a number of steps, lets its connection go if it is to, and waits at the gate.
-struct Patient(Arc<Semaphore>);
+struct Patient(Arc<Semaphore>, Arc<AtomicUsize>);
 
 #[derive(Deserialize, JsonSchema)]
 struct Steps {
@@ -89,6 +104,7 @@ impl Tool for Patient {
         if let Some(wait) = steps.let_go {
             context.let_go(Duration::from_millis(wait));
         }
+        self.1.fetch_add(1, Ordering::SeqCst);
         let permit = self.0.acquire().await.map_err(|error| ToolError::Failed(Box::new(error)))?;
         permit.forget();
         Ok(Done { done: true })
@@ -132,6 +148,29 @@ impl Tool for Curious {
             }
         }
         Ok(Told { answers })
+    }
+}
+
+/// Returns as much as it is told to.
+struct Large;
+
+#[derive(Deserialize, JsonSchema)]
+struct Size {
+    bytes: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Much {
+    much: String,
+}
+
+impl Tool for Large {
+    type Arguments = Size;
+    type Output = Much;
+    const DEFINITION: Definition = definition("large");
+
+    async fn call(&self, _context: RequestContext, size: Size) -> Result<Much, ToolError> {
+        Ok(Much { much: "x".repeat(size.bytes) })
     }
 }
 

@@ -1,0 +1,221 @@
+//! Figures about security: what abandoned sessions hold, what a flood of wrong keys does to a good caller, and how long a
+//! revoked key goes on.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use shared::{demo::BOB_API_KEY, headers::API_KEY};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, process::Command, task::JoinSet, time::sleep};
+
+use crate::{
+    contender::{open_session, open_session_with},
+    http::{Wire, post},
+    process::Process,
+    report::{print, sorted_percentile},
+};
+
+/// How many sessions are abandoned, and how many wrong keys are tried.
+const SESSIONS: u32 = 10_000;
+const WRONG_KEYS: u32 = 100_000;
+
+/// Connections of the flood.
+const FLOOD: u32 = 8;
+
+/// How often a key is revoked.
+const REVOCATIONS: usize = 20;
+
+/// Most memory that an idle session may take, in bytes.
+const SESSION_BYTES_MAX: u64 = 1_024;
+
+/// Measures everything, prints it, and fails where a session takes more than it may.
+pub(crate) async fn run(binaries: &Path) -> anyhow::Result<()> {
+    let abandoned = abandoned_sessions(binaries).await?;
+    let flood = wrong_keys(binaries).await?;
+    let revoked = revocation(binaries).await?;
+    print(&format!("{abandoned}{flood}{revoked}"))
+}
+
+async fn start(binaries: &Path, folder: &Path, more: &[(&'static str, &str)]) -> anyhow::Result<Process> {
+    let database = format!("sqlite://{}", folder.join("payments.db").display());
+    let mut environment =
+        vec![("PORT", "0".to_owned()), ("DATABASE_URL", database), ("RUST_LOG", "error".to_owned())];
+    environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    Process::start(&binaries.join("server"), &[], &environment).await
+}
+
+/// 10,000 sessions are opened and never used again. Twice: what the first lot leaves in the allocator is no session's.
+async fn abandoned_sessions(binaries: &Path) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let settings = [("MAX_SESSIONS_PER_KEY", "100000"), ("SESSION_IDLE_SECS", "20"), ("RATE_LIMIT", "off")];
+    let process = start(binaries, folder.path(), &settings).await?;
+    let began = process.resident_kib()?;
+    let mut text = String::new();
+    let mut before = began;
+    for round in 1..=2 {
+        let opened = Instant::now();
+        let mut wire = Wire::connect(&process.address).await?;
+        for _ in 0..SESSIONS {
+            open_session(&mut wire, &process.address).await?;
+        }
+        drop(wire);
+        sleep(Duration::from_secs(1)).await;
+        let with = process.resident_kib()?;
+        let each = with.saturating_sub(before) * 1_024 / u64::from(SESSIONS);
+        // Longer than a session lives, and than the sweep takes to come by.
+        sleep(Duration::from_secs(30)).await;
+        let after = process.resident_kib()?;
+        text.push_str(&format!(
+            "abandoned sessions, round {round}   {SESSIONS} opened in {} ms: {before} KiB before, {with} KiB with them \
+             ({each} bytes each), {after} KiB after they ended\n",
+            opened.elapsed().as_millis().saturating_sub(31_000),
+        ));
+        ensure!(round == 1 || each <= SESSION_BYTES_MAX, "an idle session takes {each} bytes\n{text}");
+        before = after;
+    }
+    process.stop().await?;
+    Ok(text)
+}
+
+/// One caller with a good key, alone and then beside a flood of wrong ones from the same address.
+async fn wrong_keys(binaries: &Path) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let process = start(binaries, folder.path(), &[]).await?;
+    let mut wire = Wire::connect(&process.address).await?;
+    let session = open_session(&mut wire, &process.address).await?;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let request = post(&process.address, &[(API_KEY, BOB_API_KEY), ("mcp-session-id", &session)], body);
+    let alone = good_calls(&mut wire, &request, 5_000).await?;
+
+    let mut lanes = JoinSet::new();
+    let started = Instant::now();
+    for lane in 0..FLOOD {
+        let address = process.address.clone();
+        lanes.spawn(async move { flood(&address, lane).await });
+    }
+    let mut statuses = (0_u64, 0_u64);
+    let mut beside = Vec::new();
+    while !lanes.is_empty() {
+        beside.extend(good_calls(&mut wire, &request, 100).await?);
+        while let Some(lane) = lanes.try_join_next() {
+            let (refused, limited) = lane??;
+            statuses = (statuses.0 + refused, statuses.1 + limited);
+        }
+    }
+    let seconds = started.elapsed().as_secs_f32();
+    beside.sort_unstable();
+    process.stop().await?;
+    Ok(format!(
+        "wrong keys                   {WRONG_KEYS} in {seconds:.1} s from the good caller's address: {} answered 401, {} \
+         answered 429. The good caller, never refused: p50 {} µs and p99 {} µs alone, p50 {} µs and p99 {} µs beside \
+         them ({} calls)\n",
+        statuses.0,
+        statuses.1,
+        sorted_percentile(&alone, 50),
+        sorted_percentile(&alone, 99),
+        sorted_percentile(&beside, 50),
+        sorted_percentile(&beside, 99),
+        beside.len(),
+    ))
+}
+
+/// How long calls took, ascending, in microseconds; each must be answered.
+async fn good_calls(wire: &mut Wire, request: &[u8], most: usize) -> anyhow::Result<Vec<u64>> {
+    let mut latencies = Vec::new();
+    while latencies.len() < most {
+        let start = Instant::now();
+        let answer = wire.exchange(request).await?;
+        ensure!(answer.status == 200, "the good caller was answered with {}: {}", answer.status, answer.body);
+        latencies.push(u64::try_from(start.elapsed().as_micros())?);
+        // As a person's client would: not in a loop as tight as the flood's.
+        sleep(Duration::from_millis(1)).await;
+    }
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+/// One connection's share of wrong keys, no two the same: how many were answered with 401 and how many with 429.
+async fn flood(address: &str, lane: u32) -> anyhow::Result<(u64, u64)> {
+    let mut wire = Wire::connect(address).await?;
+    let mut statuses = (0, 0);
+    for number in 0..WRONG_KEYS / FLOOD {
+        let key = format!("a-wrong-key-that-is-well-formed-{lane}-{number:08}");
+        let request = post(address, &[(API_KEY, &key)], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
+        match wire.exchange(&request).await?.status {
+            401 => statuses.0 += 1,
+            429 => statuses.1 += 1,
+            status => anyhow::bail!("a wrong key was answered with {status}"),
+        }
+    }
+    Ok(statuses)
+}
+
+/// From the moment that the operator's command is done until an open stream has ended, and whether the next call after
+/// that moment is refused.
+async fn revocation(binaries: &Path) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let process = start(binaries, folder.path(), &[]).await?;
+    let mut streams = Vec::new();
+    let mut calls = Vec::new();
+    for _ in 0..REVOCATIONS {
+        let made =
+            operate(binaries, folder.path(), &["keys", "create", "--user", "bob", "--role", "customer"])
+                .await?;
+        let key = made.get("key").and_then(|key| key.as_str()).context("no key")?;
+        let id = made.get("id").and_then(|id| id.as_str()).context("no id")?;
+        let mut wire = Wire::connect(&process.address).await?;
+        let session = open_session_with(&mut wire, &process.address, key).await?;
+        let mut stream = open_stream(&process.address, key, &session).await?;
+        let ended = tokio::spawn(async move {
+            let mut buffer = [0; 4_096];
+            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            Instant::now()
+        });
+        operate(binaries, folder.path(), &["keys", "revoke", id]).await?;
+        let done = Instant::now();
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let request = post(&process.address, &[(API_KEY, key), ("mcp-session-id", &session)], body);
+        let answer = wire.exchange(&request).await?;
+        ensure!(answer.status == 401, "the next call was answered with {}", answer.status);
+        calls.push(u64::try_from(done.elapsed().as_micros())?);
+        let ended =
+            tokio::time::timeout(Duration::from_secs(5), ended).await.context("a stream goes on")??;
+        streams.push(u64::try_from(ended.saturating_duration_since(done).as_micros())?);
+    }
+    process.stop().await?;
+    streams.sort_unstable();
+    calls.sort_unstable();
+    Ok(format!(
+        "revocation                   {REVOCATIONS} keys, from the end of `server keys revoke`: the next call is refused \
+         (answer after {} µs), an open stream has ended after {} ms (median) and {} ms (most)\n",
+        sorted_percentile(&calls, 50),
+        sorted_percentile(&streams, 50) / 1_000,
+        streams.last().copied().unwrap_or_default() / 1_000,
+    ))
+}
+
+async fn operate(binaries: &Path, folder: &Path, command: &[&str]) -> anyhow::Result<serde_json::Value> {
+    let database = format!("sqlite://{}", folder.join("payments.db").display());
+    let program = binaries.join("server");
+    let output =
+        Command::new(program).args(command).arg("--json").env("DATABASE_URL", database).output().await?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// A GET stream, whose head has arrived.
+async fn open_stream(address: &str, key: &str, session: &str) -> anyhow::Result<TcpStream> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "GET /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{API_KEY}: {key}\r\n\
+         mcp-session-id: {session}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = [0; 1_024];
+    let read = stream.read(&mut head).await?;
+    ensure!(head.get(..read).is_some_and(|head| head.starts_with(b"HTTP/1.1 200")), "no stream");
+    Ok(stream)
+}

@@ -1,0 +1,221 @@
+//! What is recorded of requests that came to no tool: who was turned away, by which rule, and how often.
+//!
+//! Anybody can be turned away a million times, and must not fill the disk with it. So the first refusal of a sender by a
+//! rule is recorded at once, and those that follow are counted and recorded together, every few seconds, with their
+//! number. Nothing is left out of the count.
+
+use std::{
+    collections::HashMap,
+    fmt, mem,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use shared::mcp::ProtocolVersion;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::UnixMillis,
+    identity::Principal,
+    store::{AuditRecord, KeyId, Outcome, SessionHash, Store, StoredKey, UserId},
+};
+
+/// What stands where a tool's name would be.
+pub const REFUSED: &str = "(refused)";
+
+/// How long refusals of one sender by one rule are counted before their number is recorded.
+const COUNTED_FOR: Duration = Duration::from_secs(5);
+
+/// How many senders and rules are told apart; what goes beyond is counted together.
+const TOLD_APART: usize = 10_000;
+
+/// Who was turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sender {
+    user: UserId,
+    username: String,
+    key: KeyId,
+}
+
+impl Sender {
+    /// Nobody whom we know.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { user: UserId(0), username: String::new(), key: KeyId(String::new()) }
+    }
+
+    /// Somebody whose key was accepted.
+    #[must_use]
+    pub fn known(principal: &Principal) -> Self {
+        Self {
+            user: principal.user(),
+            username: principal.username().to_owned(),
+            key: principal.key().clone(),
+        }
+    }
+
+    /// Somebody whose key is one of ours, and was not accepted.
+    #[must_use]
+    pub fn with_key(key: &StoredKey) -> Self {
+        Self { user: key.user, username: key.username.clone(), key: key.id.clone() }
+    }
+}
+
+/// One request that was turned away.
+#[derive(Debug, Clone)]
+pub struct RefusedRequest<'a> {
+    /// Who sent it.
+    pub sender: Sender,
+    /// From where.
+    pub from: IpAddr,
+    /// Which rule it met.
+    pub rule: &'a str,
+    /// [`Outcome::Denied`], or [`Outcome::Limited`] where too much was asked.
+    pub outcome: Outcome,
+    /// Its request id.
+    pub request_id: &'a str,
+    /// The session that it named, where it named one.
+    pub session: Option<SessionHash>,
+}
+
+/// Counts refusals, and records them. Clones share the counts.
+#[derive(Clone)]
+pub struct Refusals(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn Store>,
+    tallies: Mutex<HashMap<(Sender, IpAddr, String), Tally>>,
+    news: Notify,
+}
+
+/// Refusals of one sender by one rule that are not recorded yet.
+struct Tally {
+    since: Instant,
+    at: UnixMillis,
+    request_id: String,
+    session: Option<SessionHash>,
+    outcome: Outcome,
+    unrecorded: u64,
+    is_first: bool,
+}
+
+impl Refusals {
+    /// Records into this store, as long as [`Self::keep`] runs.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self(Arc::new(Shared { store, tallies: Mutex::default(), news: Notify::new() }))
+    }
+
+    /// Notes a refusal; it is recorded soon, and [`Self::record`] records it for certain.
+    pub fn note(&self, refused: RefusedRequest<'_>) {
+        let mut tallies = self.0.tallies.lock();
+        let mut whose = (refused.sender, refused.from.to_canonical(), refused.rule.to_owned());
+        if tallies.len() >= TOLD_APART && !tallies.contains_key(&whose) {
+            whose = (Sender::unknown(), IpAddr::V4(Ipv4Addr::UNSPECIFIED), refused.rule.to_owned());
+        }
+        let tally = tallies.entry(whose).or_insert_with(|| Tally {
+            since: Instant::now(),
+            at: UnixMillis::now(),
+            request_id: String::new(),
+            session: None,
+            outcome: refused.outcome,
+            unrecorded: 0,
+            is_first: true,
+        });
+        if tally.unrecorded == 0 {
+            tally.at = UnixMillis::now();
+            tally.request_id = refused.request_id.to_owned();
+            tally.session = refused.session;
+            tally.outcome = refused.outcome;
+        }
+        tally.unrecorded = tally.unrecorded.saturating_add(1);
+        if tally.is_first {
+            self.0.news.notify_one();
+        }
+    }
+
+    /// Records what is noted, until `stop`. What is noted later is for [`Self::record`].
+    pub async fn keep(&self, stop: CancellationToken) {
+        let moment = || async {
+            tokio::select! {
+                () = self.0.news.notified() => {}
+                () = sleep(COUNTED_FOR) => {}
+            }
+        };
+        while stop.run_until_cancelled(moment()).await.is_some() {
+            let due = self.due(|tally| tally.is_first || tally.since.elapsed() >= COUNTED_FOR);
+            self.write(due).await;
+        }
+    }
+
+    /// Records everything that was noted up to now.
+    pub async fn record(&self) {
+        let due = self.due(|_| true);
+        self.write(due).await;
+    }
+
+    /// The records of the tallies that are due; those that stayed empty for a while are forgotten.
+    fn due(&self, is_due: impl Fn(&Tally) -> bool) -> Vec<AuditRecord> {
+        let mut records = Vec::new();
+        self.0.tallies.lock().retain(|(sender, from, rule), tally| {
+            if !is_due(tally) {
+                return true;
+            }
+            if tally.unrecorded == 0 {
+                return false;
+            }
+            records.push(record(sender, *from, rule, tally));
+            tally.unrecorded = 0;
+            tally.is_first = false;
+            tally.since = Instant::now();
+            true
+        });
+        records
+    }
+
+    async fn write(&self, records: Vec<AuditRecord>) {
+        for record in records {
+            if let Err(error) = self.0.store.append_audit(record).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a refusal was not recorded");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusals")
+    }
+}
+
+fn record(sender: &Sender, from: IpAddr, rule: &str, tally: &mut Tally) -> AuditRecord {
+    let number = match tally.unrecorded {
+        1 => String::new(),
+        number => format!(", {number} requests"),
+    };
+    let from = if from.is_unspecified() { "several addresses".to_owned() } else { from.to_string() };
+    AuditRecord {
+        at: tally.at,
+        request_id: mem::take(&mut tally.request_id),
+        user: sender.user,
+        username: sender.username.clone(),
+        key: sender.key.clone(),
+        session: tally.session.take(),
+        protocol: ProtocolVersion::LATEST,
+        client: format!("{from}{number}"),
+        tool: REFUSED.to_owned(),
+        arguments_digest: Sha256::digest("").into(),
+        rule: rule.to_owned(),
+        outcome: tally.outcome,
+        duration_us: 0,
+        trace: None,
+    }
+}

@@ -1,0 +1,189 @@
+//! Too much of what costs something is answered with 429, when to come back, and what is limited.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use serde_json::json;
+use server::{
+    config::Config,
+    http::peer::TrustedProxies,
+    limits::{LimitSettings, Limits},
+};
+
+use crate::support::{
+    app::{App, spawn_app_with},
+    client::{ALICE, BOB, Client, NEWEST, initialize},
+    eventually,
+    modern::Caller,
+    stage::spawn_stage_with,
+    wire::{Answer, Ask},
+};
+
+const WRONG: &str = "an-unknown-but-well-formed-key";
+
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+/// Limits that are not reached.
+fn wide() -> LimitSettings {
+    let many = number(100_000);
+    LimitSettings { refused_keys: many, initializations: many, calls: many, calls_at_once: many }
+}
+
+async fn limited_to(limits: LimitSettings) -> App {
+    spawn_app_with(|config: &mut Config| config.limits = Some(limits)).await
+}
+
+async fn open(app: &App, key: &str) -> Answer {
+    Ask::post(initialize(NEWEST)).key(key).send(app.address).await
+}
+
+/// The status, and what a refusal for too much says of itself.
+fn told<'a>(answer: &'a Answer, name: &str) -> (u16, Option<&'a str>) {
+    if answer.status == 429 {
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{answer:?}");
+        assert_eq!(answer.header("ratelimit").unwrap(), format!("\"{name}\";r=0;t={wait}"));
+        assert_eq!(answer.code(), Some(-32005), "{answer:?}");
+    }
+    (answer.status, answer.header("ratelimit-policy"))
+}
+
+#[tokio::test]
+async fn row_11_a_flood_of_wrong_keys_is_slowed_down_and_locks_no_good_one_out() {
+    let app = limited_to(LimitSettings { refused_keys: number(5), ..wide() }).await;
+    for _ in 0..5 {
+        assert_eq!(open(&app, WRONG).await.status, 401);
+    }
+    for _ in 0..20 {
+        let answer = open(&app, WRONG).await;
+        assert_eq!(told(&answer, "refused-keys"), (429, Some("\"refused-keys\";q=5;w=60")));
+        assert!(answer.header("www-authenticate").is_none() && !answer.body.contains(WRONG));
+    }
+    for key in [BOB, ALICE] {
+        assert_eq!(open(&app, key).await.status, 200, "from the same address");
+    }
+    // Whoever forgot the key altogether is told so.
+    assert_eq!(Ask::post(initialize(NEWEST)).send(app.address).await.status, 401);
+}
+
+#[tokio::test]
+async fn row_11_sessions_are_opened_so_often_from_an_address_and_no_more() {
+    let app = limited_to(LimitSettings { initializations: number(3), ..wide() }).await;
+    let bob = Client::open(app.address, BOB).await;
+    for (key, status) in [(BOB, 200), (ALICE, 200), (ALICE, 429), (BOB, 429)] {
+        assert_eq!(told(&open(&app, key).await, "initialize").0, status);
+    }
+    assert_eq!(bob.ping().await.status, 200, "what is open goes on");
+    assert_eq!(app.store.count_sessions().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn row_11_the_calls_of_a_key_are_counted_for_that_key_in_both_eras() {
+    let app = limited_to(LimitSettings { calls: number(3), ..wide() }).await;
+    let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
+    let stateless = Caller::new(app.address, BOB);
+    let arguments = json!({ "name": "whoAmI", "arguments": {} });
+    bob.result("whoAmI", json!({})).await;
+    bob.result("whoAmI", json!({})).await;
+    stateless.call("whoAmI", json!({})).await;
+    let policy = Some("\"calls\";q=3;w=60");
+    assert_eq!(told(&bob.call("whoAmI", json!({})).send(app.address).await, "calls"), (429, policy));
+    assert_eq!(told(&stateless.answer("tools/call", arguments).await, "calls"), (429, policy));
+    let read = stateless.answer("resources/read", json!({ "uri": "payments://balance" })).await;
+    assert_eq!(told(&read, "calls"), (429, policy));
+    assert_eq!(bob.ping().await.status, 200, "a ping is no call");
+    alice.result("whoAmI", json!({})).await;
+
+    app.store.flush_audit().await.unwrap();
+    let records = app.store.latest_audit(100).await.unwrap();
+    let limited: Vec<_> =
+        records.iter().filter(|record| record.outcome.as_str() == "limited").map(|one| &one.tool).collect();
+    assert_eq!(limited, ["resources/read payments://balance", "whoAmI", "whoAmI"]);
+}
+
+#[tokio::test]
+async fn room_comes_back_when_it_was_said_to() {
+    let app = limited_to(LimitSettings { calls: number(60), ..wide() }).await;
+    let bob = Client::open(app.address, BOB).await;
+    for _ in 0..60 {
+        bob.result("whoAmI", json!({})).await;
+    }
+    let refused = loop {
+        let answer = bob.call("whoAmI", json!({})).send(app.address).await;
+        if answer.status == 429 {
+            break answer;
+        }
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bob.result("whoAmI", json!({})).await;
+}
+
+#[tokio::test]
+async fn who_am_i_tells_the_limits() {
+    let app = limited_to(LimitSettings { calls: number(77), calls_at_once: number(5), ..wide() }).await;
+    let told = Client::open(app.address, BOB).await.result("whoAmI", json!({})).await;
+    let limits = &told["structuredContent"]["limits"];
+    assert_eq!((&limits["callsPerMinute"], &limits["concurrentCalls"]), (&json!(77), &json!(5)));
+}
+
+#[tokio::test]
+async fn an_address_is_taken_from_a_trusted_proxy_and_from_nobody_else() {
+    let limits = LimitSettings { refused_keys: number(1), ..wide() };
+    let ask = |from: &str| Ask::post(initialize(NEWEST)).key(WRONG).with("x-forwarded-for", from);
+    let app = limited_to(limits).await;
+    let mut statuses = Vec::new();
+    for from in ["192.0.2.1", "192.0.2.2"] {
+        statuses.push(ask(from).send(app.address).await.status);
+    }
+    assert_eq!(statuses, [401, 429], "anybody can write that header");
+
+    let proxied = spawn_app_with(|config| {
+        config.limits = Some(limits);
+        config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    })
+    .await;
+    let mut statuses = Vec::new();
+    for from in ["192.0.2.1", "192.0.2.2", "192.0.2.1", "203.0.113.9, 192.0.2.2"] {
+        statuses.push(ask(from).send(proxied.address).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429, 429]);
+}
+
+#[tokio::test]
+async fn row_12_a_key_runs_so_many_calls_at_once_and_no_more() {
+    let stage = spawn_stage_with(|builder| {
+        builder.limits(Limits::new(Some(LimitSettings { calls_at_once: number(2), ..wide() })))
+    })
+    .await;
+    let address = stage.app.address;
+    let (bob, alice) = (Client::open(address, BOB).await, Client::open(address, ALICE).await);
+    let running: Vec<_> = (0..2)
+        .map(|_| {
+            let ask = bob.call("patient", json!({}));
+            tokio::spawn(async move { ask.send(address).await.status })
+        })
+        .collect();
+    eventually("both calls run", || async { stage.has_begun(2) }).await;
+    let third = bob.call("patient", json!({})).send(address).await;
+    assert_eq!(told(&third, "calls-at-once"), (429, Some("\"calls-at-once\";q=2")));
+    stage.gate.add_permits(3);
+    assert_eq!(alice.call("patient", json!({})).send(address).await.status, 200, "another key");
+    for call in running {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    stage.gate.add_permits(1);
+    assert_eq!(bob.call("patient", json!({})).send(address).await.status, 200, "there is room again");
+}
+
+#[tokio::test]
+async fn row_12_a_result_has_a_largest_size() {
+    let stage = spawn_stage_with(|builder| builder).await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let small = bob.result("large", json!({ "bytes": 4_000_000 })).await;
+    assert_eq!(small["structuredContent"]["much"].as_str().unwrap().len(), 4_000_000);
+    let large = bob.result("large", json!({ "bytes": 5_000_000 })).await;
+    assert_eq!(large["isError"], true);
+    assert!(large["content"][0]["text"].as_str().unwrap().starts_with("too_large: "));
+}
