@@ -1,7 +1,8 @@
 //! The one room that keeps anything, and what it promises.
 //!
-//! [`Store`] is five small traits, one a noun: [`KeyStore`], [`SessionStore`], [`LedgerStore`], [`AuditStore`] and
-//! [`SealingStore`].
+//! [`Store`] is six small traits, one a noun: [`KeyStore`], [`SessionStore`], [`LedgerStore`], [`PaymentStore`],
+//! [`AuditStore`] and [`SealingStore`]. Work on money that must happen wholly or not at all is a [`Work`] on a
+//! [`Transaction`].
 //! Nothing above this room knows which engine is behind them, and one contract suite (`server/tests/store_contract.rs`)
 //! holds every engine to the same promises:
 //!
@@ -18,23 +19,30 @@ use async_trait::async_trait;
 mod audit;
 mod key;
 mod ledger;
+mod payment;
 mod sealing;
 mod session;
 pub mod sqlite;
+mod transaction;
 
 pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Outcome};
 pub use key::{AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Rotation, StoredKey, UserId};
 pub use ledger::{
     AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
 };
+pub use payment::{
+    AccountState, BatchId, BatchStep, Compensation, IdempotencyRecord, NewPayment, NotAStatus, PaymentChange,
+    PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore, StoredPayment,
+};
 pub use sealing::{SealingKey, SealingStore};
 pub use session::{
     ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionStore, StoredSession,
 };
+pub use transaction::{Ending, ErasedWork, Transaction, Work, transact};
 
 /// Everything that is kept. See the module's promises.
 #[async_trait]
-pub trait Store: KeyStore + SessionStore + LedgerStore + AuditStore + SealingStore {
+pub trait Store: KeyStore + SessionStore + LedgerStore + PaymentStore + AuditStore + SealingStore {
     /// Answers whether reads and writes work at this moment, for `/readyz`.
     ///
     /// # Errors

@@ -13,13 +13,16 @@ mod ledger;
 mod lifecycle;
 mod location;
 mod monthly;
+mod payments;
 mod queue;
 mod sealing;
 mod seats;
 mod sessions;
 mod settings;
+mod spending;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod writer;
 
 use std::{
@@ -38,17 +41,18 @@ use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
     queue::Queue,
-    seats::{Seats, seat},
+    seats::{Seat, Seats, seat},
 };
 pub use self::{
     location::{NotALocation, SqliteLocation},
     settings::SqliteSettings,
 };
 use super::{
-    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
-    KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, Rotation,
-    SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
-    StoredKey, StoredSession, UserId,
+    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId, Compensation,
+    ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession,
+    PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer, Rotation, SealingKey,
+    SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey,
+    StoredPayment, StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -57,6 +61,8 @@ use crate::clock::UnixMillis;
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: Arc<Seats>,
+    /// The writer's.
+    writing: Seat,
     queue: Arc<Queue>,
     is_closed: AtomicBool,
 }
@@ -96,8 +102,8 @@ impl SqliteStore {
         };
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
-        writer::start(writing, Arc::clone(&readers), Arc::clone(&queue))?;
-        Ok(Self { readers, queue, is_closed: AtomicBool::new(false) })
+        writer::start(Arc::clone(&writing), Arc::clone(&readers), Arc::clone(&queue))?;
+        Ok(Self { readers, writing, queue, is_closed: AtomicBool::new(false) })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
@@ -113,7 +119,7 @@ impl SqliteStore {
         durability: Durability,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, answered) = awaited(durability, work);
+        let (job, answered) = awaited(durability, |_| true, work);
         self.queue.push(job).await?;
         answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
     }
@@ -317,6 +323,74 @@ impl LedgerStore for SqliteStore {
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
         self.read(|connection| ledger::latest(connection, user, limit))?
             .map_err(unavailable("read transfers"))
+    }
+}
+
+#[async_trait]
+impl PaymentStore for SqliteStore {
+    async fn run(&self, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
+        let seat = Arc::clone(&self.writing);
+        let work = move |_: &Connection| transaction::run(&seat, &work);
+        let (job, answered) = awaited(Durability::Power, |is_kept| *is_kept, work);
+        self.queue.push(job).await?;
+        let done = answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")));
+        done.map(|_| ())
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
+        self.read(|connection| payments::by_id(connection, id))?
+    }
+
+    async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
+        self.read(|connection| payments::page(connection, &filter, limit))?
+            .map_err(unavailable("read payments"))
+    }
+
+    async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
+        self.read(|connection| payments::of_batch(connection, id))?
+    }
+
+    async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError> {
+        self.read(|connection| payments::overdue(connection, now, limit))?
+            .map_err(unavailable("read overdue payments"))
+    }
+
+    async fn stalled_payments(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<StoredPayment>, StoreError> {
+        self.read(|connection| payments::stalled(connection, before, limit))?
+            .map_err(unavailable("read stalled payments"))
+    }
+
+    async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError> {
+        self.read(|connection| spending::due_compensations(connection, now, limit))?
+            .map_err(unavailable("read compensations"))
+    }
+
+    async fn settle_compensation(
+        &self,
+        handle: &str,
+        retry_at: Option<UnixMillis>,
+    ) -> Result<(), StoreError> {
+        let (handle, now) = (handle.to_owned(), UnixMillis::now());
+        let settle =
+            move |connection: &Connection| spending::settle_compensation(connection, &handle, now, retry_at);
+        self.write(Durability::Power, settle).await
+    }
+
+    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+        let key = key.clone();
+        let put = move |connection: &Connection| spending::put_policy(connection, &key, &policy);
+        self.write(Durability::Power, put).await
+    }
+
+    async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
+        self.read(|connection| match spending::lineage(connection, key)? {
+            Some(lineage) => spending::policy(connection, &lineage),
+            None => Ok(PaymentPolicy::default()),
+        })?
     }
 }
 

@@ -83,6 +83,7 @@ impl fmt::Debug for dyn Awaited {
 
 struct Write<T, F> {
     work: Option<F>,
+    keeps: fn(&T) -> bool,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -94,7 +95,7 @@ where
 {
     fn run(&mut self, connection: &Connection) -> bool {
         self.outcome = self.work.take().map(|work| work(connection));
-        matches!(self.outcome, Some(Ok(_)))
+        matches!(&self.outcome, Some(Ok(output)) if (self.keeps)(output))
     }
 
     fn answer(self: Box<Self>, failure: Option<&str>) {
@@ -111,13 +112,14 @@ where
     }
 }
 
-/// A write as a job, and where its answer arrives.
+/// A write as a job, and where its answer arrives. `keeps` says of what it came to whether what it did is kept.
 pub(super) fn awaited<T: Send + 'static>(
     durability: Durability,
+    keeps: fn(&T) -> bool,
     work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
     let (answer, answered) = oneshot::channel();
-    let write = Write { work: Some(work), outcome: None, answer };
+    let write = Write { work: Some(work), keeps, outcome: None, answer };
     (Job::Awaited(durability, Box::new(write)), answered)
 }
 

@@ -154,16 +154,20 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PostedTransfer> {
         from: row.get(1)?,
         to: row.get(2)?,
         amount: Amount::from_minor(row.get(3)?, currency(row, 4)?),
-        date: date.parse().map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error))
-        })?,
+        date: date.parse().map_err(|error: jiff::Error| bad_column(5, error))?,
     })
 }
 
-fn currency(row: &Row<'_>, column: usize) -> rusqlite::Result<Currency> {
+pub(super) fn currency(row: &Row<'_>, column: usize) -> rusqlite::Result<Currency> {
     let code: String = row.get(column)?;
-    Currency::from_code(&code).ok_or_else(|| {
-        let error = format!("`{code}` is no currency of this program");
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
-    })
+    Currency::from_code(&code)
+        .ok_or_else(|| bad_column(column, format!("`{code}` is no currency of this program")))
+}
+
+/// A text that is not what its column may hold.
+pub(super) fn bad_column(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }

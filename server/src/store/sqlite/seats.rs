@@ -3,23 +3,27 @@
 //! Reading takes microseconds, so whoever reads takes a connection for that long, in its own thread. Each thread begins
 //! its search at another seat: as long as there are as many seats as cores, threads hardly ever meet.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use rusqlite::Connection;
 
 use super::failure::closed;
 use crate::store::StoreError;
 
-/// A connection that whoever holds the lock may use; `None` once the store is closed.
-pub(super) type Seat = Arc<Mutex<Option<Connection>>>;
+/// A connection that whoever holds the lock may use; `None` once the store is closed. The thread that holds the lock may
+/// take it again: work on money does so at each of its steps, within the writer's transaction.
+pub(super) type Seat = Arc<ReentrantMutex<RefCell<Option<Connection>>>>;
 
 /// A seat with a connection on it.
 pub(super) fn seat(connection: Connection) -> Seat {
-    Arc::new(Mutex::new(Some(connection)))
+    Arc::new(ReentrantMutex::new(RefCell::new(Some(connection))))
 }
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -40,10 +44,10 @@ impl Seats {
     /// Reads on a connection that is free, or waits the microseconds until one is.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
         let held = self.take()?;
-        held.as_ref().map(read).ok_or_else(closed)
+        held.borrow().as_ref().map(read).ok_or_else(closed)
     }
 
-    fn take(&self) -> Result<MutexGuard<'_, Option<Connection>>, StoreError> {
+    fn take(&self) -> Result<ReentrantMutexGuard<'_, RefCell<Option<Connection>>>, StoreError> {
         let first = FIRST.with(|first| first % self.0.len().max(1));
         let from_first = || self.0.iter().cycle().skip(first).take(self.0.len());
         if let Some(free) = from_first().find_map(|seat| seat.try_lock()) {
@@ -55,7 +59,7 @@ impl Seats {
     /// Closes every connection.
     pub(super) fn close(&self) {
         for seat in &self.0 {
-            drop(seat.lock().take());
+            drop(seat.lock().borrow_mut().take());
         }
     }
 }

@@ -70,7 +70,7 @@ impl Writer {
         }
         // The last connection to close writes the log back into the database, so that one file is left.
         self.readers.close();
-        drop(self.seat.lock().take());
+        drop(self.seat.lock().borrow_mut().take());
         let outcome = if kept.is_empty() {
             Ok(())
         } else {
@@ -110,7 +110,8 @@ impl Writer {
         };
         let seat = Arc::clone(&self.seat);
         let held = seat.lock();
-        let connection = held.as_ref().ok_or_else(|| refused("the store is closed"))?;
+        let connection = held.borrow();
+        let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
         self.survive(connection, durability)?;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(unavailable("begin a transaction"))?;

@@ -1,0 +1,430 @@
+//! Payments, as they are kept: what each is, and between which states it moves.
+
+use std::{fmt, str::FromStr};
+
+use async_trait::async_trait;
+
+use super::{KeyId, StoreError, TransferId, UserId, transaction::ErasedWork};
+use crate::{clock::UnixMillis, money::Amount};
+
+/// A payment's handle, `pay_…`: made by the server, known to the payer and, once it is paid, to the payee.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentId(pub String);
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The handle of payments that are paid together or not at all, `batch_…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub String);
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a payment has come.
+///
+/// ```text
+///                    ┌─► declined   canceled   expired ◄─┐
+///                    │                                   │
+///   requires_confirmation ──────────► requires_action ───┤
+///        │     │                        │      │         │
+///        │     └────────► processing ◄──┘      │         │
+///        │                 │      └──► failed ◄┴─────────┘
+///        └──► succeeded ◄──┴───────────────────┘ (approved)
+///                 │
+///                 ├──► partially_refunded ──► refunded
+///                 └─────────────────────────────▲
+/// ```
+///
+/// The store enforces the picture: any other step is refused by the schema itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PaymentStatus {
+    /// Made, its amount reserved; nobody was asked yet.
+    RequiresConfirmation,
+    /// The client cannot ask; the account's owner may still approve it.
+    RequiresAction,
+    /// Accepted, and being assessed by the risk service.
+    Processing,
+    /// The money moved.
+    Succeeded,
+    /// The person said no.
+    Declined,
+    /// Taken back before anything moved.
+    Canceled,
+    /// Nobody confirmed it in time.
+    Expired,
+    /// It was accepted and could not be done; nothing moved.
+    Failed,
+    /// All of it was given back.
+    Refunded,
+    /// Some of it was given back.
+    PartiallyRefunded,
+}
+
+impl PaymentStatus {
+    /// Every status.
+    pub const ALL: [Self; 10] = [
+        Self::RequiresConfirmation,
+        Self::RequiresAction,
+        Self::Processing,
+        Self::Succeeded,
+        Self::Declined,
+        Self::Canceled,
+        Self::Expired,
+        Self::Failed,
+        Self::Refunded,
+        Self::PartiallyRefunded,
+    ];
+
+    /// Its name, as callers and the database write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RequiresConfirmation => "requires_confirmation",
+            Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Declined => "declined",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Refunded => "refunded",
+            Self::PartiallyRefunded => "partially_refunded",
+        }
+    }
+
+    /// Whether the amount is set aside and nothing has moved.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::RequiresConfirmation | Self::RequiresAction | Self::Processing)
+    }
+
+    /// Whether the money moved.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Refunded | Self::PartiallyRefunded)
+    }
+
+    /// Whether it still waits for somebody's word.
+    #[must_use]
+    pub const fn is_undecided(self) -> bool {
+        matches!(self, Self::RequiresConfirmation | Self::RequiresAction)
+    }
+
+    /// Whether the picture has an arrow from here to `next`.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::RequiresConfirmation => matches!(
+                next,
+                Self::RequiresAction
+                    | Self::Processing
+                    | Self::Succeeded
+                    | Self::Declined
+                    | Self::Canceled
+                    | Self::Expired
+                    | Self::Failed
+            ),
+            Self::RequiresAction => matches!(
+                next,
+                Self::Processing
+                    | Self::Succeeded
+                    | Self::Declined
+                    | Self::Canceled
+                    | Self::Expired
+                    | Self::Failed
+            ),
+            Self::Processing => matches!(next, Self::Succeeded | Self::Failed),
+            Self::Succeeded | Self::PartiallyRefunded => {
+                matches!(next, Self::PartiallyRefunded | Self::Refunded)
+            }
+            Self::Declined | Self::Canceled | Self::Expired | Self::Failed | Self::Refunded => false,
+        }
+    }
+}
+
+/// The text names no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a status of a payment")]
+pub struct NotAStatus;
+
+impl FromStr for PaymentStatus {
+    type Err = NotAStatus;
+
+    fn from_str(text: &str) -> Result<Self, NotAStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(NotAStatus)
+    }
+}
+
+/// A payment's place in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchStep {
+    /// The batch.
+    pub batch: BatchId,
+    /// Which of its payments, from 1, in the order in which they were asked for.
+    pub step: u32,
+}
+
+/// A payment that is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPayment {
+    /// Its handle.
+    pub id: PaymentId,
+    /// Where it is one of several.
+    pub step: Option<BatchStep>,
+    /// Who pays.
+    pub payer: UserId,
+    /// Who is paid; another than the payer.
+    pub payee: UserId,
+    /// With which key it was asked for.
+    pub key: KeyId,
+    /// The first of the keys that replaced each other up to that one; budgets are kept for it.
+    pub lineage: KeyId,
+    /// How much; more than zero.
+    pub amount: Amount,
+    /// What the payer wrote, cleaned.
+    pub memo: Option<String>,
+    /// The first status.
+    pub status: PaymentStatus,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it ends unless it is confirmed.
+    pub expires_at: UnixMillis,
+    /// A recent payment of the same payer to the same payee over the same amount.
+    pub duplicate_of: Option<PaymentId>,
+    /// What the caller named it by.
+    pub idempotency_key: Option<String>,
+    /// Why it failed, in words for the payer.
+    pub failure: Option<String>,
+}
+
+/// A payment as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPayment {
+    /// Its place in the order in which payments were made.
+    pub seq: i64,
+    /// What it was made with; `status` and `failure` are those of now.
+    pub payment: NewPayment,
+    /// The payer's name.
+    pub from: String,
+    /// The payee's name.
+    pub to: String,
+    /// How much of it was given back, in minor units.
+    pub refunded_minor: i64,
+    /// When it changed last.
+    pub changed_at: UnixMillis,
+    /// What moved the money.
+    pub transfer: Option<TransferId>,
+}
+
+impl StoredPayment {
+    /// Its handle.
+    #[must_use]
+    pub const fn id(&self) -> &PaymentId {
+        &self.payment.id
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub const fn status(&self) -> PaymentStatus {
+        self.payment.status
+    }
+
+    /// Whether the user may see it: the payer always, the payee once it is paid.
+    #[must_use]
+    pub fn is_visible_to(&self, user: UserId) -> bool {
+        self.payment.payer == user || (self.payment.payee == user && self.status().is_paid())
+    }
+}
+
+/// What becomes of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentChange {
+    /// Which one.
+    pub id: PaymentId,
+    /// Its next status.
+    pub status: PaymentStatus,
+    /// When.
+    pub at: UnixMillis,
+    /// How much of it is given back by now, in minor units.
+    pub refunded_minor: i64,
+    /// What moved the money, where it did.
+    pub transfer: Option<TransferId>,
+    /// Why it failed, where it did.
+    pub failure: Option<String>,
+}
+
+/// Which of somebody's payments are wanted, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Those that this user may see; everybody's where nothing is said.
+    pub visible_to: Option<UserId>,
+    /// Those with this status.
+    pub status: Option<PaymentStatus>,
+    /// Those that were asked for under this idempotency key.
+    pub idempotency_key: Option<String>,
+    /// Those that were made before this one.
+    pub before: Option<i64>,
+}
+
+/// An account in a transaction that may change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountState {
+    /// Whose it is.
+    pub user: UserId,
+    /// That user's name.
+    pub username: String,
+    /// What is on it.
+    pub balance: Amount,
+    /// How far below zero it may go, in minor units.
+    pub credit_limit_minor: i64,
+    /// How much of it open payments have set aside, in minor units.
+    pub reserved_minor: i64,
+}
+
+/// What a key may pay. Amounts are minor units of its account's currency.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PaymentPolicy {
+    /// Below this amount nobody is asked.
+    pub automatic_below_minor: i64,
+    /// The most that one payment may be.
+    pub maximum_minor: Option<i64>,
+    /// The most that may be paid within 24 hours.
+    pub day_budget_minor: Option<i64>,
+    /// Whom it may pay, by name; anybody where there is none.
+    pub payees: Vec<String>,
+}
+
+/// What a caller named by a key of its own, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// Whose account; the scope of the key, with the tool.
+    pub user: UserId,
+    /// The tool that was called.
+    pub tool: String,
+    /// The caller's key.
+    pub key: String,
+    /// SHA-256 of what was asked.
+    pub fingerprint: [u8; 32],
+    /// The handle of what came of it: a payment's or a batch's.
+    pub handle: String,
+    /// Until when it is kept.
+    pub expires_at: UnixMillis,
+}
+
+/// Exposure that the risk service may have reserved for a payment that failed, and that is to be given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compensation {
+    /// For what it was reserved: a payment's handle or a batch's.
+    pub handle: String,
+    /// Who would have paid.
+    pub from: String,
+    /// Who would have been paid.
+    pub to: String,
+    /// How much.
+    pub amount: Amount,
+    /// How often giving it back was tried.
+    pub attempts: u32,
+    /// When to try next.
+    pub due_at: UnixMillis,
+}
+
+/// Payments, and the transactions in which money moves.
+#[async_trait]
+pub trait PaymentStore: Send + Sync {
+    /// Runs work in one transaction: everything that it does happens, or nothing. It survives the loss of power once
+    /// this returns. Where other work was in the way it is run again from the start. Call [`super::transact`] rather
+    /// than this: it hands out what the work came to.
+    ///
+    /// # Errors
+    /// What the work returned, with nothing changed; [`StoreError::Unavailable`].
+    async fn run(&self, work: std::sync::Arc<dyn ErasedWork>) -> Result<(), StoreError>;
+
+    /// The payment with this handle.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError>;
+
+    /// The newest `limit` payments that the filter lets through, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError>;
+
+    /// The payments of a batch, in its order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError>;
+
+    /// At most `limit` of the payments that wait for somebody's word and should have ended by `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError>;
+
+    /// At most `limit` of the payments that are being processed and have not changed since `before`: whoever did so may
+    /// have died.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn stalled_payments(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<StoredPayment>, StoreError>;
+
+    /// At most `limit` of the compensations that are due by `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError>;
+
+    /// Notes how giving back went: done, or to be tried again at `retry_at`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn settle_compensation(&self, handle: &str, retry_at: Option<UnixMillis>)
+    -> Result<(), StoreError>;
+
+    /// Sets what a key may pay. `None` when there is no such key.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError>;
+
+    /// What a key may pay; the default where nothing was set.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_as_it_is_written() {
+        for status in PaymentStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        assert_eq!("paid".parse::<PaymentStatus>(), Err(NotAStatus));
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        for status in PaymentStatus::ALL {
+            let goes_on = PaymentStatus::ALL.into_iter().any(|next| status.may_become(next));
+            let is_over = !status.is_open() && !matches!(status.as_str(), "succeeded" | "partially_refunded");
+            assert_eq!(goes_on, !is_over, "{status:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Work on money, run by the writer. It is the only one that writes, so nothing needs to be locked, and no work is ever
+//! in another's way.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use rusqlite::Connection;
+
+use super::{
+    audit,
+    failure::{closed, refused},
+    ledger, lifecycle, payments,
+    seats::Seat,
+    spending,
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{
+        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
+        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
+        StoredPayment, Transaction, UserId,
+    },
+};
+
+/// Runs work on the writer's connection, whose thread holds the seat already.
+pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
+    let mut transaction = SqliteTransaction { seat: Arc::clone(seat) };
+    // Every step is done when it returns, so the work never waits.
+    let done = work.run(&mut transaction).now_or_never();
+    done.unwrap_or_else(|| Err(refused("the work waited for something else than the database")))
+}
+
+struct SqliteTransaction {
+    seat: Seat,
+}
+
+impl SqliteTransaction {
+    fn on<T>(&self, step: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let held = self.seat.lock();
+        let connection = held.borrow();
+        step(connection.as_ref().ok_or_else(closed)?)
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn user_named(&mut self, username: &str) -> Result<Option<UserId>, StoreError> {
+        self.on(|connection| spending::user_named(connection, username))
+    }
+
+    async fn lock_accounts(&mut self, users: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
+        let mut users = users.to_vec();
+        users.sort_unstable();
+        users.dedup();
+        self.on(|connection| users.into_iter().map(|user| spending::account(connection, user)).collect())
+    }
+
+    async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
+        self.on(|connection| {
+            let Some(key) = lifecycle::by_id(connection, id)? else { return Ok(None) };
+            let policy = spending::policy(connection, &key.lineage)?;
+            Ok(Some((key, policy)))
+        })
+    }
+
+    async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
+        self.on(|connection| payments::by_id(connection, id))
+    }
+
+    async fn lock_batch(&mut self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
+        self.on(|connection| payments::of_batch(connection, id))
+    }
+
+    async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
+        self.on(|connection| payments::insert(connection, payment))
+    }
+
+    async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError> {
+        self.on(|connection| payments::change(connection, change))
+    }
+
+    async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
+        self.on(|connection| ledger::post(connection, transfer))
+    }
+
+    async fn similar_payment(
+        &mut self,
+        payer: UserId,
+        payee: UserId,
+        amount: Amount,
+        since: UnixMillis,
+    ) -> Result<Option<PaymentId>, StoreError> {
+        self.on(|connection| payments::similar(connection, payer, payee, amount, since))
+    }
+
+    async fn idempotency_record(
+        &mut self,
+        user: UserId,
+        tool: &str,
+        key: &str,
+        now: UnixMillis,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        self.on(|connection| spending::idempotency_record(connection, user, tool, key, now))
+    }
+
+    async fn put_idempotency_record(
+        &mut self,
+        record: &IdempotencyRecord,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        self.on(|connection| spending::put_idempotency_record(connection, record, now))
+    }
+
+    async fn spent(&mut self, lineage: &KeyId, since: UnixMillis) -> Result<i64, StoreError> {
+        self.on(|connection| spending::spent(connection, lineage, since))
+    }
+
+    async fn spend(&mut self, lineage: &KeyId, at: UnixMillis, minor: i64) -> Result<(), StoreError> {
+        self.on(|connection| spending::spend(connection, lineage, at, minor))
+    }
+
+    async fn compensate(&mut self, compensation: &Compensation) -> Result<(), StoreError> {
+        self.on(|connection| spending::compensate(connection, compensation))
+    }
+
+    async fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.on(|connection| audit::append(connection, record))
+    }
+}
