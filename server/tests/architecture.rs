@@ -17,7 +17,7 @@ const ORDER: [&[&str]; 13] = [
     &["resources"],
     &["mcp"],
     &["audit", "payments"],
-    &["identity", "limits", "metrics"],
+    &["identity", "limits", "metrics", "risk"],
     &["store"],
     &["money"],
     &["clock"],

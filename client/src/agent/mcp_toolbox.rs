@@ -72,7 +72,7 @@ impl Toolbox for McpToolbox {
         let repeatable = self.tools.iter().any(|tool| tool.name == name && tool.is_safe_to_repeat());
         let hear = self.progress.as_deref().map(|hear| move |progress| hear(name, progress));
         let progress = hear.as_ref().map(|hear| hear as &(dyn Fn(ProgressNotificationParams) + Send + Sync));
-        let options = CallOptions { repeatable, cancel: cancel.clone(), progress };
+        let options = CallOptions { repeatable, cancel: cancel.clone(), progress, ..CallOptions::default() };
         self.connection.call_tool(name, arguments, options).await
     }
 }

@@ -45,6 +45,7 @@ async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Res
                 terminal.progress(&format!("{}: {message}", tool.name));
             }
         }),
+        ..CallOptions::default()
     };
     let outcome = session.connection.call_tool(&tool.name, arguments.clone(), options).await;
     outcome.map_err(|error| session.failure(&error))

@@ -88,6 +88,8 @@ pub struct CallOptions<'a> {
     pub cancel: CancellationToken,
     /// Hears how far the call has come. Without it no progress is asked for.
     pub progress: Option<&'a (dyn Fn(ProgressNotificationParams) + Send + Sync)>,
+    /// The id of the trace that the call is part of (W3C Trace Context): the server is told, in `_meta`.
+    pub trace: Option<[u8; 16]>,
 }
 
 impl fmt::Debug for CallOptions<'_> {
@@ -96,6 +98,7 @@ impl fmt::Debug for CallOptions<'_> {
             .field("repeatable", &self.repeatable)
             .field("cancelled", &self.cancel.is_cancelled())
             .field("progress", &self.progress.is_some())
+            .field("trace", &self.trace.is_some())
             .finish()
     }
 }
@@ -203,6 +206,7 @@ impl Connection {
             params,
             repeatable: options.repeatable,
             progress: options.progress,
+            trace: options.trace,
             meta: JsonObject::new(),
             headers: HeaderMap::new(),
         };

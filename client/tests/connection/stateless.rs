@@ -247,6 +247,29 @@ async fn cancelling_closes_the_stream_and_says_nothing() {
     assert_eq!(server.count("notifications/cancelled"), 0);
 }
 
+#[tokio::test]
+async fn a_call_carries_the_trace_that_it_is_part_of_and_each_attempt_is_a_part_of_its_own() {
+    for in_a_session in [true, false] {
+        let (server, options) =
+            if in_a_session { (TestServer::start().await, options()) } else { (server().await, stateless()) };
+        server.arm("tools/call", status(500, &[], "text/plain", "no"));
+        let connection = open_with(&server, options).await;
+        let traced = CallOptions { repeatable: true, trace: Some([0xa7; 16]), ..CallOptions::default() };
+        connection.call_tool("echo", arguments(), traced).await.unwrap();
+        call(&connection).await.unwrap();
+        let calls = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call");
+        let parents: Vec<_> = calls.map(|seen| seen.body["params"]["_meta"]["traceparent"].clone()).collect();
+        let [first, second, untraced] = parents.as_slice() else { panic!("{parents:?}") };
+        let begins = format!("00-{}-", "a7".repeat(16));
+        for parent in [first, second] {
+            let parent = parent.as_str().unwrap();
+            assert!(parent.starts_with(&begins) && parent.len() == 55 && parent.ends_with("-01"), "{parent}");
+        }
+        assert_ne!(first, second);
+        assert_eq!(*untraced, Value::Null);
+    }
+}
+
 async fn spoken(server: &TestServer) -> Result<String, McpError> {
     let auto = ConnectOptions { era: Era::Auto, ..options() };
     let connection = Connection::open(crate::endpoint(server.url()), auto).await?;

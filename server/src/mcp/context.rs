@@ -71,6 +71,12 @@ impl RequestContext {
         &self.0.http_id
     }
 
+    /// The trace that it is part of, where the sender says so. What is asked of others on its behalf carries it on.
+    #[must_use]
+    pub fn trace(&self) -> Option<[u8; 16]> {
+        self.0.trace
+    }
+
     /// The session it came in. Nothing about money may depend on it.
     #[must_use]
     pub fn session(&self) -> Option<SessionHash> {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use data_encoding::HEXLOWER;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,7 +57,9 @@ pub(super) struct Call<'a> {
     pub(super) params: JsonObject,
     pub(super) repeatable: bool,
     pub(super) progress: Option<&'a TellProgress<'a>>,
-    /// `_meta`, without the progress token.
+    /// The trace that it is part of.
+    pub(super) trace: Option<[u8; 16]>,
+    /// `_meta`, without the progress token and the trace.
     pub(super) meta: JsonObject,
     /// Headers that repeat what the request says.
     pub(super) headers: HeaderMap,
@@ -70,6 +73,7 @@ impl Call<'_> {
             params,
             repeatable: true,
             progress: None,
+            trace: None,
             meta: JsonObject::new(),
             headers: HeaderMap::new(),
         }
@@ -257,6 +261,9 @@ impl Peer {
         if call.progress.is_some() {
             meta.insert("progressToken".to_owned(), json!(&id));
         }
+        if let Some(parent) = call.trace.and_then(traceparent) {
+            meta.insert("traceparent".to_owned(), Value::String(parent));
+        }
         if !meta.is_empty() {
             call.params.insert("_meta".to_owned(), Value::Object(meta));
         }
@@ -308,6 +315,13 @@ impl Peer {
     ) -> Result<(), Failure> {
         self.wire.post(Some(session), &HeaderMap::new(), text(message)?).await?.accepted(session).await
     }
+}
+
+/// The trace, with this attempt as its newest part; `None` where the operating system has no randomness to name it with.
+fn traceparent(trace: [u8; 16]) -> Option<String> {
+    let mut parent = [0; 8];
+    getrandom::fill(&mut parent).ok()?;
+    Some(format!("00-{}-{}-01", HEXLOWER.encode(&trace), HEXLOWER.encode(&parent)))
 }
 
 fn text(message: &impl Serialize) -> Result<String, McpError> {
