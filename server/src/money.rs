@@ -55,6 +55,36 @@ impl Amount {
         Some(Self { minor: major.checked_mul(per_major)?, currency })
     }
 
+    /// The amount that a decimal number of major units stands for, exact and more than zero: `25`, `12.50`. What JSON
+    /// or people write besides is refused rather than guessed at.
+    ///
+    /// # Errors
+    /// [`NotAnAmount`], which says why.
+    pub fn read(text: &str, currency: Currency) -> Result<Self, NotAnAmount> {
+        let places = usize::from(currency.exponent);
+        if text.starts_with('-') {
+            return Err(NotAnAmount::NotPositive);
+        }
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let is_decimal = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_written_so = !whole.is_empty() && is_decimal(whole) && is_decimal(fraction);
+        let is_padded = whole.len() > 1 && whole.starts_with('0');
+        if !is_written_so || is_padded || text.ends_with('.') {
+            return Err(NotAnAmount::NotDecimal);
+        }
+        if fraction.len() > places {
+            return Err(NotAnAmount::TooFine { code: currency.code, places: currency.exponent });
+        }
+        let minor = format!("{whole}{fraction:0<places$}").parse().map_err(|_| NotAnAmount::TooLarge)?;
+        if minor == 0 { Err(NotAnAmount::NotPositive) } else { Ok(Self { minor, currency }) }
+    }
+
+    /// The amount with its currency: `12.50 USD`.
+    #[must_use]
+    pub fn with_code(self) -> String {
+        format!("{self} {}", self.currency.code)
+    }
+
     /// The amount in minor units.
     #[must_use]
     pub const fn minor(self) -> i64 {
@@ -90,6 +120,28 @@ impl Amount {
     }
 }
 
+/// The text is no amount that can be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnAmount {
+    /// It is no plain decimal number.
+    #[error("the amount must be a plain decimal number such as 25 or 12.50, without exponent or separators")]
+    NotDecimal,
+    /// It is zero or less.
+    #[error("the amount must be more than 0")]
+    NotPositive,
+    /// It has more decimal places than the currency.
+    #[error("the amount may have {places} decimal places at most, as {code} has")]
+    TooFine {
+        /// The currency.
+        code: &'static str,
+        /// How many it may have.
+        places: u8,
+    },
+    /// It is beyond what can be counted.
+    #[error("the amount is too large")]
+    TooLarge,
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sign, whole, fraction) = self.parts();
@@ -103,6 +155,33 @@ impl fmt::Display for Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_amount_is_read_exactly_or_refused() {
+        for (text, minor) in [
+            ("25", 2_500),
+            ("12.5", 1_250),
+            ("12.50", 1_250),
+            ("0.01", 1),
+            ("1000.0", 100_000),
+            ("92233720368547758.07", i64::MAX),
+        ] {
+            assert_eq!(Amount::read(text, Currency::USD).map(Amount::minor), Ok(minor), "{text}");
+        }
+        for text in [
+            "", ".", "1.", ".5", "1e3", "1E3", "NaN", "Infinity", "1,000", "1_000", "1 000", "+1", "0x10",
+            "01", "1.2.3", "\u{661}", " 1", "1 ",
+        ] {
+            assert_eq!(Amount::read(text, Currency::USD), Err(NotAnAmount::NotDecimal), "{text}");
+        }
+        for text in ["0", "0.00", "-1", "-0"] {
+            assert_eq!(Amount::read(text, Currency::USD), Err(NotAnAmount::NotPositive), "{text}");
+        }
+        assert!(matches!(Amount::read("1.005", Currency::USD), Err(NotAnAmount::TooFine { places: 2, .. })));
+        for text in ["92233720368547758.08", "100000000000000000000"] {
+            assert_eq!(Amount::read(text, Currency::USD), Err(NotAnAmount::TooLarge), "{text}");
+        }
+    }
 
     #[test]
     fn an_amount_is_written_exactly_and_without_needless_zeros() {

@@ -15,10 +15,11 @@ use tokio::sync::Notify;
 use crate::{
     clock::UnixMillis,
     store::{
-        AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
-        KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer, Rotation,
-        SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
-        StoredKey, StoredSession, UserId,
+        AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
+        Compensation, ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Month, MonthlyTransfers,
+        NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer,
+        Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
+        StoreError, StoredKey, StoredPayment, StoredSession, UserId,
     },
 };
 
@@ -241,6 +242,61 @@ impl LedgerStore for Double {
     }
 
     async fn latest_transfers(&self, _user: UserId, _limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl PaymentStore for Double {
+    async fn run(&self, _work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn payment(&self, _id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
+        unavailable()
+    }
+
+    async fn payments(&self, _filter: PaymentFilter, _limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
+        unavailable()
+    }
+
+    async fn batch(&self, _id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
+        unavailable()
+    }
+
+    async fn overdue_payments(&self, _now: UnixMillis, _limit: u32) -> Result<Vec<PaymentId>, StoreError> {
+        unavailable()
+    }
+
+    async fn stalled_payments(
+        &self,
+        _before: UnixMillis,
+        _limit: u32,
+    ) -> Result<Vec<StoredPayment>, StoreError> {
+        unavailable()
+    }
+
+    async fn due_compensations(
+        &self,
+        _now: UnixMillis,
+        _limit: u32,
+    ) -> Result<Vec<Compensation>, StoreError> {
+        unavailable()
+    }
+
+    async fn settle_compensation(
+        &self,
+        _handle: &str,
+        _retry_at: Option<UnixMillis>,
+    ) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn put_policy(&self, _key: &KeyId, _policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+        unavailable()
+    }
+
+    async fn policy(&self, _key: &KeyId) -> Result<PaymentPolicy, StoreError> {
         unavailable()
     }
 }

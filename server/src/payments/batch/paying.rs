@@ -1,0 +1,271 @@
+//! A batch carried out in one transaction, for good or to see whether it could be.
+
+use async_trait::async_trait;
+
+use super::{Batch, BatchOrder, BatchPlan, NAMED_MAX};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    payments::{
+        Refusal,
+        creating::{KEPT, fingerprint},
+        desk::Actor,
+        execution::{settle, step},
+        terms::{Terms, Wish, agree, available},
+    },
+    store::{
+        BatchId, BatchStep, Ending, IdempotencyRecord, NewPayment, PaymentId, PaymentStatus, StoreError,
+        StoredPayment, Transaction, UserId, Work,
+    },
+};
+
+/// The tool whose idempotency keys these are.
+const TOOL: &str = "createPaymentBatch";
+
+/// How far it goes.
+#[derive(Debug, Clone)]
+pub(super) enum Mode {
+    /// Everything is undone; the plan is left.
+    Dry,
+    /// The money moves.
+    Pay,
+    /// Everything is set aside; the risk service is asked next.
+    Process,
+    /// It is kept with this status, and why.
+    Keep(PaymentStatus, Option<Refusal>),
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub(super) enum Paid {
+    Plan(BatchPlan),
+    Kept(Batch),
+    Before(Batch),
+}
+
+pub(super) struct Pay {
+    pub(super) actor: Actor,
+    pub(super) order: BatchOrder,
+    /// The places of the payments, in the order in which they are carried out.
+    pub(super) sequence: Vec<usize>,
+    pub(super) batch: BatchId,
+    pub(super) ids: Vec<PaymentId>,
+    pub(super) mode: Mode,
+    pub(super) now: UnixMillis,
+}
+
+/// What was found out on the way.
+#[derive(Default)]
+struct Tally {
+    total_minor: i64,
+    asks: bool,
+    lines: Vec<(usize, String)>,
+    duplicates: u32,
+    payments: Vec<StoredPayment>,
+}
+
+impl Pay {
+    fn record(&self) -> Option<IdempotencyRecord> {
+        let key = self.order.idempotency_key.clone()?;
+        let mut parts = Vec::new();
+        for item in &self.order.items {
+            parts.push(item.to.clone());
+            parts.push(item.amount.clone());
+            parts.push(item.memo.clone().unwrap_or_default());
+            parts.push(format!("{:?}", item.after));
+        }
+        Some(IdempotencyRecord {
+            user: self.actor.user,
+            tool: TOOL.to_owned(),
+            key,
+            fingerprint: fingerprint(parts.iter().map(String::as_str)),
+            handle: self.batch.0.clone(),
+            expires_at: self.now.plus(KEPT),
+        })
+    }
+
+    async fn before(
+        &self,
+        transaction: &mut dyn Transaction,
+    ) -> Result<Option<Result<Paid, Refusal>>, StoreError> {
+        let Some(record) = self.record() else { return Ok(None) };
+        let known = transaction.idempotency_record(self.actor.user, TOOL, &record.key, self.now).await?;
+        let Some(known) = known else { return Ok(None) };
+        if known.fingerprint != record.fingerprint {
+            return Ok(Some(Err(Refusal::KeyReused)));
+        }
+        let id = BatchId(known.handle);
+        let payments = transaction.lock_batch(&id).await?;
+        Ok(Some(Ok(Paid::Before(Batch { id, payments, is_replayed: true }))))
+    }
+
+    /// Everybody's account, so that no two batches wait for each other.
+    async fn lock(&self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        let mut users = vec![self.actor.user];
+        for item in &self.order.items {
+            users.extend(transaction.user_named(&item.to).await?);
+        }
+        users.sort_unstable();
+        users.dedup();
+        transaction.lock_accounts(&users).await.map(|_| ())
+    }
+
+    /// One step: agreed, kept, and paid where this is for good.
+    async fn one(
+        &self,
+        transaction: &mut dyn Transaction,
+        at: usize,
+        tally: &mut Tally,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        let (Some(item), Some(id)) = (self.order.items.get(at), self.ids.get(at)) else { return Ok(Ok(())) };
+        let wish = Wish {
+            to: item.to.clone(),
+            amount: item.amount.clone(),
+            currency: None,
+            memo: item.memo.clone(),
+        };
+        let terms = match agree(transaction, &wish, self.actor.user, &self.order.key, self.now).await? {
+            Ok(terms) => terms,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        tally.add(at, &terms);
+        let place = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
+        let kept = transaction.insert_payment(&self.payment(place, id, &terms)).await?;
+        if kept.status().is_open() {
+            transaction.spend(&terms.lineage, self.now, terms.amount.minor()).await?;
+        }
+        let kept = match self.mode {
+            Mode::Pay => match settle(transaction, &kept, self.now).await? {
+                Ok(paid) => paid,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+            Mode::Process => {
+                step(transaction, &kept, PaymentStatus::Processing, self.now, None, None).await?
+            }
+            Mode::Dry | Mode::Keep(..) => kept,
+        };
+        tally.payments.push(kept);
+        Ok(Ok(()))
+    }
+
+    fn payment(&self, place: u32, id: &PaymentId, terms: &Terms) -> NewPayment {
+        let (status, failure) = match &self.mode {
+            Mode::Dry | Mode::Pay | Mode::Process => (PaymentStatus::RequiresConfirmation, None),
+            Mode::Keep(status, failure) => (*status, failure.as_ref().map(ToString::to_string)),
+        };
+        NewPayment {
+            id: id.clone(),
+            step: Some(BatchStep { batch: self.batch.clone(), step: place }),
+            payer: self.actor.user,
+            payee: terms.payee,
+            key: self.order.key.clone(),
+            lineage: terms.lineage.clone(),
+            amount: terms.amount,
+            memo: terms.memo.clone(),
+            status,
+            created_at: self.now,
+            expires_at: self.now.plus(KEPT),
+            duplicate_of: terms.duplicate_of.clone(),
+            idempotency_key: self.order.idempotency_key.clone(),
+            failure,
+        }
+    }
+
+    /// What a person is asked, all of it from what was agreed.
+    async fn plan(
+        &self,
+        transaction: &mut dyn Transaction,
+        mut tally: Tally,
+    ) -> Result<BatchPlan, StoreError> {
+        let accounts = transaction.lock_accounts(&[self.actor.user]).await?;
+        let left = accounts.first().map(available);
+        let currency = tally.payments.first().map(|payment| payment.payment.amount.currency());
+        let Some((left, currency)) = left.zip(currency) else {
+            return Err(StoreError::NoSuchAccount(self.actor.user.0.to_string()));
+        };
+        let total = Amount::from_minor(tally.total_minor, currency);
+        if !tally.asks {
+            return Ok(BatchPlan { total, question: None });
+        }
+        tally.lines.sort_by_key(|(at, _)| *at);
+        let count = tally.lines.len();
+        let mut text = format!("Pay {} in {count} payments, all or none of them?", total.with_code());
+        for (_, line) in tally.lines.iter().take(NAMED_MAX) {
+            text.push('\n');
+            text.push_str(line);
+        }
+        if count > NAMED_MAX {
+            text.push_str(&format!("\nand {} more", count.saturating_sub(NAMED_MAX)));
+        }
+        if tally.duplicates > 0 {
+            text.push_str(&format!(
+                "\nPossible duplicates: {} of them repeat a payee and an amount of the last ten minutes.",
+                tally.duplicates
+            ));
+        }
+        text.push_str(&format!("\nAfter this {} can still be spent.", left.with_code()));
+        Ok(BatchPlan { total, question: Some(text) })
+    }
+}
+
+impl Tally {
+    fn add(&mut self, at: usize, terms: &Terms) {
+        self.total_minor = self.total_minor.saturating_add(terms.amount.minor());
+        self.asks |= terms.amount.minor() >= terms.policy.automatic_below_minor;
+        self.duplicates = self.duplicates.saturating_add(u32::from(terms.duplicate_of.is_some()));
+        let memo = terms.memo.as_ref().map_or_else(String::new, |memo| format!(" ({memo})"));
+        let place = at.saturating_add(1);
+        self.lines.push((at, format!("{place}. {} to {}{memo}", terms.amount.with_code(), terms.to)));
+    }
+}
+
+#[async_trait]
+impl Work for Pay {
+    type Output = Result<Paid, Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        if let Some(before) = self.before(transaction).await? {
+            return Ok(Ending::Undo(before));
+        }
+        self.lock(transaction).await?;
+        let mut tally = Tally::default();
+        let of = u32::try_from(self.sequence.len()).unwrap_or(u32::MAX);
+        for (done, at) in self.sequence.iter().enumerate() {
+            if let Err(refusal) = self.one(transaction, *at, &mut tally).await? {
+                // One that is kept as failed is kept as it was wished, whatever stands against it.
+                let place = u32::try_from(*at).unwrap_or(u32::MAX).saturating_add(1);
+                let what = self.order.items.get(*at).map_or_else(String::new, |item| {
+                    let name: String =
+                        item.to.chars().filter(|char| char.is_ascii_alphanumeric()).take(32).collect();
+                    format!("to {name}")
+                });
+                return Ok(Ending::Undo(Err(refusal.in_step(place, of, what))));
+            }
+            (self.order.progress)(u32::try_from(done).unwrap_or(u32::MAX).saturating_add(1));
+        }
+        if matches!(self.mode, Mode::Dry) {
+            let plan = self.plan(transaction, tally).await?;
+            return Ok(Ending::Undo(Ok(Paid::Plan(plan))));
+        }
+        if let Some(record) = self.record() {
+            transaction.put_idempotency_record(&record, self.now).await?;
+        }
+        if !matches!(self.mode, Mode::Process | Mode::Keep(PaymentStatus::Failed, _)) {
+            transaction.append_audit(&self.actor.record).await?;
+        }
+        let mut payments = tally.payments;
+        payments.sort_by_key(|payment| payment.payment.step.as_ref().map(|step| step.step));
+        Ok(Ending::Keep(Ok(Paid::Kept(Batch { id: self.batch.clone(), payments, is_replayed: false }))))
+    }
+}
+
+/// Everybody who is paid, in few words, for whoever assesses the sum.
+pub(super) fn payees(payments: &[StoredPayment]) -> String {
+    let mut users: Vec<UserId> = payments.iter().map(|payment| payment.payment.payee).collect();
+    users.sort_unstable();
+    users.dedup();
+    match (users.as_slice(), payments.first()) {
+        ([_], Some(only)) => only.to.clone(),
+        _ => format!("{} payees", users.len()),
+    }
+}

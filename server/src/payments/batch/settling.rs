@@ -1,0 +1,170 @@
+//! A batch that is kept already: assessed as a whole, and paid or failed as a whole.
+
+use async_trait::async_trait;
+
+use super::{Batch, paying::payees};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    payments::{
+        PaymentError, Payments, Refusal,
+        confirming::{Unapproved, assessed},
+        desk::Actor,
+        execution::{compensate, settle, step},
+    },
+    risk::Assessment,
+    store::{BatchId, Ending, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
+};
+
+impl Payments {
+    /// Pays a batch that nobody could be asked about and that its owner approves now.
+    ///
+    /// # Errors
+    /// [`Refusal`], and then nothing was paid; the store's.
+    pub async fn approve_batch(&self, actor: Actor, batch: Batch) -> Result<Batch, PaymentError> {
+        let now = UnixMillis::now();
+        if batch.payments.iter().any(|payment| !payment.status().is_undecided()) {
+            let text = format!("the batch is {}, and cannot be approved any more.", batch.status().as_str());
+            return Err(Refusal::InvalidState(text).into());
+        }
+        if batch.payments.iter().any(|payment| payment.payment.expires_at <= now) {
+            return Err(Refusal::Expired(batch.id.0).into());
+        }
+        if total(&batch.payments).is_some_and(|total| self.must_assess(total)) {
+            transact(&*self.store, Begin { id: batch.id.clone(), now }).await?;
+            return self.process_batch(actor, batch, None).await;
+        }
+        self.settle_batch(actor, batch.id, Ok(())).await
+    }
+
+    /// Has a batch assessed by its sum, and pays it or lets it fail.
+    pub(in crate::payments) async fn process_batch(
+        &self,
+        actor: Actor,
+        batch: Batch,
+        trace: Option<[u8; 16]>,
+    ) -> Result<Batch, PaymentError> {
+        let (Some(first), Some(amount)) = (batch.payments.first(), total(&batch.payments)) else {
+            return Ok(batch);
+        };
+        let (from, to) = (first.from.clone(), payees(&batch.payments));
+        let assessment = Assessment { payment: batch.id.0.clone(), from, to, amount, trace };
+        let verdict = assessed(self.risk.as_ref(), &assessment).await;
+        self.settle_batch(actor, batch.id, verdict).await
+    }
+
+    async fn settle_batch(
+        &self,
+        actor: Actor,
+        id: BatchId,
+        verdict: Result<(), Unapproved>,
+    ) -> Result<Batch, PaymentError> {
+        let now = UnixMillis::now();
+        let unapproved = match verdict {
+            Ok(()) => {
+                let paid = transact(&*self.store, SettleAll { actor, id: id.clone(), now }).await?;
+                match paid {
+                    Ok(batch) => return Ok(batch),
+                    Err(refusal) => Unapproved { refusal, is_reserved: self.risk.is_some() },
+                }
+            }
+            Err(unapproved) => unapproved,
+        };
+        let refusal = unapproved.refusal.clone();
+        transact(&*self.store, FailAll { id, unapproved, now }).await?;
+        Err(refusal.into())
+    }
+}
+
+fn total(payments: &[StoredPayment]) -> Option<Amount> {
+    let currency = payments.first()?.payment.amount.currency();
+    let minor = payments.iter().map(|payment| payment.payment.amount.minor()).fold(0, i64::saturating_add);
+    Some(Amount::from_minor(minor, currency))
+}
+
+/// Moves all of them to being processed.
+struct Begin {
+    id: BatchId,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for Begin {
+    type Output = ();
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
+        for payment in transaction.lock_batch(&self.id).await? {
+            if payment.status().is_undecided() {
+                step(transaction, &payment, PaymentStatus::Processing, self.now, None, None).await?;
+            }
+        }
+        Ok(Ending::Keep(()))
+    }
+}
+
+/// Pays all of them, or none.
+struct SettleAll {
+    actor: Actor,
+    id: BatchId,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for SettleAll {
+    type Output = Result<Batch, Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let payments = transaction.lock_batch(&self.id).await?;
+        let mut users: Vec<_> =
+            payments.iter().flat_map(|one| [one.payment.payer, one.payment.payee]).collect();
+        users.sort_unstable();
+        users.dedup();
+        transaction.lock_accounts(&users).await?;
+        let of = u32::try_from(payments.len()).unwrap_or(u32::MAX);
+        let mut paid = Vec::with_capacity(payments.len());
+        for payment in payments {
+            if payment.status().is_paid() {
+                paid.push(payment);
+                continue;
+            }
+            match settle(transaction, &payment, self.now).await? {
+                Ok(payment) => paid.push(payment),
+                Err(refusal) => {
+                    let place = payment.payment.step.as_ref().map_or(0, |step| step.step);
+                    let what = format!("{} to {}", payment.payment.amount.with_code(), payment.to);
+                    return Ok(Ending::Undo(Err(refusal.in_step(place, of, what))));
+                }
+            }
+        }
+        transaction.append_audit(&self.actor.record).await?;
+        Ok(Ending::Keep(Ok(Batch { id: self.id.clone(), payments: paid, is_replayed: false })))
+    }
+}
+
+/// Lets all of them fail, for one reason.
+struct FailAll {
+    id: BatchId,
+    unapproved: Unapproved,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for FailAll {
+    type Output = ();
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
+        let payments = transaction.lock_batch(&self.id).await?;
+        let open: Vec<_> = payments.iter().filter(|payment| payment.status().is_open()).collect();
+        for payment in &open {
+            let reason = Some(&self.unapproved.refusal);
+            step(transaction, payment, PaymentStatus::Failed, self.now, None, reason).await?;
+        }
+        if self.unapproved.is_reserved
+            && let (Some(first), Some(amount), false) = (payments.first(), total(&payments), open.is_empty())
+        {
+            let to = payees(&payments);
+            compensate(transaction, &self.id.0, (&first.from, &to), amount, self.now).await?;
+        }
+        Ok(Ending::Keep(()))
+    }
+}

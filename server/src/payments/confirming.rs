@@ -1,0 +1,285 @@
+//! From a prepared payment to one that is paid: a person's word, the risk service's, and then one transaction.
+
+use async_trait::async_trait;
+
+use super::{
+    PaymentError, Payments, Refusal,
+    desk::{Actor, RiskGate, not_found},
+    execution::{compensate, settle, step},
+    terms::available,
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    risk::{Assessment, RiskError, Verdict},
+    store::{
+        Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work, transact,
+    },
+};
+
+/// What stands before a decision about a payment.
+#[derive(Debug, Clone)]
+pub enum Outlook {
+    /// Somebody must be asked, with this text.
+    Ask(StoredPayment, String),
+    /// The key's policy lets it through.
+    Automatic(StoredPayment),
+    /// It was decided before; this is how it stands.
+    Decided(StoredPayment),
+}
+
+/// What was said of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Yes.
+    Accepted,
+    /// No.
+    Declined,
+    /// The client cannot ask.
+    CannotBeAsked,
+}
+
+/// How a decision went.
+enum Decided {
+    /// It is as it should be.
+    Done(StoredPayment),
+    /// It was decided before.
+    Before(StoredPayment),
+    /// The risk service is asked next.
+    Assess(StoredPayment),
+}
+
+impl Payments {
+    /// What there is to ask about a payment of the user's.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::Expired`]; the store's.
+    pub async fn outlook(&self, user: UserId, id: &PaymentId) -> Result<Outlook, PaymentError> {
+        let payment = self.store.payment(id).await?.filter(|payment| payment.payment.payer == user);
+        let payment = payment.ok_or_else(|| not_found(id))?;
+        if payment.status() == PaymentStatus::Expired
+            || (payment.status().is_undecided() && payment.payment.expires_at <= UnixMillis::now())
+        {
+            return Err(Refusal::Expired(id.0.clone()).into());
+        }
+        if !payment.status().is_undecided() {
+            return Ok(Outlook::Decided(payment));
+        }
+        let policy = self.store.policy(&payment.payment.key).await?;
+        if payment.payment.amount.minor() < policy.automatic_below_minor {
+            return Ok(Outlook::Automatic(payment));
+        }
+        let text = self.question(&payment).await?;
+        Ok(Outlook::Ask(payment, text))
+    }
+
+    /// The words in which a person is asked: all of them from what is kept.
+    async fn question(&self, payment: &StoredPayment) -> Result<String, PaymentError> {
+        let terms = &payment.payment;
+        let mut text = format!("Pay {} to {}?", terms.amount.with_code(), payment.to);
+        if let Some(memo) = &terms.memo {
+            text.push_str(&format!("\nMemo: {memo}"));
+        }
+        if let Some(similar) = &terms.duplicate_of {
+            text.push_str(&format!(
+                "\nPossible duplicate: {similar} to the same payee over the same amount was made within the last ten \
+                 minutes."
+            ));
+        }
+        let left = self.left_after(terms.payer).await?;
+        text.push_str(&format!("\nAfter this {} can still be spent.", left.with_code()));
+        Ok(text)
+    }
+
+    /// What can be spent beside everything that is open; the amount in question is set aside already.
+    pub(super) async fn left_after(&self, payer: UserId) -> Result<Amount, PaymentError> {
+        struct Look(UserId);
+        #[async_trait]
+        impl Work for Look {
+            type Output = Option<Amount>;
+            async fn run(
+                &self,
+                transaction: &mut dyn Transaction,
+            ) -> Result<Ending<Self::Output>, StoreError> {
+                let accounts = transaction.lock_accounts(&[self.0]).await?;
+                Ok(Ending::Undo(accounts.first().map(available)))
+            }
+        }
+        let left = transact(&*self.store, Look(payer)).await?;
+        left.ok_or_else(|| StoreError::NoSuchAccount(payer.0.to_string()).into())
+    }
+
+    /// Does what was said of a payment, and returns how it stands, and whether that was decided before. Whoever comes
+    /// second moves nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the store's.
+    pub async fn decide(
+        &self,
+        actor: Actor,
+        id: &PaymentId,
+        consent: Consent,
+        trace: Option<[u8; 16]>,
+    ) -> Result<(StoredPayment, bool), PaymentError> {
+        let decide = Decide {
+            actor: actor.clone(),
+            id: id.clone(),
+            consent,
+            payments: self.clone(),
+            now: UnixMillis::now(),
+        };
+        match transact(&*self.store, decide).await?? {
+            Decided::Done(payment) => Ok((payment, false)),
+            Decided::Before(payment) => Ok((payment, true)),
+            Decided::Assess(payment) => Ok((self.process(actor, payment, trace).await?, false)),
+        }
+    }
+
+    /// Has a payment assessed that was accepted, and moves the money or lets it fail. May be done again by whoever finds
+    /// it unfinished.
+    pub(super) async fn process(
+        &self,
+        actor: Actor,
+        payment: StoredPayment,
+        trace: Option<[u8; 16]>,
+    ) -> Result<StoredPayment, PaymentError> {
+        let assessment = Assessment {
+            payment: payment.id().0.clone(),
+            from: payment.from.clone(),
+            to: payment.to.clone(),
+            amount: payment.payment.amount,
+            trace,
+        };
+        let verdict = assessed(self.risk.as_ref(), &assessment).await;
+        let settle = Settle { actor, id: payment.id().clone(), verdict, now: UnixMillis::now() };
+        Ok(transact(&*self.store, settle).await??)
+    }
+}
+
+/// What the risk service says; without one, everything is approved.
+pub(super) async fn assessed(gate: Option<&RiskGate>, assessment: &Assessment) -> Result<(), Unapproved> {
+    let Some(gate) = gate else { return Ok(()) };
+    match gate.assessor.assess(assessment).await {
+        Ok(Verdict::Approved) => Ok(()),
+        Ok(Verdict::Refused { reason }) => {
+            Err(Unapproved { refusal: Refusal::RiskRefused(reason), is_reserved: false })
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a payment could not be assessed");
+            let is_reserved = !matches!(error, RiskError::Open);
+            Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved })
+        }
+    }
+}
+
+/// Why it is not approved, and whether exposure may be reserved all the same.
+#[derive(Debug, Clone)]
+pub(super) struct Unapproved {
+    pub(super) refusal: Refusal,
+    pub(super) is_reserved: bool,
+}
+
+struct Decide {
+    actor: Actor,
+    id: PaymentId,
+    consent: Consent,
+    payments: Payments,
+    now: UnixMillis,
+}
+
+impl Decide {
+    async fn carry_out(
+        &self,
+        transaction: &mut dyn Transaction,
+        payment: &StoredPayment,
+    ) -> Result<Ending<Result<Decided, Refusal>>, StoreError> {
+        let done = match self.consent {
+            Consent::Declined => Decided::Done(
+                step(transaction, payment, PaymentStatus::Declined, self.now, None, None).await?,
+            ),
+            Consent::CannotBeAsked if payment.status() == PaymentStatus::RequiresAction => {
+                return Ok(Ending::Undo(Ok(Decided::Before(payment.clone()))));
+            }
+            Consent::CannotBeAsked => {
+                let next = PaymentStatus::RequiresAction;
+                Decided::Done(step(transaction, payment, next, self.now, None, None).await?)
+            }
+            Consent::Accepted if self.payments.must_assess(payment.payment.amount) => {
+                let next = PaymentStatus::Processing;
+                let processing = step(transaction, payment, next, self.now, None, None).await?;
+                return Ok(Ending::Keep(Ok(Decided::Assess(processing))));
+            }
+            Consent::Accepted => match settle(transaction, payment, self.now).await? {
+                Ok(paid) => Decided::Done(paid),
+                Err(refusal) => {
+                    let failed = PaymentStatus::Failed;
+                    step(transaction, payment, failed, self.now, None, Some(&refusal)).await?;
+                    return Ok(Ending::Keep(Err(refusal)));
+                }
+            },
+        };
+        transaction.append_audit(&self.actor.record).await?;
+        Ok(Ending::Keep(Ok(done)))
+    }
+}
+
+#[async_trait]
+impl Work for Decide {
+    type Output = Result<Decided, Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let payment = transaction.lock_payment(&self.id).await?;
+        let Some(payment) = payment.filter(|payment| payment.payment.payer == self.actor.user) else {
+            return Ok(Ending::Undo(Err(not_found(&self.id))));
+        };
+        if payment.status() == PaymentStatus::Expired {
+            return Ok(Ending::Undo(Err(Refusal::Expired(self.id.0.clone()))));
+        }
+        if !payment.status().is_undecided() {
+            return Ok(Ending::Undo(Ok(Decided::Before(payment))));
+        }
+        if payment.payment.expires_at <= self.now {
+            step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
+            return Ok(Ending::Keep(Err(Refusal::Expired(self.id.0.clone()))));
+        }
+        self.carry_out(transaction, &payment).await
+    }
+}
+
+/// The end of a payment that was assessed.
+struct Settle {
+    actor: Actor,
+    id: PaymentId,
+    verdict: Result<(), Unapproved>,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for Settle {
+    type Output = Result<StoredPayment, Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let Some(payment) = transaction.lock_payment(&self.id).await? else {
+            return Ok(Ending::Undo(Err(not_found(&self.id))));
+        };
+        if payment.status() != PaymentStatus::Processing {
+            return Ok(Ending::Undo(Ok(payment)));
+        }
+        let (refusal, is_reserved) = match &self.verdict {
+            Ok(()) => match settle(transaction, &payment, self.now).await? {
+                Ok(paid) => {
+                    transaction.append_audit(&self.actor.record).await?;
+                    return Ok(Ending::Keep(Ok(paid)));
+                }
+                Err(refusal) => (refusal, true),
+            },
+            Err(unapproved) => (unapproved.refusal.clone(), unapproved.is_reserved),
+        };
+        step(transaction, &payment, PaymentStatus::Failed, self.now, None, Some(&refusal)).await?;
+        if is_reserved {
+            let names = (payment.from.as_str(), payment.to.as_str());
+            compensate(transaction, &self.id.0, names, payment.payment.amount, self.now).await?;
+        }
+        Ok(Ending::Keep(Err(refusal)))
+    }
+}

@@ -1,0 +1,94 @@
+//! Where payments are made: what they need, and on whose behalf.
+
+use std::{fmt, sync::Arc};
+
+use super::{PaymentError, Refusal};
+use crate::{
+    money::Amount,
+    risk::{RiskAssessor, Threshold},
+    store::{
+        AuditRecord, KeyId, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError, StoredPayment, UserId,
+    },
+};
+
+/// Who is asked before much money moves.
+#[derive(Debug, Clone)]
+pub struct RiskGate {
+    /// Who is asked.
+    pub assessor: Arc<dyn RiskAssessor>,
+    /// From which amount on.
+    pub threshold: Threshold,
+}
+
+/// Payments of one store. Clones share it.
+#[derive(Clone)]
+pub struct Payments {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) risk: Option<RiskGate>,
+}
+
+/// Who does something, and what the audit trail is told when it is done: the record is committed with the effect.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Whose account it is.
+    pub user: UserId,
+    /// With which key; `None` for an operator on the command line.
+    pub key: Option<KeyId>,
+    /// The record, as it stands if it succeeds.
+    pub record: AuditRecord,
+}
+
+impl fmt::Debug for Payments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payments").field("risk", &self.risk).finish_non_exhaustive()
+    }
+}
+
+impl Payments {
+    /// Payments that `store` keeps. Without a gate nobody is asked about risk.
+    #[must_use]
+    pub const fn new(store: Arc<dyn Store>, risk: Option<RiskGate>) -> Self {
+        Self { store, risk }
+    }
+
+    /// The payment with this handle, if the user may see it. Another's is not found, like one that never was.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; the store's.
+    pub async fn find(&self, user: UserId, id: &PaymentId) -> Result<StoredPayment, PaymentError> {
+        let found = self.store.payment(id).await?.filter(|payment| payment.is_visible_to(user));
+        found.ok_or_else(|| not_found(id).into())
+    }
+
+    /// The newest payments that the user may see.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn list(
+        &self,
+        user: UserId,
+        filter: PaymentFilter,
+        limit: u32,
+    ) -> Result<Vec<StoredPayment>, StoreError> {
+        let filter = PaymentFilter { visible_to: Some(user), ..filter };
+        self.store.payments(filter, limit).await
+    }
+
+    /// What a key may pay.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
+        self.store.policy(key).await
+    }
+
+    pub(super) fn must_assess(&self, amount: Amount) -> bool {
+        self.risk.as_ref().is_some_and(|gate| gate.threshold.should_assess(amount))
+    }
+}
+
+pub(super) fn not_found(id: &PaymentId) -> Refusal {
+    Refusal::NotFound(format!(
+        "there is no payment {id} of this user. Use a paymentId that createPayment or listPayments returned."
+    ))
+}

@@ -1,0 +1,60 @@
+//! Taking a payment back before anything moved.
+
+use async_trait::async_trait;
+
+use super::{PaymentError, Payments, Refusal, desk::Actor, desk::not_found, execution::step};
+use crate::{
+    clock::UnixMillis,
+    store::{Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
+};
+
+impl Payments {
+    /// Cancels a payment of the actor's that is still undecided; cancelling twice is cancelling once, and then returns
+    /// `true`.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::InvalidState`] where it is too late; the store's.
+    pub async fn cancel(&self, actor: Actor, id: &PaymentId) -> Result<(StoredPayment, bool), PaymentError> {
+        let work = Cancel { actor, id: id.clone(), now: UnixMillis::now() };
+        Ok(transact(&*self.store, work).await??)
+    }
+}
+
+struct Cancel {
+    actor: Actor,
+    id: PaymentId,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for Cancel {
+    type Output = Result<(StoredPayment, bool), Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let payment = transaction.lock_payment(&self.id).await?;
+        let Some(payment) = payment.filter(|payment| payment.payment.payer == self.actor.user) else {
+            return Ok(Ending::Undo(Err(not_found(&self.id))));
+        };
+        let refused =
+            |text: &str| Ok(Ending::Undo(Err(Refusal::InvalidState(format!("the payment {text}")))));
+        match payment.status() {
+            PaymentStatus::RequiresConfirmation | PaymentStatus::RequiresAction => {}
+            PaymentStatus::Canceled => return Ok(Ending::Undo(Ok((payment, true)))),
+            PaymentStatus::Expired => return Ok(Ending::Undo(Err(Refusal::Expired(self.id.0.clone())))),
+            PaymentStatus::Processing => {
+                return refused("is being executed and cannot be canceled. Look at it with getPayment.");
+            }
+            PaymentStatus::Succeeded | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => {
+                return refused(
+                    "is paid and cannot be canceled. The payee can refund it with refundPayment.",
+                );
+            }
+            PaymentStatus::Declined | PaymentStatus::Failed => {
+                return refused("has ended already, and nothing was paid.");
+            }
+        }
+        let canceled = step(transaction, &payment, PaymentStatus::Canceled, self.now, None, None).await?;
+        transaction.append_audit(&self.actor.record).await?;
+        Ok(Ending::Keep(Ok((canceled, false))))
+    }
+}

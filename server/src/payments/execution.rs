@@ -1,0 +1,101 @@
+//! The steps that payments take inside a transaction, one by one or as a batch.
+
+use jiff::tz::TimeZone;
+
+use super::{
+    Refusal,
+    terms::{available, ended_key},
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{
+        Compensation, NewTransfer, PaymentChange, PaymentStatus, StoreError, StoredPayment, Transaction,
+        TransferId,
+    },
+};
+
+/// Moves the money of an open payment, or says why it cannot be moved; then nothing is changed.
+pub(super) async fn settle(
+    transaction: &mut dyn Transaction,
+    payment: &StoredPayment,
+    now: UnixMillis,
+) -> Result<Result<StoredPayment, Refusal>, StoreError> {
+    let terms = &payment.payment;
+    let accounts = transaction.lock_accounts(&[terms.payer, terms.payee]).await?;
+    let key = transaction.key(&terms.key).await?;
+    if key.is_none_or(|(key, _)| key.ended(now).is_some()) {
+        return Ok(Err(ended_key()));
+    }
+    // Its own amount is among what is set aside, so what is left must be no debt beyond the credit.
+    let bears = accounts.iter().find(|account| account.user == terms.payer).is_some_and(|account| {
+        let own = Amount::from_minor(terms.amount.minor(), terms.amount.currency());
+        let mut without = account.clone();
+        without.reserved_minor = without.reserved_minor.saturating_sub(own.minor());
+        available(&without).minor() >= own.minor()
+    });
+    if !bears {
+        let account = accounts.iter().find(|account| account.user == terms.payer);
+        let available = account.map_or_else(String::new, |account| available(account).with_code());
+        return Ok(Err(Refusal::InsufficientFunds { available, needed: terms.amount.with_code() }));
+    }
+    let transfer = NewTransfer {
+        id: None,
+        from: terms.payer,
+        to: terms.payee,
+        amount: terms.amount,
+        date: date_of(now),
+    };
+    let posted = transaction.post(&transfer).await?;
+    step(transaction, payment, PaymentStatus::Succeeded, now, Some(posted.id), None).await.map(Ok)
+}
+
+/// Moves a payment on to `status`, and gives its budget back where it is not paid.
+pub(super) async fn step(
+    transaction: &mut dyn Transaction,
+    payment: &StoredPayment,
+    status: PaymentStatus,
+    now: UnixMillis,
+    transfer: Option<TransferId>,
+    failure: Option<&Refusal>,
+) -> Result<StoredPayment, StoreError> {
+    let failure = failure.map(ToString::to_string);
+    let change = PaymentChange {
+        id: payment.id().clone(),
+        status,
+        at: now,
+        refunded_minor: payment.refunded_minor,
+        transfer,
+        failure: failure.clone(),
+    };
+    transaction.change_payment(&change).await?;
+    if payment.status().is_open() && !status.is_open() && !status.is_paid() {
+        let terms = &payment.payment;
+        transaction.spend(&terms.lineage, terms.created_at, terms.amount.minor().saturating_neg()).await?;
+    }
+    let mut moved = payment.clone();
+    moved.payment.status = status;
+    moved.payment.failure = failure.or(moved.payment.failure);
+    moved.changed_at = now;
+    moved.transfer = transfer.or(moved.transfer);
+    Ok(moved)
+}
+
+/// Keeps that whatever the risk service reserved for this is to be given back.
+pub(super) async fn compensate(
+    transaction: &mut dyn Transaction,
+    handle: &str,
+    (from, to): (&str, &str),
+    amount: Amount,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let (handle, from, to) = (handle.to_owned(), from.to_owned(), to.to_owned());
+    let compensation = Compensation { handle, from, to, amount, attempts: 0, due_at: now };
+    transaction.compensate(&compensation).await
+}
+
+/// The business date, in UTC.
+pub(super) fn date_of(now: UnixMillis) -> jiff::civil::Date {
+    let timestamp = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or_default();
+    timestamp.to_zoned(TimeZone::UTC).date()
+}

@@ -1,0 +1,157 @@
+//! What must happen although nobody asks for it: payments that nobody confirmed expire, payments whose server died while
+//! they were processed are finished, and exposure that is not needed is given back.
+//!
+//! Every server on a store may do all of it at any time: each step is taken once, by whoever comes first.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use shared::mcp::ProtocolVersion;
+
+use super::{Batch, PaymentError, Payments, desk::Actor, execution::step};
+use crate::{
+    clock::UnixMillis,
+    risk::Assessment,
+    store::{
+        AuditRecord, Ending, Outcome, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work,
+        transact,
+    },
+};
+
+/// How much is done in one sweep.
+const PORTION: u32 = 100;
+
+/// After how long a payment that is being processed was left behind: longer than whoever processes it may take.
+const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// How long giving back waits after it failed; doubled each time, up to an hour.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// How many payments expired.
+    pub expired: u32,
+    /// How many payments that were left behind were finished.
+    pub resumed: u32,
+    /// How many reservations were given back.
+    pub released: u32,
+}
+
+impl Payments {
+    /// Does what is due by `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn sweep(&self, now: UnixMillis) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for id in self.store.overdue_payments(now, PORTION).await? {
+            let is_done = transact(&*self.store, Expire { id, now }).await?;
+            swept.expired = swept.expired.saturating_add(u32::from(is_done));
+        }
+        let before = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
+        for payment in self.store.stalled_payments(UnixMillis::from_millis(before), PORTION).await? {
+            match self.resume(payment).await {
+                Ok(()) => swept.resumed = swept.resumed.saturating_add(1),
+                Err(PaymentError::Store(error)) => return Err(error),
+                Err(PaymentError::Refused(refusal)) => {
+                    tracing::info!(%refusal, "a payment that was left behind could not be finished");
+                }
+            }
+        }
+        swept.released = self.give_back(now).await?;
+        Ok(swept)
+    }
+
+    async fn resume(&self, payment: StoredPayment) -> Result<(), PaymentError> {
+        let record = record("server: resumed", &payment)?;
+        let actor = Actor { user: payment.payment.payer, key: None, record };
+        let Some(place) = payment.payment.step.clone() else {
+            return self.process(actor, payment, None).await.map(|_| ());
+        };
+        let payments = self.store.batch(&place.batch).await?;
+        // The first of them that is found finishes all.
+        if payments.iter().all(|payment| payment.status() != PaymentStatus::Processing) {
+            return Ok(());
+        }
+        let batch = Batch { id: place.batch, payments, is_replayed: false };
+        self.process_batch(actor, batch, None).await.map(|_| ())
+    }
+
+    async fn give_back(&self, now: UnixMillis) -> Result<u32, StoreError> {
+        let Some(gate) = &self.risk else { return Ok(0) };
+        let mut released = 0_u32;
+        for due in self.store.due_compensations(now, PORTION).await? {
+            let assessment = Assessment {
+                payment: due.handle.clone(),
+                from: due.from,
+                to: due.to,
+                amount: due.amount,
+                trace: None,
+            };
+            let retry_at = match gate.assessor.release(&assessment).await {
+                Ok(()) => {
+                    released = released.saturating_add(1);
+                    None
+                }
+                Err(error) => {
+                    tracing::debug!(%error, attempts = due.attempts, "exposure was not given back yet");
+                    let wait = RETRY_AFTER.saturating_mul(2_u32.saturating_pow(due.attempts.min(10)));
+                    Some(now.plus(wait.min(Duration::from_hours(1))))
+                }
+            };
+            self.store.settle_compensation(&due.handle, retry_at).await?;
+        }
+        Ok(released)
+    }
+}
+
+/// What the audit trail is told of something that was done with a payment other than by a tool.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] where there is no randomness for a request id.
+pub fn record(what: &str, payment: &StoredPayment) -> Result<AuditRecord, StoreError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|_| StoreError::Unavailable {
+        reason: "there is no randomness for a request id".to_owned(),
+        source: None,
+    })?;
+    Ok(AuditRecord {
+        at: UnixMillis::now(),
+        request_id: HEXLOWER.encode(&id),
+        user: payment.payment.payer,
+        username: payment.from.clone(),
+        key: payment.payment.key.clone(),
+        session: None,
+        protocol: ProtocolVersion::LATEST,
+        client: "the server".to_owned(),
+        tool: what.to_owned(),
+        arguments_digest: Sha256::digest(payment.id().0.as_bytes()).into(),
+        rule: "operator".to_owned(),
+        outcome: Outcome::Ok,
+        duration_us: 0,
+        trace: None,
+    })
+}
+
+struct Expire {
+    id: PaymentId,
+    now: UnixMillis,
+}
+
+#[async_trait]
+impl Work for Expire {
+    type Output = bool;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<bool>, StoreError> {
+        match transaction.lock_payment(&self.id).await? {
+            Some(payment) if payment.status().is_undecided() && payment.payment.expires_at <= self.now => {
+                step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
+                Ok(Ending::Keep(true))
+            }
+            Some(_) | None => Ok(Ending::Undo(false)),
+        }
+    }
+}

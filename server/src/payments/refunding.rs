@@ -1,0 +1,173 @@
+//! Giving back what one was paid, whole or in part, and never more than that.
+
+use async_trait::async_trait;
+
+use super::{
+    PaymentError, Payments, Refusal,
+    creating::{KEPT, check_key, fingerprint},
+    desk::{Actor, not_found},
+    execution::date_of,
+    terms::bearable,
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{
+        Ending, IdempotencyRecord, NewTransfer, PaymentChange, PaymentId, PaymentStatus, StoreError,
+        StoredPayment, Transaction, UserId, Work, transact,
+    },
+};
+
+/// The tool whose idempotency keys these are.
+const TOOL: &str = "refundPayment";
+
+impl Payments {
+    /// The words in which the payee of a payment is asked before some of it is given back.
+    ///
+    /// # Errors
+    /// As [`Self::refund`].
+    pub async fn refund_question(
+        &self,
+        user: UserId,
+        id: &PaymentId,
+        amount: Option<&str>,
+    ) -> Result<String, PaymentError> {
+        let payment = self.find(user, id).await?;
+        let amount = refundable(&payment, user, amount)?;
+        Ok(format!(
+            "Give {} of the payment {id} back to {}?\nIt was {}.",
+            amount.with_code(),
+            payment.from,
+            payment.payment.amount.with_code()
+        ))
+    }
+
+    /// Gives back `amount` of a payment that the actor was paid; all that is left of it where nothing is said. With an
+    /// idempotency key that was used before, returns how the payment stands, and `true`.
+    ///
+    /// # Errors
+    /// [`Refusal`], with nothing changed; the store's.
+    pub async fn refund(
+        &self,
+        actor: Actor,
+        id: &PaymentId,
+        amount: Option<String>,
+        idempotency_key: Option<String>,
+    ) -> Result<(StoredPayment, bool), PaymentError> {
+        if let Some(key) = &idempotency_key {
+            check_key(key)?;
+        }
+        let work = Refund { actor, id: id.clone(), amount, idempotency_key, now: UnixMillis::now() };
+        Ok(transact(&*self.store, work).await??)
+    }
+}
+
+/// How much would be given back, if it may be.
+fn refundable(payment: &StoredPayment, user: UserId, amount: Option<&str>) -> Result<Amount, Refusal> {
+    let terms = &payment.payment;
+    if terms.payee != user {
+        let text = "only the payee of a payment can refund it. Ask the payee to.";
+        return Err(Refusal::PermissionDenied(text.to_owned()));
+    }
+    let left = terms.amount.minor().saturating_sub(payment.refunded_minor);
+    let left = Amount::from_minor(left, terms.amount.currency());
+    if left.minor() == 0 {
+        let text = "all of the payment was refunded already. Nothing is left to refund.";
+        return Err(Refusal::InvalidState(text.to_owned()));
+    }
+    let wanted = match amount {
+        Some(text) => Amount::read(text, left.currency())
+            .map_err(|error| Refusal::InvalidAmount(format!("{error}. Correct `amount` and call again.")))?,
+        None => left,
+    };
+    if wanted.minor() > left.minor() {
+        let text = format!("{} of the payment can be refunded at most. Refund less.", left.with_code());
+        return Err(Refusal::LimitExceeded(text));
+    }
+    Ok(wanted)
+}
+
+struct Refund {
+    actor: Actor,
+    id: PaymentId,
+    amount: Option<String>,
+    idempotency_key: Option<String>,
+    now: UnixMillis,
+}
+
+impl Refund {
+    fn record(&self) -> Option<IdempotencyRecord> {
+        let key = self.idempotency_key.clone()?;
+        Some(IdempotencyRecord {
+            user: self.actor.user,
+            tool: TOOL.to_owned(),
+            key,
+            fingerprint: fingerprint([self.id.0.as_str(), self.amount.as_deref().unwrap_or_default()]),
+            handle: self.id.0.clone(),
+            expires_at: self.now.plus(KEPT),
+        })
+    }
+
+    async fn give_back(
+        &self,
+        transaction: &mut dyn Transaction,
+        payment: &StoredPayment,
+        amount: Amount,
+    ) -> Result<StoredPayment, StoreError> {
+        let terms = &payment.payment;
+        let (from, to, date) = (terms.payee, terms.payer, date_of(self.now));
+        transaction.post(&NewTransfer { id: None, from, to, amount, date }).await?;
+        let refunded_minor = payment.refunded_minor.saturating_add(amount.minor());
+        let is_all = refunded_minor == terms.amount.minor();
+        let status = if is_all { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
+        let change = PaymentChange {
+            id: self.id.clone(),
+            status,
+            at: self.now,
+            refunded_minor,
+            transfer: None,
+            failure: None,
+        };
+        transaction.change_payment(&change).await?;
+        let mut refunded = payment.clone();
+        refunded.refunded_minor = refunded_minor;
+        refunded.payment.status = status;
+        refunded.changed_at = self.now;
+        Ok(refunded)
+    }
+}
+
+#[async_trait]
+impl Work for Refund {
+    type Output = Result<(StoredPayment, bool), Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let user = self.actor.user;
+        let payment = transaction.lock_payment(&self.id).await?;
+        let Some(payment) = payment.filter(|payment| payment.is_visible_to(user)) else {
+            return Ok(Ending::Undo(Err(not_found(&self.id))));
+        };
+        if let Some(record) = self.record()
+            && let Some(known) = transaction.idempotency_record(user, TOOL, &record.key, self.now).await?
+        {
+            let is_same = known.fingerprint == record.fingerprint;
+            return Ok(Ending::Undo(if is_same { Ok((payment, true)) } else { Err(Refusal::KeyReused) }));
+        }
+        let amount = match refundable(&payment, user, self.amount.as_deref()) {
+            Ok(amount) => amount,
+            Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
+        };
+        let accounts = transaction.lock_accounts(&[payment.payment.payer, user]).await?;
+        if let Some(own) = accounts.iter().find(|account| account.user == user)
+            && let Err(refusal) = bearable(own, amount)
+        {
+            return Ok(Ending::Undo(Err(refusal)));
+        }
+        let refunded = self.give_back(transaction, &payment, amount).await?;
+        if let Some(record) = self.record() {
+            transaction.put_idempotency_record(&record, self.now).await?;
+        }
+        transaction.append_audit(&self.actor.record).await?;
+        Ok(Ending::Keep(Ok((refunded, false))))
+    }
+}

@@ -1,0 +1,154 @@
+//! Whether a payment may be made at all: its payee, its amount, its key's policy, and what the account can bear.
+
+use std::time::Duration;
+
+use super::{
+    Refusal,
+    memo::{self, cleaned},
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{AccountState, KeyId, PaymentId, PaymentPolicy, StoreError, Transaction, UserId},
+};
+
+/// Over how long a budget is counted.
+const BUDGET_SPAN: Duration = Duration::from_hours(24);
+
+/// How recent a payment must be to be taken for the same one.
+const SIMILAR_WITHIN: Duration = Duration::from_mins(10);
+
+/// What one payment is to be, as it was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    /// The payee's name.
+    pub(super) to: String,
+    /// The amount, as it was written.
+    pub(super) amount: String,
+    pub(super) currency: Option<String>,
+    pub(super) memo: Option<String>,
+}
+
+/// What one payment will be.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) payee: UserId,
+    pub(super) to: String,
+    pub(super) amount: Amount,
+    pub(super) memo: Option<String>,
+    pub(super) lineage: KeyId,
+    pub(super) policy: PaymentPolicy,
+    pub(super) duplicate_of: Option<PaymentId>,
+}
+
+impl Wish {
+    /// What does not depend on what is kept.
+    fn read(&self, account: &AccountState) -> Result<(Amount, Option<String>), Refusal> {
+        let currency = account.balance.currency();
+        if self.currency.as_ref().is_some_and(|wanted| wanted != currency.code()) {
+            return Err(Refusal::InvalidCurrency(currency.code()));
+        }
+        let amount = Amount::read(&self.amount, currency)
+            .map_err(|error| Refusal::InvalidAmount(format!("{error}. Correct `amount` and call again.")))?;
+        let memo = self.memo.as_deref().and_then(cleaned);
+        if memo.as_ref().is_some_and(|memo| memo.chars().count() > memo::LENGTH_MAX) {
+            let text = format!("`memo` must be at most {} characters. Shorten it.", memo::LENGTH_MAX);
+            return Err(Refusal::InvalidArgument(text));
+        }
+        Ok((amount, memo))
+    }
+}
+
+/// Looks at a wish in the light of what is kept. Locks the payer's account.
+pub(super) async fn agree(
+    transaction: &mut dyn Transaction,
+    wish: &Wish,
+    payer: UserId,
+    key: &KeyId,
+    now: UnixMillis,
+) -> Result<Result<Terms, Refusal>, StoreError> {
+    let payee = transaction.user_named(&wish.to).await?;
+    let accounts: Vec<_> = [Some(payer), payee].into_iter().flatten().collect();
+    let account = transaction.lock_accounts(&accounts).await?.into_iter().find(|one| one.user == payer);
+    let account = account.ok_or_else(|| StoreError::NoSuchAccount(payer.0.to_string()))?;
+    let (amount, memo) = match wish.read(&account) {
+        Ok(read) => read,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let Some(payee) = payee else {
+        let text = "there is no user of that name to pay. Ask the user for the payee's exact username.";
+        return Ok(Err(Refusal::NotFound(text.to_owned())));
+    };
+    if payee == payer {
+        let text = "`to` is the payer; nobody pays themselves. Name another user.";
+        return Ok(Err(Refusal::InvalidArgument(text.to_owned())));
+    }
+    let Some((stored, policy)) = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none())
+    else {
+        return Ok(Err(ended_key()));
+    };
+    if let Err(refusal) = within(&policy, &wish.to, amount).and_then(|()| bearable(&account, amount)) {
+        return Ok(Err(refusal));
+    }
+    if let Some(budget) = policy.day_budget_minor {
+        let spent = transaction.spent(&stored.lineage, before(now, BUDGET_SPAN)).await?;
+        let left = Amount::from_minor(budget.saturating_sub(spent).max(0), amount.currency());
+        if amount.minor() > left.minor() {
+            return Ok(Err(Refusal::LimitExceeded(format!(
+                "this key may spend {} in 24 hours, and {} of it is left. Pay less, or wait.",
+                Amount::from_minor(budget, amount.currency()).with_code(),
+                left.with_code()
+            ))));
+        }
+    }
+    let since = before(now, SIMILAR_WITHIN);
+    let duplicate_of = transaction.similar_payment(payer, payee, amount, since).await?;
+    let (to, lineage) = (wish.to.clone(), stored.lineage);
+    Ok(Ok(Terms { payee, to, amount, memo, lineage, policy, duplicate_of }))
+}
+
+fn before(now: UnixMillis, span: Duration) -> UnixMillis {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    UnixMillis::from_millis(now.as_millis().saturating_sub(span))
+}
+
+/// What the key's policy allows.
+fn within(policy: &PaymentPolicy, payee: &str, amount: Amount) -> Result<(), Refusal> {
+    if !policy.payees.is_empty() && !policy.payees.iter().any(|allowed| allowed == payee) {
+        let text = format!(
+            "this key may pay {} only. Pay one of them, or ask whoever issued the key.",
+            policy.payees.join(", ")
+        );
+        return Err(Refusal::PermissionDenied(text));
+    }
+    match policy.maximum_minor {
+        Some(maximum) if amount.minor() > maximum => Err(Refusal::LimitExceeded(format!(
+            "one payment of this key may be {} at most. Pay less, or ask whoever issued the key.",
+            Amount::from_minor(maximum, amount.currency()).with_code()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the account bears it, beside all that is set aside already.
+pub(super) fn bearable(account: &AccountState, amount: Amount) -> Result<(), Refusal> {
+    let available = available(account);
+    if amount.minor() <= available.minor() {
+        return Ok(());
+    }
+    Err(Refusal::InsufficientFunds { available: available.with_code(), needed: amount.with_code() })
+}
+
+/// What can be spent: what is on the account and its credit, without what is set aside; not below zero.
+pub(super) fn available(account: &AccountState) -> Amount {
+    let minor = account
+        .balance
+        .minor()
+        .saturating_add(account.credit_limit_minor)
+        .saturating_sub(account.reserved_minor);
+    Amount::from_minor(minor.max(0), account.balance.currency())
+}
+
+pub(super) fn ended_key() -> Refusal {
+    Refusal::PermissionDenied("the key has ended. Use another key.".to_owned())
+}
