@@ -8,10 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use secrecy::SecretString;
 use shared::demo;
-use tokio::{
-    net::TcpListener,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,7 +25,7 @@ use crate::{
     mcp::{Engine, EngineBuilder, Sealing, ServerIdentity, SessionSettings},
     metrics::Metrics,
     payments::{
-        Ledger,
+        Ledger, Payments,
         demo::{DemoKey, DemoKeys, seed_demo},
     },
     prompts, resources,
@@ -40,15 +37,12 @@ use crate::{
 };
 
 mod pepper_file;
+mod sweeps;
 
 pub use pepper_file::PepperFileError;
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
-
-/// How often expired sessions are looked for. They are refused from the moment they expire; this gives back their
-/// place.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the shutdown may take beyond [`ServeLimits::drain`]: calls whose client is gone, and the store's last writes.
 const LAST_CALLS: Duration = Duration::from_secs(1);
@@ -61,11 +55,27 @@ pub struct Application {
     router: Router,
     engine: Arc<Engine>,
     store: Arc<dyn Store>,
+    payments: Payments,
     health: Health,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     demo_users: &'static [&'static str],
     reloading: Reloading,
+}
+
+/// What tools work with.
+#[derive(Clone)]
+pub struct Rooms {
+    /// What everything is kept in.
+    pub store: Arc<dyn Store>,
+    /// How money moves.
+    pub payments: Payments,
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rooms").finish_non_exhaustive()
+    }
 }
 
 /// What can be read again while the server runs: certificates, and the keys of an issuer.
@@ -105,9 +115,10 @@ impl Application {
             instructions: Some(demo::SERVER_INSTRUCTIONS.to_owned()),
         };
         let limits = told_limits(&config);
-        Self::offering(config, identity, |builder, store| {
-            let ledger = Ledger::new(Arc::clone(store));
-            let builder = tools::register(builder, ledger.clone(), Arc::clone(store), limits);
+        Self::offering(config, identity, |builder, rooms| {
+            let ledger = Ledger::new(Arc::clone(&rooms.store));
+            let (payments, store) = (rooms.payments.clone(), Arc::clone(&rooms.store));
+            let builder = tools::register(builder, ledger.clone(), payments, store, limits);
             prompts::register(resources::register(builder, ledger.clone()), ledger)
         })
         .await
@@ -120,7 +131,7 @@ impl Application {
     pub async fn offering(
         config: Config,
         identity: ServerIdentity,
-        register: impl FnOnce(EngineBuilder, &Arc<dyn Store>) -> EngineBuilder,
+        register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
@@ -152,7 +163,8 @@ impl Application {
         let limits = Limits::new(config.limits);
         let builder = Engine::builder(identity).sessions(settings(&config.sessions)).sealing(sealing);
         let builder = builder.limits(limits.clone());
-        let builder = register(builder, &store);
+        let payments = Payments::new(Arc::clone(&store), None);
+        let builder = register(builder, &Rooms { store: Arc::clone(&store), payments: payments.clone() });
         let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
         let engine = builder.build(Arc::clone(&store), audit, stop.clone());
         let engine = Arc::new(engine.context("what the server offers is wrong")?);
@@ -162,7 +174,19 @@ impl Application {
             HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
         let router = http::router(state);
         let reloading = Reloading { tls, issuer };
-        Ok(Self { listener, address, router, engine, store, health, metrics, stop, demo_users, reloading })
+        Ok(Self {
+            listener,
+            address,
+            router,
+            engine,
+            store,
+            payments,
+            health,
+            metrics,
+            stop,
+            demo_users,
+            reloading,
+        })
     }
 
     /// The same server with `layer` around its routes.
@@ -213,12 +237,13 @@ impl Application {
         let refusals = self.engine.refusals().clone();
         let serving = Serving { limits: ServeLimits::default(), tls: self.reloading.tls, refusals };
         let mut serving = tokio::spawn(serve(self.listener, self.router, serving, self.stop.clone()));
-        let sweeping = tokio::spawn(sweep(
+        let sweeping = tokio::spawn(sweeps::sessions(
             Arc::clone(&self.engine),
             Arc::clone(&self.store),
             Arc::clone(&self.metrics),
             self.stop.clone(),
         ));
+        let settling = tokio::spawn(sweeps::payments(self.payments, self.stop.clone()));
         let watching = {
             let engine = Arc::clone(&self.engine);
             tokio::spawn(async move { engine.watch().await })
@@ -243,6 +268,7 @@ impl Application {
             None => serving.await,
         };
         sweeping.await.context("the session sweep failed")?;
+        settling.await.context("the payment sweep failed")?;
         watching.await.context("the watch over resources failed")?;
         keeping_step.await.context("the watch over keys failed")?;
         noting.await.context("the notes of refusals failed")?;
@@ -308,20 +334,5 @@ fn settings(sessions: &SessionConfig) -> SessionSettings {
         max: sessions.max,
         per_key: sessions.per_key,
         total: sessions.total,
-    }
-}
-
-/// Ends expired sessions and counts the others, until `stop`.
-async fn sweep(engine: Arc<Engine>, store: Arc<dyn Store>, metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut ticks = interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        engine.sweep().await;
-        match store.count_sessions().await {
-            Ok(open) => metrics.observe_sessions(open),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "sessions could not be counted");
-            }
-        }
     }
 }

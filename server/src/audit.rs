@@ -22,7 +22,7 @@ pub use told::Told;
 /// How much of a tool's name is kept, in characters: names that callers make up can be of any length.
 const TOOL_NAME_MAX: usize = 128;
 
-/// A tool call that began. Give it to [`AuditTrail::record`] when it has ended.
+/// A tool call that began.
 #[derive(Debug)]
 pub struct CallBegun {
     at: UnixMillis,
@@ -79,22 +79,37 @@ impl AuditTrail {
         Self { store, metrics }
     }
 
-    /// Records how a call ended. `needed` is the permission that decided; `None` where there was no such tool. Returns
-    /// when the record is queued, which waits while the queue is full.
+    /// Records how a call ended. Returns when the record is queued, which waits while the queue is full.
     ///
     /// # Errors
     /// When it cannot be recorded. The caller must then withhold what the call returned.
-    pub async fn record(
-        &self,
-        call: CallBegun,
-        origin: Origin<'_>,
-        needed: Option<Permission>,
-        outcome: Outcome,
-    ) -> Result<(), StoreError> {
-        let elapsed = call.started.elapsed();
-        self.metrics.observe_tool_call(&call.tool, outcome, elapsed);
-        let record = AuditRecord {
-            at: call.at,
+    pub async fn record(&self, call: &Call, origin: Origin<'_>, outcome: Outcome) -> Result<(), StoreError> {
+        let record = call.record(origin, outcome);
+        self.metrics.observe_tool_call(&call.begun.tool, outcome, call.begun.started.elapsed());
+        self.store.append_audit(record).await
+    }
+
+    /// Counts a call whose record was committed with what it did.
+    pub fn count(&self, call: &Call) {
+        self.metrics.observe_tool_call(&call.begun.tool, Outcome::Ok, call.begun.started.elapsed());
+    }
+}
+
+/// A call and what decided about it.
+#[derive(Debug)]
+pub struct Call {
+    /// What was called, and when.
+    pub begun: CallBegun,
+    /// The permission that decided; `None` where there was no such tool.
+    pub needed: Option<Permission>,
+}
+
+impl Call {
+    /// The record of this call, if it ended so now.
+    #[must_use]
+    pub fn record(&self, origin: Origin<'_>, outcome: Outcome) -> AuditRecord {
+        AuditRecord {
+            at: self.begun.at,
             request_id: origin.request_id.to_owned(),
             user: origin.principal.user(),
             username: origin.principal.username().to_owned(),
@@ -102,14 +117,13 @@ impl AuditTrail {
             session: origin.session,
             protocol: origin.protocol,
             client: origin.client.to_owned(),
-            tool: call.tool,
-            arguments_digest: call.arguments_digest,
-            rule: needed.map_or("", Permission::as_str).to_owned(),
+            tool: self.begun.tool.clone(),
+            arguments_digest: self.begun.arguments_digest,
+            rule: self.needed.map_or("", Permission::as_str).to_owned(),
             outcome,
-            duration_us: i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX),
+            duration_us: i64::try_from(self.begun.started.elapsed().as_micros()).unwrap_or(i64::MAX),
             trace: origin.trace,
-        };
-        self.store.append_audit(record).await
+        }
     }
 }
 

@@ -29,4 +29,5 @@ pub use handle::Handle;
 pub use ledger::Ledger;
 pub use memo::cleaned;
 pub use recovery::{Swept, record};
+pub use refunding::RefundOutlook;
 pub use statement::Statement;

@@ -13,7 +13,7 @@ use shared::mcp::tools::ToolAnnotations;
 
 use crate::{
     mcp::{EngineBuilder, ToolError},
-    payments::{Ledger, card},
+    payments::{Ledger, Payments, card},
     store::{PostedTransfer, Store, StoreError},
 };
 
@@ -21,12 +21,16 @@ mod get_account_balance;
 mod get_all_transactions;
 mod get_latest_transactions;
 mod list_audit_records;
+mod payment;
 mod who_am_i;
 
 use get_account_balance::GetAccountBalance;
 use get_all_transactions::GetAllTransactions;
 use get_latest_transactions::GetLatestTransactions;
 use list_audit_records::ListAuditRecords;
+use payment::{
+    CancelPayment, ConfirmPayment, CreatePayment, CreatePaymentBatch, GetPayment, ListPayments, RefundPayment,
+};
 use who_am_i::WhoAmI;
 
 pub use who_am_i::Limits;
@@ -36,6 +40,7 @@ pub use who_am_i::Limits;
 pub fn register(
     builder: EngineBuilder,
     ledger: Ledger,
+    payments: Payments,
     store: Arc<dyn Store>,
     limits: Limits,
 ) -> EngineBuilder {
@@ -43,8 +48,15 @@ pub fn register(
         .screening(no_card_numbers)
         .tool(GetAllTransactions::new(ledger.clone()))
         .tool(GetLatestTransactions::new(ledger.clone()))
-        .tool(GetAccountBalance::new(ledger))
-        .tool(WhoAmI::new(limits))
+        .tool(GetAccountBalance::new(ledger.clone()))
+        .tool(CreatePayment::new(payments.clone()))
+        .tool(ConfirmPayment::new(payments.clone()))
+        .tool(GetPayment::new(payments.clone()))
+        .tool(ListPayments::new(payments.clone()))
+        .tool(CancelPayment::new(payments.clone()))
+        .tool(RefundPayment::new(payments.clone()))
+        .tool(CreatePaymentBatch::new(payments.clone()))
+        .tool(WhoAmI::new(limits, ledger, payments))
         .tool(ListAuditRecords::new(store))
 }
 

@@ -14,7 +14,10 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use super::field::{Field, quoted};
+use super::{
+    decimal,
+    field::{Field, quoted},
+};
 
 /// The arguments are not what the tool takes. The text is for the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +28,12 @@ pub(super) struct ArgumentError(pub(super) String);
 #[derive(Debug)]
 pub(super) struct Shape {
     tool: &'static str,
+    /// What its refusals begin with.
+    code: Option<&'static str>,
     fields: Vec<Field>,
     schema: Value,
+    /// Whether some of it is taken digit by digit.
+    has_decimals: bool,
     /// Made with the first call: a server at rest holds no meta-schemas.
     validator: OnceLock<Validator>,
 }
@@ -37,7 +44,11 @@ impl Shape {
     ///
     /// # Errors
     /// What is wrong with the schema.
-    pub(super) fn new(tool: &'static str, schema: &Map<String, Value>) -> Result<Self, String> {
+    pub(super) fn new(
+        tool: &'static str,
+        code: Option<&'static str>,
+        schema: &Map<String, Value>,
+    ) -> Result<Self, String> {
         let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let fields =
             schema.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |properties| {
@@ -49,7 +60,10 @@ impl Shape {
         let schema = Value::Object(schema.clone());
         match outside_reference(&schema) {
             Some(reference) => Err(format!("it refers to another document: {reference}")),
-            None => Ok(Self { tool, fields, schema, validator: OnceLock::new() }),
+            None => {
+                let has_decimals = decimal::is_in(&schema);
+                Ok(Self { tool, code, fields, schema, has_decimals, validator: OnceLock::new() })
+            }
         }
     }
 
@@ -66,7 +80,7 @@ impl Shape {
             let Some(field) = self.fields.iter().find(|field| field.name() == name) else {
                 return Err(self.unknown(&name));
             };
-            let value = field.read(raw.get()).map_err(|reason| self.refusal(&reason))?;
+            let value = field.read(raw.get()).map_err(|reason| self.refusal_of(field, &reason))?;
             if read.insert(name, value).is_some() {
                 return Err(self.refusal(&format!("`{}` is given twice", field.name())));
             }
@@ -74,10 +88,13 @@ impl Shape {
         if let Some(missing) =
             self.fields.iter().find(|field| field.required() && !read.contains_key(field.name()))
         {
-            return Err(self.refusal(&missing.missing()));
+            return Err(self.refusal_of(missing, &missing.missing()));
         }
-        let read = Value::Object(read);
+        let mut read = Value::Object(read);
         self.validate(&read)?;
+        if let Some(raw) = arguments.filter(|_| self.has_decimals) {
+            decimal::restore(&self.schema, raw.get(), &mut read);
+        }
         T::deserialize(read).map_err(|error| {
             self.refusal(&format!("the arguments cannot be used: {}", without_values(&error)))
         })
@@ -108,20 +125,36 @@ impl Shape {
             _ => keyword.to_owned(),
         };
         let place = quoted(&error.instance_path().to_string());
-        self.refusal(&format!("the arguments at {place} break the rule `{rule}` of the tool's schema"))
+        let reason = format!("the arguments at {place} break the rule `{rule}` of the tool's schema");
+        let described = path.rsplit_once('/').map_or("", |(described, _)| described);
+        match (self.schema.pointer(described), described.rsplit('/').next()) {
+            (Some(schema), Some(name)) if decimal::is_one(schema) => self.invalid(name, &reason),
+            _ => self.refusal(&reason),
+        }
     }
 
     fn refusal(&self, reason: &str) -> ArgumentError {
-        ArgumentError(format!("{reason}. Correct the arguments and call {} again.", self.tool))
+        let code = self.code.map(|code| format!("{code}: ")).unwrap_or_default();
+        ArgumentError(format!("{code}{reason}. Correct the arguments and call {} again.", self.tool))
+    }
+
+    fn refusal_of(&self, field: &Field, reason: &str) -> ArgumentError {
+        if field.is_decimal() { self.invalid(field.name(), reason) } else { self.refusal(reason) }
+    }
+
+    /// A decimal that is none has a code of its own.
+    fn invalid(&self, name: &str, reason: &str) -> ArgumentError {
+        ArgumentError(format!("invalid_{name}: {reason}. Correct `{name}` and call {} again.", self.tool))
     }
 
     fn unknown(&self, name: &str) -> ArgumentError {
         let name = quoted(name);
+        let code = self.code.map(|code| format!("{code}: ")).unwrap_or_default();
         if self.fields.is_empty() {
-            return ArgumentError(format!("unknown argument {name}; {} takes no arguments", self.tool));
+            return ArgumentError(format!("{code}unknown argument {name}; {} takes no arguments", self.tool));
         }
         let known: Vec<_> = self.fields.iter().map(Field::name).collect();
-        ArgumentError(format!("unknown argument {name}; {} takes: {}", self.tool, known.join(", ")))
+        ArgumentError(format!("{code}unknown argument {name}; {} takes: {}", self.tool, known.join(", ")))
     }
 }
 
@@ -153,7 +186,7 @@ fn without_values(error: &serde_json::Error) -> String {
 }
 
 /// The members of an object, in order, each as it was written.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -219,7 +252,7 @@ mod tests {
 
     fn read<T: DeserializeOwned + schemars::JsonSchema>(json: &str) -> Result<T, String> {
         let raw = RawValue::from_string(json.to_owned()).unwrap();
-        let shape = Shape::new("theTool", &schema::of_arguments::<T>()).unwrap();
+        let shape = Shape::new("theTool", None, &schema::of_arguments::<T>()).unwrap();
         shape.read(Some(&raw)).map_err(|error| error.to_string())
     }
 
@@ -230,7 +263,7 @@ mod tests {
         {
             assert_eq!(read::<Latest>(json), Ok(Latest { limit }), "{json}");
         }
-        let nothing = Shape::new("theTool", &schema::of_arguments::<Nothing>()).unwrap();
+        let nothing = Shape::new("theTool", None, &schema::of_arguments::<Nothing>()).unwrap();
         assert!(nothing.read::<Nothing>(None).is_ok());
     }
 
@@ -318,7 +351,7 @@ mod tests {
             },
             "anyOf": [{ "required": ["card"] }, { "required": ["mail"] }],
         });
-        let shape = Shape::new("theTool", schema.as_object().unwrap()).unwrap();
+        let shape = Shape::new("theTool", None, schema.as_object().unwrap()).unwrap();
         let read = |json: &str| {
             let raw = RawValue::from_string(json.to_owned()).unwrap();
             shape.read::<Value>(Some(&raw)).map_err(|error| error.to_string())
@@ -340,7 +373,7 @@ mod tests {
             let schema = serde_json::json!({
                 "type": "object", "properties": { "a": { "$ref": reference } },
             });
-            assert!(Shape::new("theTool", schema.as_object().unwrap()).is_err(), "{reference}");
+            assert!(Shape::new("theTool", None, schema.as_object().unwrap()).is_err(), "{reference}");
         }
         assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }

@@ -20,7 +20,11 @@ use super::{
     toolbox::ToolOutput,
     work::{Attempt, End, Job},
 };
-use crate::{audit::CallBegun, identity::Permission, store::Outcome};
+use crate::{
+    audit::{Call, CallBegun},
+    identity::Permission,
+    store::Outcome,
+};
 
 /// Parameters of `tools/call`, with the arguments as they arrived.
 #[derive(Deserialize)]
@@ -45,7 +49,7 @@ pub(super) fn begin(
     let params: Result<Params<'_>, _> = serde_json::from_str(params.map_or("{}", RawValue::get));
     let (name, arguments) =
         params.as_ref().map_or(("", None), |params| (params.name.as_ref(), params.arguments));
-    let call = CallBegun::now(name, arguments.map_or("", RawValue::get));
+    let begun = CallBegun::now(name, arguments.map_or("", RawValue::get));
     let (needed, attempt) = match &params {
         Ok(_) => attempt(engine, &context, name, arguments),
         Err(error) => {
@@ -53,7 +57,7 @@ pub(super) fn begin(
             (None, Attempt::Over(Outcome::UnknownTool, End::error(ErrorCode::INVALID_PARAMS, text)))
         }
     };
-    Job { call, name: name.to_owned(), needed, attempt, answer }.run(engine, context)
+    Job { call: Call { begun, needed }, name: name.to_owned(), attempt, answer }.run(engine, context)
 }
 
 /// Finds the tool, asks for permission, reads the arguments.

@@ -12,8 +12,10 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    commitment::Commitment,
     outbox::{Outbox, Step},
     rounds::Rounds,
+    sealing::Sealing,
     session::Activity,
     stopwatch::Stopwatch,
 };
@@ -44,6 +46,8 @@ pub(super) struct Scope {
     /// Cancelled when the server stops.
     pub(super) stopping: CancellationToken,
     pub(super) stopwatch: Stopwatch,
+    pub(super) sealing: Sealing,
+    pub(super) commitment: Commitment,
 }
 
 /// How the client is reached while its request is being answered.
@@ -132,6 +136,14 @@ impl RequestContext {
 
     pub(super) fn stopwatch(&self) -> &Stopwatch {
         &self.0.stopwatch
+    }
+
+    pub(super) fn sealing(&self) -> &Sealing {
+        &self.0.sealing
+    }
+
+    pub(super) fn commitment(&self) -> &Commitment {
+        &self.0.commitment
     }
 
     pub(super) fn progress_token(&self) -> Option<&ProgressToken> {

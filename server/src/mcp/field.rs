@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::decimal;
+
 /// How much of a name that a caller made up is shown, in characters.
 const SHOWN_MAX: usize = 64;
 
@@ -22,6 +24,10 @@ enum Kind {
         most: Option<i64>,
     },
     Number,
+    /// A number of which the digits count; more than zero where the schema says so.
+    Decimal {
+        is_positive: bool,
+    },
     Text {
         least: Option<u64>,
         most: Option<u64>,
@@ -39,6 +45,9 @@ impl Field {
         let length = |key: &str| schema.get(key).and_then(Value::as_u64);
         let kind = match schema.get("type").and_then(Value::as_str) {
             Some("integer") => Kind::Integer { least: bound("minimum"), most: bound("maximum") },
+            Some("number") if decimal::is_one(schema) => {
+                Kind::Decimal { is_positive: schema.get("exclusiveMinimum").is_some_and(|least| least == 0) }
+            }
             Some("number") => Kind::Number,
             Some("string") => match schema.get("enum").and_then(Value::as_array) {
                 Some(choices) => {
@@ -59,6 +68,11 @@ impl Field {
 
     pub(super) fn required(&self) -> bool {
         self.required
+    }
+
+    /// Whether its digits count.
+    pub(super) fn is_decimal(&self) -> bool {
+        matches!(self.kind, Kind::Decimal { .. })
     }
 
     /// Says that it is missing.
@@ -86,6 +100,13 @@ impl Field {
                 }
                 Ok(whole.into())
             }
+            (Kind::Decimal { is_positive }, Value::Number(number)) => {
+                let is_more = number.as_f64().is_some_and(|number| number > 0.0);
+                if *is_positive && !is_more {
+                    return Err(self.wrong(too(true)));
+                }
+                Ok(Value::Number(number))
+            }
             (Kind::Text { least, most }, Value::String(text)) => {
                 let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
                 if least.is_some_and(|least| length < least) {
@@ -107,7 +128,12 @@ impl Field {
             | (Kind::Boolean, value @ Value::Bool(_))
             | (Kind::Other, value) => Ok(value),
             (
-                Kind::Integer { .. } | Kind::Number | Kind::Text { .. } | Kind::Choice(_) | Kind::Boolean,
+                Kind::Integer { .. }
+                | Kind::Number
+                | Kind::Decimal { .. }
+                | Kind::Text { .. }
+                | Kind::Choice(_)
+                | Kind::Boolean,
                 other,
             ) => Err(self.wrong(kind_of(&other))),
         }
@@ -127,6 +153,8 @@ impl Field {
                 None => "a whole number".to_owned(),
             },
             Kind::Number => "a number".to_owned(),
+            Kind::Decimal { is_positive: true } => "a number of more than 0, such as 25 or 12.50".to_owned(),
+            Kind::Decimal { is_positive: false } => "a number such as 25 or 12.50".to_owned(),
             Kind::Text { least, most } => span(*least, *most)
                 .map_or_else(|| "a string".to_owned(), |span| format!("a string of {span} characters")),
             Kind::Choice(choices) => format!("one of {}", choices.join(", ")),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Engine, Exchange,
     asking::{self, written},
+    commitment::Commitment,
     context::{Peer, RequestContext, Scope},
     depth,
     dispatch::{self, Answer, Begun},
@@ -213,6 +214,8 @@ fn context(
         cancelled,
         stopping: engine.stop.clone(),
         stopwatch: Stopwatch::start(),
+        sealing: engine.rounds().sealing.clone(),
+        commitment: Commitment::default(),
     })
 }
 

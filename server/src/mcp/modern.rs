@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Engine, Exchange,
+    commitment::Commitment,
     context::{Peer, RequestContext, Scope},
     depth,
     dispatch::{self, Answer, Begun},
@@ -108,6 +109,8 @@ impl Request<'_> {
             cancelled: cancelled.clone(),
             stopping: engine.stop.clone(),
             stopwatch: Stopwatch::start(),
+            sealing: engine.rounds().sealing.clone(),
+            commitment: Commitment::default(),
         });
         if self.method == methods::LISTEN {
             return Ok(Reply::Stream(listen::open(engine, context, self.params).await?));

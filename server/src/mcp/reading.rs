@@ -26,7 +26,10 @@ use super::{
     tool::ToolError,
     work::{Attempt, End, Job},
 };
-use crate::{audit::CallBegun, store::Outcome};
+use crate::{
+    audit::{Call, CallBegun},
+    store::Outcome,
+};
 
 /// How many values a completion may have (utilities, "Completion").
 const VALUES_MAX: usize = 100;
@@ -42,7 +45,7 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
         return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, "resources/read needs a `uri`"));
     };
     let name = format!("{} {uri}", methods::READ_RESOURCE);
-    let call = CallBegun::now(&name, "");
+    let begun = CallBegun::now(&name, "");
     let principal = context.principal();
     let (needed, attempt) = if let Some(found) = engine.library.resource(principal, &uri) {
         let resource = Arc::clone(&found.resource);
@@ -61,7 +64,9 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
     } else {
         (None, Attempt::Over(Outcome::UnknownTool, End::Output(Err(uri))))
     };
-    Begun::Running(Job { call, name, needed, attempt, answer: read_answer }.run(engine, context.clone()))
+    Begun::Running(
+        Job { call: Call { begun, needed }, name, attempt, answer: read_answer }.run(engine, context.clone()),
+    )
 }
 
 /// What was read of a URI, or that there is nothing there.
@@ -120,7 +125,7 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
     };
     let name = format!("{} {}", methods::GET_PROMPT, params.name);
     let arguments = params.arguments.unwrap_or_default();
-    let call = CallBegun::now(&name, &json!(arguments).to_string());
+    let begun = CallBegun::now(&name, &json!(arguments).to_string());
     let (needed, attempt) = match engine.library.prompt(context.principal(), &params.name) {
         None => {
             let text = format!("Unknown prompt: {}", quoted(&params.name).trim_matches('`'));
@@ -139,7 +144,7 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
         End::Output(result) => reply::result(context, Lifetime::NONE, result),
         other => without_result(other),
     };
-    Begun::Running(Job { call, name, needed, attempt, answer }.run(engine, context.clone()))
+    Begun::Running(Job { call: Call { begun, needed }, name, attempt, answer }.run(engine, context.clone()))
 }
 
 /// Whether what is filled in is what the prompt names.

@@ -12,7 +12,10 @@ use super::{
     toolbox::ToolOutput,
     work::{Attempt, End, Job},
 };
-use crate::{audit::CallBegun, store::Outcome};
+use crate::{
+    audit::{Call, CallBegun},
+    store::Outcome,
+};
 
 /// Says of a text why it must not come in, if it must not.
 pub type Screen = fn(&str) -> Option<&'static str>;
@@ -31,9 +34,8 @@ pub(super) fn refused(
     let attempt = Attempt::Over(Outcome::InvalidArguments, End::Refused(why.to_owned()));
     let answer = if method == methods::CALL_TOOL { call::answer } else { without_result };
     let job = Job::<ToolOutput> {
-        call: CallBegun::now(method, ""),
+        call: Call { begun: CallBegun::now(method, ""), needed: None },
         name: method.to_owned(),
-        needed: None,
         attempt,
         answer,
     };

@@ -38,6 +38,9 @@ pub trait Tool: Send + Sync + 'static {
     /// Whether the output is also sent as `structuredContent`, with its schema as `outputSchema`.
     const STRUCTURED: bool = true;
 
+    /// What the text begins with that says what is wrong with arguments, before a colon; nothing unless it is said.
+    const REFUSAL_CODE: Option<&'static str> = None;
+
     /// The schema of the arguments: made from their type, unless the tool knows a better one.
     #[must_use]
     fn arguments_schema() -> JsonObject {

@@ -13,7 +13,7 @@ use super::{
     BuildError,
     arguments::{ArgumentError, Shape},
     context::RequestContext,
-    schema,
+    decimal, schema,
     tool::{Content, Definition, Tool, ToolError},
 };
 use crate::identity::Principal;
@@ -125,15 +125,16 @@ impl Toolbox {
         if self.by_name.insert(name, self.tools.len()).is_some() {
             return Err(BuildError::DuplicateTool(name));
         }
-        let shape = Shape::new(name, &arguments)
+        let shape = Shape::new(name, T::REFUSAL_CODE, &arguments)
             .map_err(|problem| BuildError::ArgumentsSchema { tool: name, problem })?;
         let headers = HeaderAnnotations::of(&arguments);
         let headers = headers.map_err(|problem| BuildError::Header { tool: name, problem })?;
+        let published = decimal::published(&arguments);
         let first = Description {
             name,
             title: None,
             description: definition.description,
-            input_schema: &arguments,
+            input_schema: &published,
             output_schema: None,
             annotations: &definition.annotations,
         };

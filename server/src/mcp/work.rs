@@ -11,8 +11,7 @@ use tracing::Instrument;
 
 use super::{Engine, context::RequestContext, dispatch::Answer, tool::ToolError};
 use crate::{
-    audit::{AuditTrail, CallBegun},
-    identity::Permission,
+    audit::{AuditTrail, Call},
     store::Outcome,
 };
 
@@ -54,12 +53,10 @@ impl<T> Attempt<T> {
 
 /// Work that was looked at: what it is called, what decided about it, and how it goes on.
 pub(super) struct Job<T> {
-    /// Its name and arguments, for the record.
-    pub(super) call: CallBegun,
+    /// What is called and what decided about it, for the record.
+    pub(super) call: Call,
     /// What is being done, for the log.
     pub(super) name: String,
-    /// The permission that decided, where one did.
-    pub(super) needed: Option<Permission>,
     pub(super) attempt: Attempt<T>,
     /// Dresses what came out of it.
     pub(super) answer: fn(&RequestContext, End<T>) -> Answer,
@@ -68,7 +65,8 @@ pub(super) struct Job<T> {
 impl<T: Send + 'static> Job<T> {
     /// Waits for the work, records how it ended, and answers. What cannot be recorded is not answered.
     pub(super) fn run(self, engine: &Engine, context: RequestContext) -> BoxFuture<'static, Answer> {
-        let Self { call, name, needed, attempt, answer } = self;
+        let Self { call, name, attempt, answer } = self;
+        context.commitment().begin(call);
         let span = tracing::debug_span!(
             "tool call",
             tool.name = name,
@@ -83,11 +81,11 @@ impl<T: Send + 'static> Job<T> {
                 (Attempt::Over(outcome, end), _) => (outcome, end),
                 (Attempt::Running(running), Ok(_held)) => finish(running, limit, &context).await,
                 (Attempt::Running(_), Err(limited)) => {
-                    let recorded = record(&audit, call, &context, needed, Outcome::Limited).await;
+                    let recorded = record(&audit, &context, Outcome::Limited).await;
                     return recorded.map_or_else(Answer::Error, |()| Answer::Limited(limited));
                 }
             };
-            let recorded = record(&audit, call, &context, needed, outcome).await;
+            let recorded = record(&audit, &context, outcome).await;
             answer(&context, recorded.map_or_else(End::Error, |()| end))
         };
         work.instrument(span).boxed()
@@ -104,7 +102,7 @@ async fn finish<T>(
     let ended = tokio::select! {
         biased;
         ended = AssertUnwindSafe(running).catch_unwind() => ended,
-        () = context.cancelled().cancelled() => return (Outcome::Cancelled, End::Cancelled),
+        () = cancelled(context) => return (Outcome::Cancelled, End::Cancelled),
         () = context.stopwatch().reaches(limit) => {
             tracing::warn!(request.id = request_id, "a tool timed out");
             let text =
@@ -117,6 +115,12 @@ async fn finish<T>(
         Ok(Err(error)) => failed(error, context),
         Err(panic) => (Outcome::Failed, panicked(&*panic, context)),
     }
+}
+
+/// Returns when nobody wants the answer any more; what is being committed by then is waited for.
+async fn cancelled(context: &RequestContext) {
+    context.cancelled().cancelled().await;
+    context.commitment().settled().await;
 }
 
 /// What work comes to that has no output.
@@ -173,14 +177,14 @@ fn internal_error<T>(request_id: &str) -> End<T> {
     End::error(ErrorCode::INTERNAL_ERROR, text)
 }
 
-async fn record(
-    audit: &AuditTrail,
-    call: CallBegun,
-    context: &RequestContext,
-    needed: Option<Permission>,
-    outcome: Outcome,
-) -> Result<(), ErrorObject> {
-    audit.record(call, context.origin(), needed, outcome).await.map_err(|error| {
+/// Records how the call ended, unless its record was committed with what it did.
+async fn record(audit: &AuditTrail, context: &RequestContext, outcome: Outcome) -> Result<(), ErrorObject> {
+    let Some(call) = context.commitment().call() else { return Ok(()) };
+    if context.commitment().is_recorded() {
+        audit.count(call);
+        return Ok(());
+    }
+    audit.record(call, context.origin(), outcome).await.map_err(|error| {
         let request_id = context.request_id();
         tracing::error!(
             request.id = request_id,

@@ -131,18 +131,18 @@ impl Payments {
         match transact(&*self.store, decide).await?? {
             Decided::Done(payment) => Ok((payment, false)),
             Decided::Before(payment) => Ok((payment, true)),
-            Decided::Assess(payment) => Ok((self.process(actor, payment, trace).await?, false)),
+            Decided::Assess(payment) => self.process(actor, payment, trace).await,
         }
     }
 
     /// Has a payment assessed that was accepted, and moves the money or lets it fail. May be done again by whoever finds
-    /// it unfinished.
+    /// it unfinished; says whether somebody else was quicker.
     pub(super) async fn process(
         &self,
         actor: Actor,
         payment: StoredPayment,
         trace: Option<[u8; 16]>,
-    ) -> Result<StoredPayment, PaymentError> {
+    ) -> Result<(StoredPayment, bool), PaymentError> {
         let assessment = Assessment {
             payment: payment.id().0.clone(),
             from: payment.from.clone(),
@@ -256,20 +256,20 @@ struct Settle {
 
 #[async_trait]
 impl Work for Settle {
-    type Output = Result<StoredPayment, Refusal>;
+    type Output = Result<(StoredPayment, bool), Refusal>;
 
     async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
         let Some(payment) = transaction.lock_payment(&self.id).await? else {
             return Ok(Ending::Undo(Err(not_found(&self.id))));
         };
         if payment.status() != PaymentStatus::Processing {
-            return Ok(Ending::Undo(Ok(payment)));
+            return Ok(Ending::Undo(Ok((payment, true))));
         }
         let (refusal, is_reserved) = match &self.verdict {
             Ok(()) => match settle(transaction, &payment, self.now).await? {
                 Ok(paid) => {
                     transaction.append_audit(&self.actor.record).await?;
-                    return Ok(Ending::Keep(Ok(paid)));
+                    return Ok(Ending::Keep(Ok((paid, false))));
                 }
                 Err(refusal) => (refusal, true),
             },

@@ -13,7 +13,7 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        Ending, IdempotencyRecord, NewTransfer, PaymentChange, PaymentId, PaymentStatus, StoreError,
+        Ending, IdempotencyRecord, KeyId, NewTransfer, PaymentChange, PaymentId, PaymentStatus, StoreError,
         StoredPayment, Transaction, UserId, Work, transact,
     },
 };
@@ -21,25 +21,48 @@ use crate::{
 /// The tool whose idempotency keys these are.
 const TOOL: &str = "refundPayment";
 
+/// What stands before a refund.
+#[derive(Debug, Clone)]
+pub enum RefundOutlook {
+    /// The payee must be asked, with this text.
+    Ask(String),
+    /// The key's policy lets it through.
+    Automatic,
+    /// The idempotency key was used before; this is how the payment stands.
+    Before(Box<StoredPayment>),
+}
+
 impl Payments {
-    /// The words in which the payee of a payment is asked before some of it is given back.
+    /// What stands before a refund.
     ///
     /// # Errors
     /// As [`Self::refund`].
-    pub async fn refund_question(
+    pub async fn refund_outlook(
         &self,
         user: UserId,
+        key: &KeyId,
         id: &PaymentId,
         amount: Option<&str>,
-    ) -> Result<String, PaymentError> {
+        idempotency_key: Option<&str>,
+    ) -> Result<RefundOutlook, PaymentError> {
+        if let Some(key) = idempotency_key {
+            check_key(key)?;
+            let look = Look { user, key: key.to_owned(), fingerprint: fingerprint_of(id, amount) };
+            if transact(&*self.store, look).await?? {
+                return Ok(RefundOutlook::Before(Box::new(self.find(user, id).await?)));
+            }
+        }
         let payment = self.find(user, id).await?;
         let amount = refundable(&payment, user, amount)?;
-        Ok(format!(
+        if amount.minor() < self.store.policy(key).await?.automatic_below_minor {
+            return Ok(RefundOutlook::Automatic);
+        }
+        Ok(RefundOutlook::Ask(format!(
             "Give {} of the payment {id} back to {}?\nIt was {}.",
             amount.with_code(),
             payment.from,
             payment.payment.amount.with_code()
-        ))
+        )))
     }
 
     /// Gives back `amount` of a payment that the actor was paid; all that is left of it where nothing is said. With an
@@ -87,6 +110,31 @@ fn refundable(payment: &StoredPayment, user: UserId, amount: Option<&str>) -> Re
     Ok(wanted)
 }
 
+fn fingerprint_of(id: &PaymentId, amount: Option<&str>) -> [u8; 32] {
+    fingerprint([id.0.as_str(), amount.unwrap_or_default()])
+}
+
+/// Whether a refund was asked for before.
+struct Look {
+    user: UserId,
+    key: String,
+    fingerprint: [u8; 32],
+}
+
+#[async_trait]
+impl Work for Look {
+    type Output = Result<bool, Refusal>;
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let known = transaction.idempotency_record(self.user, TOOL, &self.key, UnixMillis::now()).await?;
+        Ok(Ending::Undo(match known {
+            None => Ok(false),
+            Some(known) if known.fingerprint == self.fingerprint => Ok(true),
+            Some(_) => Err(Refusal::KeyReused),
+        }))
+    }
+}
+
 struct Refund {
     actor: Actor,
     id: PaymentId,
@@ -102,7 +150,7 @@ impl Refund {
             user: self.actor.user,
             tool: TOOL.to_owned(),
             key,
-            fingerprint: fingerprint([self.id.0.as_str(), self.amount.as_deref().unwrap_or_default()]),
+            fingerprint: fingerprint_of(&self.id, self.amount.as_deref()),
             handle: self.id.0.clone(),
             expires_at: self.now.plus(KEPT),
         })

@@ -2,11 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Number;
 
 use super::{NoArguments, READS_ONLY};
 use crate::{
     identity::{Permission, Principal},
     mcp::{Definition, RequestContext, Tool, ToolError},
+    money::Amount,
+    payments::{Ledger, Payments},
+    store::StoreError,
 };
 
 /// What is limited, for every caller the same.
@@ -25,10 +29,31 @@ pub struct Limits {
     pub session_idle_seconds: u64,
 }
 
+/// What the key may pay, in major units of the account's currency.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct PaymentLimits {
+    /// The currency's ISO 4217 code
+    currency: &'static str,
+    /// Below this amount a payment is executed without asking the user
+    automatic_below: Number,
+    /// The most that one payment may be; absent without such a limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum: Option<Number>,
+    /// The most that may be paid within 24 hours; absent without such a limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day_budget: Option<Number>,
+    /// Whom the key may pay; absent where it may pay anybody
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    payees: Vec<String>,
+}
+
 /// Tells who is calling.
 #[derive(Debug)]
 pub(super) struct WhoAmI {
     limits: Limits,
+    ledger: Ledger,
+    payments: Payments,
 }
 
 /// The caller, as the server knows it.
@@ -50,6 +75,9 @@ pub(super) struct Identity {
     key_expires_at: Option<String>,
     /// What is limited
     limits: Limits,
+    /// What the key may pay; absent where it may not pay at all
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_limits: Option<PaymentLimits>,
     /// The session, by the beginning of its hash, as the audit trail names it; absent without one
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
@@ -58,12 +86,31 @@ pub(super) struct Identity {
 }
 
 impl WhoAmI {
-    pub(super) const fn new(limits: Limits) -> Self {
-        Self { limits }
+    pub(super) const fn new(limits: Limits, ledger: Ledger, payments: Payments) -> Self {
+        Self { limits, ledger, payments }
     }
 
-    fn identity(&self, principal: &Principal, context: &RequestContext) -> Identity {
-        Identity {
+    /// What the principal may pay, if it may.
+    async fn payment_limits(&self, principal: &Principal) -> Result<Option<PaymentLimits>, StoreError> {
+        if principal.authorize(Permission::PaymentsWrite).is_err() {
+            return Ok(None);
+        }
+        let currency = self.ledger.balance(principal.user()).await?.balance.currency();
+        let policy = self.payments.policy(principal.key()).await?;
+        let number = |minor| Amount::from_minor(minor, currency).to_number();
+        Ok(Some(PaymentLimits {
+            currency: currency.code(),
+            automatic_below: number(policy.automatic_below_minor),
+            maximum: policy.maximum_minor.map(number),
+            day_budget: policy.day_budget_minor.map(number),
+            payees: policy.payees,
+        }))
+    }
+
+    async fn identity(&self, context: &RequestContext) -> Result<Identity, StoreError> {
+        let principal = context.principal();
+        Ok(Identity {
+            payment_limits: self.payment_limits(principal).await?,
             username: principal.username().to_owned(),
             kind: if principal.is_service() { "service" } else { "user" },
             key: principal.key().0.clone(),
@@ -73,7 +120,7 @@ impl WhoAmI {
             limits: self.limits,
             session: context.session().map(|hash| hash.short()),
             protocol_version: context.protocol_version().as_str(),
-        }
+        })
     }
 }
 
@@ -90,6 +137,6 @@ impl Tool for WhoAmI {
     };
 
     async fn call(&self, context: RequestContext, _none: NoArguments) -> Result<Identity, ToolError> {
-        Ok(self.identity(context.principal(), &context))
+        Ok(self.identity(&context).await?)
     }
 }

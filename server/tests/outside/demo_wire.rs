@@ -52,7 +52,7 @@ async fn bob_and_then_alice_see_their_money_as_in_the_original() {
         assert_eq!(exchange(&mut wire, port, key, session, initialized).await.status, 202);
         let list = r#"{"method":"tools/list","params":{},"jsonrpc":"2.0","id":1}"#;
         let list = exchange(&mut wire, port, key, session, list).await.json();
-        assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 4);
+        assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 11);
         let call = |id: u8, tool: &str| {
             format!(
                 r#"{{"method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}},"jsonrpc":"2.0","id":{id}}}"#

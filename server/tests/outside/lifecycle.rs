@@ -35,7 +35,7 @@ async fn a_session_is_opened_used_and_ended_in_each_revision() {
             let answer = send(Ask::post(request("p", "ping", json!({})))).send(app.address).await;
             assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
             let list = send(Ask::post(request(2, "tools/list", json!({})))).send(app.address).await;
-            assert_eq!(list.json()["result"]["tools"].as_array().unwrap().len(), 4);
+            assert_eq!(list.json()["result"]["tools"].as_array().unwrap().len(), 11);
             let ended = send(Ask::delete()).send(app.address).await;
             assert!((200..300).contains(&ended.status), "{ended:?}");
             assert_eq!(send(Ask::post(request(3, "ping", json!({})))).send(app.address).await.status, 404);

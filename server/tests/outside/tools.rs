@@ -145,11 +145,30 @@ async fn the_list_names_the_tools_of_a_customer_with_schemas_and_hints() {
             ("getAllTransactions", "Get a list of all transactions for the authenticated user"),
             ("getLatestTransactions", "Get the latest transactions for the authenticated user"),
             ("getAccountBalance", "Get the current account balance for the authenticated user"),
+            (
+                "createPayment",
+                "Prepare a payment from the authenticated user to another user. Returns a payment to confirm with \
+                 confirmPayment; it expires after 24 hours unless confirmed."
+            ),
+            (
+                "confirmPayment",
+                "Ask the user to confirm a prepared payment, and execute it if the user accepts."
+            ),
+            ("getPayment", "Get one payment by its id."),
+            ("listPayments", "List the authenticated user's payments, newest first."),
+            ("cancelPayment", "Cancel a payment that has not been executed."),
+            ("refundPayment", "Give back all or part of a payment that the authenticated user received."),
+            ("createPaymentBatch", "Pay several users at once, all or nothing, after one confirmation."),
             ("whoAmI", "Tell which user and key is calling, what the key may do, and what is limited"),
         ]
     );
     for tool in tools.as_array().unwrap() {
-        assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
+        let name = tool["name"].as_str().unwrap();
+        let reads = ["get", "list", "whoAmI"].iter().any(|start| name.starts_with(start));
+        assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{tool}");
+        let repeats = reads || ["confirmPayment", "cancelPayment"].contains(&name);
+        assert_eq!(tool["annotations"]["idempotentHint"], repeats, "{tool}");
+        assert!(!tool["inputSchema"].to_string().contains("\"format\":\"decimal\""), "{tool}");
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
         assert_eq!(tool["outputSchema"]["type"], "object", "{tool}");
     }

@@ -127,6 +127,10 @@ impl Work for SettleAll {
                 paid.push(payment);
                 continue;
             }
+            if !payment.status().is_open() {
+                let text = "the batch has ended already. Look at it with listPayments.";
+                return Ok(Ending::Undo(Err(Refusal::InvalidState(text.to_owned()))));
+            }
             match settle(transaction, &payment, self.now).await? {
                 Ok(payment) => paid.push(payment),
                 Err(refusal) => {

@@ -1,0 +1,47 @@
+//! What a server does of its own accord while it runs, every few seconds until it stops.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{clock::UnixMillis, mcp::Engine, metrics::Metrics, payments::Payments, store::Store};
+
+/// How often. Sessions and payments are refused from the moment they expire; this gives back what they held.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Ends expired sessions and counts the others.
+pub(super) async fn sessions(
+    engine: Arc<Engine>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        engine.sweep().await;
+        match store.count_sessions().await {
+            Ok(open) => metrics.observe_sessions(open),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sessions could not be counted");
+            }
+        }
+    }
+}
+
+/// Lets payments expire that nobody confirmed, finishes those that a server left behind, and gives back exposure that
+/// is not needed.
+pub(super) async fn payments(payments: Payments, stop: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match stop.run_until_cancelled(payments.sweep(UnixMillis::now())).await {
+            Some(Ok(swept)) => tracing::debug!(?swept, "payments were swept"),
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "payments could not be swept");
+            }
+            None => return,
+        }
+    }
+}
