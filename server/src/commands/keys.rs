@@ -115,7 +115,7 @@ pub struct Create {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Allowed {
-    /// A named set of permissions: customer, read-only, auditor, operator
+    /// A named set of permissions: customer, read-only, auditor, operator; for services risk-client
     #[arg(long)]
     role: Option<Role>,
     /// Permissions, with commas between them, such as balance:read,transactions:read
@@ -235,6 +235,7 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
         Keys::Rotate { id, overlap, json } => rotate(&id, overlap, json, desk).await,
         Keys::Permit { id, allowed, json } => {
             let set = allowed.set();
+            may_have(set, find(desk, &id).await?.service.is_some())?;
             let role = Role::name_of(set).to_owned();
             let key = desk.store.permit_key(&KeyId(id.clone()), set.bits(), role).await?;
             let key = key.ok_or_else(|| unknown(&id))?;
@@ -274,6 +275,7 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         None => desk.pepper.digest(&secret),
     };
     let set = create.allowed.set();
+    may_have(set, service.is_some())?;
     let now = UnixMillis::now();
     let key = StoredKey {
         digest,
@@ -301,6 +303,16 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     }
     desk.record("create", &key).await?;
     tell(desk, &key, create.json, service.is_none().then_some(&secret))
+}
+
+/// Whether a key may have these permissions: some are for services only.
+fn may_have(set: PermissionSet, is_service: bool) -> anyhow::Result<()> {
+    if is_service || set == set.without_what_services_do() {
+        return Ok(());
+    }
+    Err(mistake(
+        "payments:assess is for services only: make a key with --token-subject or --certificate-name for it",
+    ))
 }
 
 /// The service that a new key stands for, where it is not for the holder of a secret.

@@ -19,11 +19,13 @@ pub enum Permission {
     AuditRead,
     /// See how the server is doing.
     OpsRead,
+    /// Have payments assessed by the risk service. For services only: a key that somebody holds never has it.
+    PaymentsAssess,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::IdentityRead,
         Self::BalanceRead,
         Self::TransactionsRead,
@@ -31,6 +33,7 @@ impl Permission {
         Self::PaymentsRefund,
         Self::AuditRead,
         Self::OpsRead,
+        Self::PaymentsAssess,
     ];
 
     /// Its name, as people, errors and the audit trail write it.
@@ -44,6 +47,7 @@ impl Permission {
             Self::PaymentsRefund => "payments:refund",
             Self::AuditRead => "audit:read",
             Self::OpsRead => "ops:read",
+            Self::PaymentsAssess => "payments:assess",
         }
     }
 
@@ -57,6 +61,7 @@ impl Permission {
             Self::AuditRead => 1 << 4,
             Self::OpsRead => 1 << 5,
             Self::IdentityRead => 1 << 6,
+            Self::PaymentsAssess => 1 << 7,
         }
     }
 }
@@ -106,6 +111,12 @@ impl PermissionSet {
         Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
     }
 
+    /// The set without what only a service may do.
+    #[must_use]
+    pub const fn without_what_services_do(self) -> Self {
+        Self(self.0 & !Permission::PaymentsAssess.bit())
+    }
+
     /// The set as one number, to be kept.
     #[must_use]
     pub const fn bits(self) -> u64 {
@@ -124,11 +135,14 @@ pub enum Role {
     Auditor,
     /// Whoever keeps the server running.
     Operator,
+    /// A service that has payments assessed.
+    RiskClient,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Customer, Self::ReadOnly, Self::Auditor, Self::Operator];
+    pub const ALL: [Self; 5] =
+        [Self::Customer, Self::ReadOnly, Self::Auditor, Self::Operator, Self::RiskClient];
 
     /// Its name.
     #[must_use]
@@ -138,6 +152,7 @@ impl Role {
             Self::ReadOnly => "read-only",
             Self::Auditor => "auditor",
             Self::Operator => "operator",
+            Self::RiskClient => "risk-client",
         }
     }
 
@@ -145,7 +160,8 @@ impl Role {
     #[must_use]
     pub const fn permissions(self) -> PermissionSet {
         use Permission::{
-            AuditRead, BalanceRead, IdentityRead, OpsRead, PaymentsRefund, PaymentsWrite, TransactionsRead,
+            AuditRead, BalanceRead, IdentityRead, OpsRead, PaymentsAssess, PaymentsRefund, PaymentsWrite,
+            TransactionsRead,
         };
         match self {
             Self::Customer => PermissionSet::of(&[
@@ -158,6 +174,7 @@ impl Role {
             Self::ReadOnly => PermissionSet::of(&[IdentityRead, BalanceRead, TransactionsRead]),
             Self::Auditor => PermissionSet::of(&[IdentityRead, AuditRead]),
             Self::Operator => PermissionSet::of(&[IdentityRead, OpsRead]),
+            Self::RiskClient => PermissionSet::of(&[IdentityRead, PaymentsAssess]),
         }
     }
 
@@ -173,12 +190,12 @@ impl Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownName {
     /// No such role.
-    #[error("not a role; there are customer, read-only, auditor and operator")]
+    #[error("not a role; there are customer, read-only, auditor, operator and risk-client")]
     Role,
     /// No such permission.
     #[error(
         "not a permission; there are identity:read, balance:read, transactions:read, payments:write, \
-         payments:refund, audit:read and ops:read"
+         payments:refund, audit:read, ops:read and, for services, payments:assess"
     )]
     Permission,
 }
@@ -248,6 +265,6 @@ mod tests {
 
     #[test]
     fn the_bits_of_roles_are_those_that_the_migration_wrote() {
-        assert_eq!(Role::ALL.map(|role| role.permissions().bits()), [79, 67, 80, 96]);
+        assert_eq!(Role::ALL.map(|role| role.permissions().bits()), [79, 67, 80, 96, 192]);
     }
 }

@@ -28,16 +28,19 @@ struct Inner {
 impl Principal {
     /// The principal of a key that was accepted.
     pub(super) fn of(key: StoredKey) -> Self {
+        let is_service = key.service.is_some();
+        let permissions = PermissionSet::from_bits(key.permissions);
         Self(Arc::new(Inner {
             user: key.user,
             username: key.username,
             key: key.id,
-            permissions: PermissionSet::from_bits(key.permissions),
+            // Whatever the store says.
+            permissions: if is_service { permissions } else { permissions.without_what_services_do() },
             lineage: key.lineage,
             expires_at: key.expires_at,
             role: key.role,
             mode: key.mode,
-            is_service: key.service.is_some(),
+            is_service,
         }))
     }
 

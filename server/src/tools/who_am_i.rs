@@ -66,7 +66,7 @@ pub(super) struct Identity {
     kind: &'static str,
     /// The key's public id
     key: String,
-    /// The name of what the key may do: customer, read-only, auditor, operator or custom
+    /// The name of what the key may do: customer, read-only, auditor, operator, risk-client or custom
     role: String,
     /// What the key may do
     permissions: Vec<&'static str>,

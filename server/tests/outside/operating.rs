@@ -148,7 +148,10 @@ fn a_mistake_is_told_with_what_to_do_and_ends_with_2() {
     for (arguments, words) in [
         (&["keys", "create", "--user", "nobody", "--role", "customer"][..], "server users create"),
         (&["keys", "create", "--user", "bob"], "--role"),
-        (&["keys", "create", "--user", "bob", "--role", "king"], "customer, read-only, auditor and operator"),
+        (
+            &["keys", "create", "--user", "bob", "--role", "king"],
+            "customer, read-only, auditor, operator and risk-client",
+        ),
         (&["keys", "show", "none"], "server keys list"),
         (&["keys", "report-leaked", "mcpay_live_nonsense"], "nothing was revoked"),
         (&["sessions", "end", "0123456789ab"], "server sessions list"),
