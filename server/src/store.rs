@@ -3,6 +3,7 @@
 //! [`Store`] is six small traits, one a noun: [`KeyStore`], [`SessionStore`], [`LedgerStore`], [`PaymentStore`],
 //! [`AuditStore`] and [`SealingStore`]. Work on money that must happen wholly or not at all is a [`Work`] on a
 //! [`Transaction`].
+//! The risk service, which has a database of its own, keeps its decisions in an [`ExposureStore`] there.
 //! Nothing above this room knows which engine is behind them, and one contract suite (`server/tests/store_contract.rs`)
 //! holds every engine to the same promises:
 //!
@@ -17,6 +18,7 @@
 use async_trait::async_trait;
 
 mod audit;
+mod exposure;
 mod key;
 mod ledger;
 mod payment;
@@ -26,6 +28,7 @@ pub mod sqlite;
 mod transaction;
 
 pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Outcome};
+pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
 pub use key::{AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Rotation, StoredKey, UserId};
 pub use ledger::{
     AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,

@@ -6,6 +6,7 @@
 
 mod audit;
 mod database;
+mod exposures;
 mod failure;
 mod job;
 mod keys;
@@ -37,15 +38,16 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use self::{
+    exposures::SqliteExposures,
+    location::{NotALocation, SqliteLocation},
+    settings::SqliteSettings,
+};
 use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
     queue::Queue,
     seats::{Seat, Seats, seat},
-};
-pub use self::{
-    location::{NotALocation, SqliteLocation},
-    settings::SqliteSettings,
 };
 use super::{
     AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId, Compensation,
