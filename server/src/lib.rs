@@ -30,6 +30,7 @@ pub mod payments;
 pub mod prompts;
 pub mod resources;
 pub mod risk;
+
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -3,12 +3,26 @@
 //! Whoever pays knows a [`RiskAssessor`] and two rules. What is not approved is not paid: a refusal, silence and nonsense
 //! all end the payment before anything is done. And whatever was reserved for a payment that is not made is given back
 //! with [`RiskAssessor::release`].
+//!
+//! [`assessor`] makes the one there is: another MCP server (`server risk`), asked through the client that this project
+//! is a reference for, with a service's credentials.
+
+mod answer;
+mod attempt;
+mod breaker;
+mod remote;
+mod settings;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
 use crate::money::Amount;
+
+pub use self::{
+    remote::assessor,
+    settings::{BreakerSettings, RiskCredentials, RiskSettings, RiskSettingsError},
+};
 
 /// What is asked about: one payment that is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +81,8 @@ pub trait RiskAssessor: Send + Sync + fmt::Debug {
     async fn assess(&self, request: &Assessment) -> Result<Verdict, RiskError>;
 
     /// Gives back what was reserved for a payment that is not made. Doing so twice, or for a payment that was never
-    /// assessed, is fine. A payment that is assessed after that is looked at afresh.
+    /// assessed, is fine. A payment is not approved any more after that: a question that was overtaken on the way reserves
+    /// nothing.
     ///
     /// # Errors
     /// [`RiskError`]: then what was reserved still counts, for a day at most. Try again later.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{PaymentError, Refusal};
 use crate::{
     money::Amount,
-    risk::{RiskAssessor, Threshold},
+    risk::{self, RiskAssessor, RiskSettings, RiskSettingsError, Threshold},
     store::{
         AuditRecord, KeyId, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError, StoredPayment, UserId,
     },
@@ -18,6 +18,17 @@ pub struct RiskGate {
     pub assessor: Arc<dyn RiskAssessor>,
     /// From which amount on.
     pub threshold: Threshold,
+}
+
+impl RiskGate {
+    /// The risk service behind these settings, if there are any. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`RiskSettingsError`].
+    pub fn open(settings: Option<&RiskSettings>) -> Result<Option<Self>, RiskSettingsError> {
+        let Some(settings) = settings else { return Ok(None) };
+        Ok(Some(Self { assessor: risk::assessor(settings)?, threshold: settings.threshold }))
+    }
 }
 
 /// Payments of one store. Clones share it.
