@@ -25,7 +25,7 @@ use crate::{
     mcp::{Engine, EngineBuilder, Sealing, ServerIdentity, SessionSettings},
     metrics::Metrics,
     payments::{
-        Ledger, Payments,
+        Ledger, Payments, RiskGate,
         demo::{DemoKey, DemoKeys, seed_demo},
     },
     prompts, resources,
@@ -37,6 +37,7 @@ use crate::{
 };
 
 mod pepper_file;
+mod risk_service;
 mod sweeps;
 
 pub use pepper_file::PepperFileError;
@@ -133,14 +134,24 @@ impl Application {
         identity: ServerIdentity,
         register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
+        let store = Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
+        Self::over(config, store, identity, register).await
+    }
+
+    /// The same over a store that is open already.
+    async fn over(
+        config: Config,
+        store: Arc<dyn Store>,
+        identity: ServerIdentity,
+        register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
+    ) -> anyhow::Result<Self> {
         let pepper = pepper(config.pepper.as_ref(), &config.database)?;
         if let Some(exposed) = config.exposed
             && store.keys().await?.iter().any(|key| key.mode == KeyMode::Demo)
         {
             return Err(ConfigError::PublicDemoKeysStored { exposed }.into());
         }
+        let risk = RiskGate::open(config.risk.as_ref())?;
         let tls = config.tls.map(Tls::load).transpose()?;
         let issuer = match config.issuer {
             Some(settings) => Some(Arc::new(Issuer::open(settings).await?)),
@@ -163,7 +174,7 @@ impl Application {
         let limits = Limits::new(config.limits);
         let builder = Engine::builder(identity).sessions(settings(&config.sessions)).sealing(sealing);
         let builder = builder.limits(limits.clone());
-        let payments = Payments::new(Arc::clone(&store), None);
+        let payments = Payments::new(Arc::clone(&store), risk);
         let builder = register(builder, &Rooms { store: Arc::clone(&store), payments: payments.clone() });
         let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
         let engine = builder.build(Arc::clone(&store), audit, stop.clone());

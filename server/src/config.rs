@@ -18,13 +18,16 @@ use crate::{
     http::{guard::Guard, peer::TrustedProxies, tls::TlsSettings},
     identity::{ApiKey, IssuerSettings},
     limits::LimitSettings,
+    risk::RiskSettings,
     store::sqlite::SqliteLocation,
     telemetry::{LogFilter, LogFormat},
 };
 
+pub use self::risk::RiskServiceConfig;
 use self::variables::Variables;
 
 mod access;
+mod risk;
 mod variables;
 
 /// Shortest pepper that is taken, in bytes: as long as what it keys.
@@ -56,6 +59,8 @@ pub struct Config {
     pub tls: Option<TlsSettings>,
     /// Whose tokens are believed (`SERVICE_ISSUER` and the others).
     pub issuer: Option<IssuerSettings>,
+    /// Who is asked before much money moves (`RISK_URL` and the others); nobody without it.
+    pub risk: Option<RiskSettings>,
     /// What is logged, and how (`RUST_LOG`, `LOG_FORMAT`, `NO_COLOR`).
     pub log: LogConfig,
 }
@@ -77,17 +82,22 @@ pub struct StartFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposed {
     /// An address that is not loopback, with nothing before it.
-    Address(IpAddr),
+    Address {
+        /// Which setting says so.
+        variable: &'static str,
+        /// The address.
+        host: IpAddr,
+    },
     /// A proxy that ends TLS (`--behind-proxy`).
     Proxy,
 }
 
 impl Exposed {
-    fn of(host: IpAddr, behind_proxy: bool) -> Option<Self> {
+    fn of(variable: &'static str, host: IpAddr, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             Some(Self::Proxy)
         } else {
-            (!host.to_canonical().is_loopback()).then_some(Self::Address(host))
+            (!host.to_canonical().is_loopback()).then_some(Self::Address { variable, host })
         }
     }
 }
@@ -95,7 +105,7 @@ impl Exposed {
 impl fmt::Display for Exposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(host) => write!(f, "HOST={host}"),
+            Self::Address { variable, host } => write!(f, "{variable}={host}"),
             Self::Proxy => f.write_str("--behind-proxy"),
         }
     }
@@ -159,19 +169,37 @@ pub enum ConfigError {
     PostgresNotSupported,
     /// Without TLS, keys would cross the network in the clear.
     #[error(
-        "HOST={host} can be reached from other machines, and nothing would be encrypted: set TLS_CERT and TLS_KEY, or put \
-         a proxy that ends TLS before it and start with `server serve --behind-proxy`, or use HOST=127.0.0.1"
+        "{exposed} can be reached from other machines, and nothing would be encrypted: set TLS_CERT and TLS_KEY, or put a \
+         proxy that ends TLS before it and start with `server serve --behind-proxy`, or use an address of this machine, \
+         such as 127.0.0.1"
     )]
     PublicWithoutTls {
-        /// The address.
-        host: IpAddr,
+        /// What lets them in.
+        exposed: Exposed,
     },
     /// Of TLS one thing is set and another is missing.
     #[error("TLS_CERT and TLS_KEY belong together, and CLIENT_CA needs both")]
     IncompleteTls,
     /// Of an issuer one thing is set and another is missing.
-    #[error("SERVICE_ISSUER, SERVICE_AUDIENCE and SERVICE_KEYS belong together: set all of them, or none")]
-    IncompleteIssuer,
+    #[error("SERVICE_ISSUER, {audience} and SERVICE_KEYS belong together: set all of them, or none")]
+    IncompleteIssuer {
+        /// The variable with the audience.
+        audience: &'static str,
+    },
+    /// The risk service takes services only.
+    #[error(
+        "RISK_URL needs credentials: set RISK_TOKEN_FILE or RISK_TOKEN_COMMAND, or RISK_CLIENT_CERT and RISK_CLIENT_KEY"
+    )]
+    NoRiskCredentials,
+    /// Of a certificate for the risk service one half is set.
+    #[error("RISK_CLIENT_CERT and RISK_CLIENT_KEY belong together: set both of them, or none")]
+    IncompleteRiskCertificate,
+    /// Nobody could ever call the risk service.
+    #[error(
+        "the risk service lets services in only, and none could prove who it is: set SERVICE_ISSUER, RISK_AUDIENCE and \
+         SERVICE_KEYS, or TLS_CERT, TLS_KEY and CLIENT_CA"
+    )]
+    RiskWithoutServices,
     /// The demo keys are published, so they stay on the machine.
     #[error(
         "{exposed} lets other machines in, and the demo keys are public: set PAYMENTS_DEMO=false, or stay on \
@@ -192,7 +220,7 @@ pub enum ConfigError {
     },
     /// Benchmarks are run at home.
     #[error(
-        "{exposed} lets other machines in, where RATE_LIMIT must be on; off is for HOST=127.0.0.1 without a proxy"
+        "{exposed} lets other machines in, where RATE_LIMIT must be on; off is for an address such as 127.0.0.1 without a proxy"
     )]
     PublicWithoutRateLimit {
         /// What lets them in.
@@ -238,24 +266,12 @@ impl Config {
     }
 
     fn from_variables(variables: &Variables<'_>, flags: &StartFlags) -> Result<Self, ConfigError> {
-        let host = variables.parsed(
-            "HOST",
-            "an IP address of this machine, or localhost",
-            "127.0.0.1",
-            parse_host,
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-        )?;
-        let port = variables.parsed(
-            "PORT",
-            "a port from 0 to 65535 (0 picks a free one)",
-            "8080",
-            |text| text.parse().ok(),
-            demo::DEFAULT_PORT,
-        )?;
+        let host = host(variables, "HOST")?;
+        let port = port(variables, "PORT", "8080", demo::DEFAULT_PORT)?;
         let config = Self {
             listen: SocketAddr::new(host, port),
-            exposed: Exposed::of(host, flags.behind_proxy),
-            database: database(variables)?,
+            exposed: Exposed::of("HOST", host, flags.behind_proxy),
+            database: database(variables, "DATABASE_URL", "sqlite://data/payments.db")?,
             pepper: pepper(variables)?,
             demo: demo_users(variables)?,
             guard: guard(variables)?,
@@ -264,6 +280,7 @@ impl Config {
             trusted_proxies: access::trusted_proxies(variables)?,
             tls: access::tls(variables, flags)?,
             issuer: access::issuer(variables)?,
+            risk: risk::client(variables)?,
             log: log(variables)?,
         };
         config.may_be_exposed()?;
@@ -281,10 +298,25 @@ impl Config {
         }
         match exposed {
             Exposed::Proxy => Ok(()),
-            Exposed::Address(_) if self.tls.is_some() => Ok(()),
-            Exposed::Address(host) => Err(ConfigError::PublicWithoutTls { host }),
+            Exposed::Address { .. } if self.tls.is_some() => Ok(()),
+            Exposed::Address { .. } => Err(ConfigError::PublicWithoutTls { exposed }),
         }
     }
+}
+
+fn host(variables: &Variables<'_>, variable: &'static str) -> Result<IpAddr, ConfigError> {
+    let rule = "an IP address of this machine, or localhost";
+    variables.parsed(variable, rule, "127.0.0.1", parse_host, IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+fn port(
+    variables: &Variables<'_>,
+    variable: &'static str,
+    example: &'static str,
+    default: u16,
+) -> Result<u16, ConfigError> {
+    let rule = "a port from 0 to 65535 (0 picks a free one)";
+    variables.parsed(variable, rule, example, |text| text.parse().ok(), default)
 }
 
 fn parse_host(text: &str) -> Option<IpAddr> {
@@ -296,16 +328,19 @@ fn parse_host(text: &str) -> Option<IpAddr> {
     }
 }
 
-fn database(variables: &Variables<'_>) -> Result<SqliteLocation, ConfigError> {
-    const DEFAULT: &str = "sqlite://data/payments.db";
-    let text = variables.text("DATABASE_URL")?.unwrap_or_else(|| DEFAULT.to_owned());
+fn database(
+    variables: &Variables<'_>,
+    variable: &'static str,
+    default: &'static str,
+) -> Result<SqliteLocation, ConfigError> {
+    let text = variables.text(variable)?.unwrap_or_else(|| default.to_owned());
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Err(ConfigError::PostgresNotSupported);
     }
     text.parse().map_err(|_| ConfigError::Wrong {
-        variable: "DATABASE_URL",
+        variable,
         rule: "sqlite:// and a path, or sqlite::memory:".to_owned(),
-        example: DEFAULT,
+        example: default,
     })
 }
 

@@ -8,7 +8,7 @@
 //!   menu; one file each.
 //! - [`mcp`] is the protocol engine. It knows no payment: it serves whatever set of tools it is given.
 //! - [`payments`] are the rules of money, and [`audit`] is what is recorded of every call.
-//! - [`risk`] asks another server whether a payment may be made.
+//! - [`risk`] asks another server whether a payment may be made; [`risk_service`] is that server.
 //! - [`identity`] turns a key into a `Principal`, and is the only room that can.
 //! - [`limits`] are how often callers may do what costs something.
 //! - [`store`] is the one place that keeps anything, behind a trait; `store/sqlite` is the only SQL.
@@ -30,6 +30,7 @@ pub mod payments;
 pub mod prompts;
 pub mod resources;
 pub mod risk;
+pub mod risk_service;
 
 pub mod store;
 pub mod telemetry;

@@ -14,10 +14,11 @@ use clap::{Args, Parser, Subcommand};
 use server::{
     app::{Application, Reloading},
     commands,
-    config::{Config, ConfigError, StartFlags, load_dotenv},
+    config::{Config, ConfigError, LogConfig, RiskServiceConfig, StartFlags, load_dotenv},
     http::tls::TlsError,
     identity::issuer::KeysError,
-    telemetry,
+    risk::RiskSettingsError,
+    risk_service, telemetry,
 };
 use zeroizing_alloc::ZeroAlloc;
 
@@ -40,6 +41,9 @@ struct Arguments {
 enum Command {
     /// Serve MCP over HTTP until SIGINT or SIGTERM; what happens without a command, too
     Serve(Serve),
+    /// Serve the risk service instead, which payment servers ask before much money moves; or operate its database
+    #[command(args_conflicts_with_subcommands = true)]
+    Risk(Risk),
     #[command(flatten)]
     Operator(commands::Command),
 }
@@ -61,6 +65,14 @@ struct Serve {
     client_ca: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Risk {
+    #[command(flatten)]
+    serve: Serve,
+    #[command(subcommand)]
+    operator: Option<commands::Command>,
+}
+
 impl From<Serve> for StartFlags {
     fn from(serve: Serve) -> Self {
         let Serve { behind_proxy, tls_cert, tls_key, client_ca } = serve;
@@ -70,23 +82,33 @@ impl From<Serve> for StartFlags {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Some(Command::Serve(serve)) => run(serve),
-        Some(Command::Operator(command)) => operate(command),
-        None => run(Serve::default()),
+        Some(Command::Serve(serve)) => serve_payments(serve),
+        Some(Command::Risk(Risk { serve, operator: None })) => serve_risk(serve),
+        Some(Command::Risk(Risk { operator: Some(command), .. })) => {
+            operate(command, || Ok(RiskServiceConfig::from_env(&StartFlags::default())?.server))
+        }
+        Some(Command::Operator(command)) => operate(command, || Config::from_env(&StartFlags::default())),
+        None => serve_payments(Serve::default()),
     };
     done.unwrap_or_else(|error| {
         // There is nobody left to tell when even this cannot be written.
         let _ = writeln!(io::stderr(), "payment-server: {error:#}");
-        let is_a_setting = error.is::<ConfigError>() || error.is::<TlsError>() || error.is::<KeysError>();
+        let is_a_setting = error.is::<ConfigError>()
+            || error.is::<TlsError>()
+            || error.is::<KeysError>()
+            || error.is::<RiskSettingsError>();
         let is_ours_to_mend = !is_a_setting && !error.is::<commands::Mistake>();
         if is_ours_to_mend { ExitCode::FAILURE } else { ExitCode::from(2) }
     })
 }
 
 /// Does one thing on the database, beside whatever serves it.
-fn operate(command: commands::Command) -> anyhow::Result<ExitCode> {
+fn operate(
+    command: commands::Command,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
+) -> anyhow::Result<ExitCode> {
     load_dotenv()?;
-    let config = Config::from_env(&StartFlags::default())?;
+    let config = config()?;
     telemetry::start(&config.log.filter, config.log.format, false)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -95,12 +117,29 @@ fn operate(command: commands::Command) -> anyhow::Result<ExitCode> {
         .block_on(commands::run(command, &config, &mut io::stdout()))
 }
 
-fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+fn serve_payments(serve: Serve) -> anyhow::Result<ExitCode> {
     // Before there is a second thread: the environment is the process's.
     load_dotenv()?;
     let config = Config::from_env(&serve.into())?;
-    let colour = io::stderr().is_terminal() && !config.log.no_colour;
-    telemetry::start(&config.log.filter, config.log.format, colour)?;
+    let log = config.log.clone();
+    run(&log, shared::demo::SERVER_NAME, Application::build(config))
+}
+
+fn serve_risk(serve: Serve) -> anyhow::Result<ExitCode> {
+    load_dotenv()?;
+    let config = RiskServiceConfig::from_env(&serve.into())?;
+    let log = config.server.log.clone();
+    run(&log, risk_service::NAME, Application::risk_service(config))
+}
+
+/// Runs what `building` builds until it is told to stop.
+fn run(
+    log: &LogConfig,
+    name: &str,
+    building: impl Future<Output = anyhow::Result<Application>>,
+) -> anyhow::Result<ExitCode> {
+    let colour = io::stderr().is_terminal() && !log.no_colour;
+    telemetry::start(&log.filter, log.format, colour)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -108,8 +147,8 @@ fn run(serve: Serve) -> anyhow::Result<ExitCode> {
         .block_on(async {
             let shutdown = shutdown_signal().context("signals cannot be received")?;
             let hangups = hangup_signals().context("signals cannot be received")?;
-            let application = Application::build(config).await?;
-            announce(&application);
+            let application = building.await?;
+            announce(name, &application);
             tokio::spawn(reload_at_hangup(hangups, application.reloading()));
             application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
         })
@@ -117,8 +156,8 @@ fn run(serve: Serve) -> anyhow::Result<ExitCode> {
 
 /// Tells the person who started the server where it is and whom it knows. Scripts read the first line; keys are never
 /// shown.
-fn announce(application: &Application) {
-    let mut lines = format!("{} listening on {}\n", shared::demo::SERVER_NAME, application.url());
+fn announce(name: &str, application: &Application) {
+    let mut lines = format!("{name} listening on {}\n", application.url());
     if !application.demo_users().is_empty() {
         lines.push_str(&format!("demo users: {}\n", application.demo_users().join(", ")));
     }

@@ -13,7 +13,7 @@ const ORDER: [&[&str]; 13] = [
     &["config"],
     &["telemetry"],
     &["http"],
-    &["prompts", "tools"],
+    &["prompts", "risk_service", "tools"],
     &["resources"],
     &["mcp"],
     &["audit", "payments"],

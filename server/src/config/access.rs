@@ -76,6 +76,6 @@ pub(super) fn issuer(variables: &Variables<'_>) -> Result<Option<IssuerSettings>
             Ok(Some(IssuerSettings { issuer, audience, algorithm, keys }))
         }
         (None, None, None) => Ok(None),
-        _ => Err(ConfigError::IncompleteIssuer),
+        _ => Err(ConfigError::IncompleteIssuer { audience: "SERVICE_AUDIENCE" }),
     }
 }

@@ -1,6 +1,7 @@
 //! Settings from a table of variables: what each takes, what it refuses, and how it says so.
 
 use super::*;
+use crate::{risk::Threshold, risk_service::Rules};
 
 fn read(set: &[(&'static str, &str)], behind_proxy: bool) -> Result<Config, ConfigError> {
     let lookup = |name: &str| {
@@ -53,6 +54,12 @@ fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
         ("SERVICE_ALGORITHM", &["none", "HS256", "RS256"]),
         ("RUST_LOG", &["server=secret", "a=b=c"]),
         ("LOG_FORMAT", &["xml", "JSON"]),
+        (
+            "RISK_URL",
+            &["secret-host", "http://secret-host.example/mcp", "https://u:secret-@risk.example/mcp"],
+        ),
+        ("RISK_THRESHOLD", &["-1", "1.5", "1000000001"]),
+        ("RISK_TIMEOUT_MS", &["0", "49", "5001", "2s"]),
     ] {
         for value in values {
             let error = read(&[(variable, value)], false).expect_err(value).to_string();
@@ -114,6 +121,64 @@ fn what_belongs_together_is_set_together() {
     let public = read(&[&tls[..], &[("PAYMENTS_DEMO", "false")]].concat(), false).unwrap();
     assert!(public.tls.is_some(), "with TLS other machines may be let in");
     assert!(matches!(read(&tls, false), Err(ConfigError::PublicDemo { .. })));
+}
+
+#[test]
+fn the_risk_service_is_asked_where_it_has_a_url_and_we_have_credentials() {
+    assert!(read(&[], false).unwrap().risk.is_none());
+    let url = ("RISK_URL", "https://risk.example/mcp");
+    assert!(read(&[("RISK_TOKEN_FILE", "t.jwt")], false).unwrap().risk.is_none());
+    assert_eq!(read(&[url], false).unwrap_err(), ConfigError::NoRiskCredentials);
+    let settings = read(&[url, ("RISK_TOKEN_FILE", "t.jwt")], false).unwrap().risk.unwrap();
+    assert_eq!(settings.endpoint.url(), "https://risk.example/mcp");
+    assert_eq!((settings.timeout, settings.threshold), (Duration::from_secs(2), Threshold::from_major(100)));
+    let halves = [url, ("RISK_CLIENT_CERT", "c.pem")];
+    assert_eq!(read(&halves, false).unwrap_err(), ConfigError::IncompleteRiskCertificate);
+    let both = read(&[url, ("RISK_TOKEN_FILE", "t.jwt"), ("RISK_TOKEN_COMMAND", "echo")], false);
+    assert!(both.unwrap_err().to_string().starts_with("RISK_TOKEN_COMMAND must be left out"));
+}
+
+fn read_risk(set: &[(&'static str, &str)]) -> Result<RiskServiceConfig, ConfigError> {
+    let lookup = |name: &str| {
+        set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| std::ffi::OsString::from(*value))
+    };
+    RiskServiceConfig::from_variables(&Variables::new(&lookup), &StartFlags::default())
+}
+
+#[test]
+fn the_risk_service_has_settings_of_its_own_and_shares_the_others() {
+    let config = read_risk(&[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8090");
+    assert_eq!(config.server.database, "sqlite://data/risk.db".parse().unwrap());
+    assert_eq!(config.rules, Rules { payment_limit: 2_500, exposure_limit: 5_000 });
+    assert!(config.server.demo.is_none() && config.server.risk.is_none());
+
+    // What is the payment server's is not this one's.
+    let others = [("HOST", "0.0.0.0"), ("PORT", "1"), ("DATABASE_URL", "nonsense"), ("RISK_URL", "nonsense")];
+    assert_eq!(read_risk(&others).unwrap().server.listen.port(), 8_090);
+    let trusting = [
+        ("SERVICE_ISSUER", "https://issuer.example"),
+        ("SERVICE_KEYS", "keys.json"),
+        ("SERVICE_AUDIENCE", "payments"),
+        ("RISK_AUDIENCE", "risk"),
+        ("MAX_CALLS_PER_MINUTE", "7"),
+    ];
+    let config = read_risk(&trusting).unwrap().server;
+    assert_eq!(config.issuer.unwrap().audience, "risk");
+    assert_eq!(config.limits.unwrap().calls.get(), 7);
+
+    for (set, named) in [
+        (&trusting[..3], "SERVICE_ISSUER, RISK_AUDIENCE and SERVICE_KEYS belong together"),
+        (&[("RISK_HOST", "0.0.0.0")], "RISK_HOST=0.0.0.0 can be reached from other machines"),
+        (&[("RISK_HOST", "risk.example")], "RISK_HOST must be"),
+        (&[("RISK_PORT", "http")], "RISK_PORT must be"),
+        (&[("RISK_DATABASE_URL", "risk.db")], "RISK_DATABASE_URL must be"),
+        (&[("RISK_PAYMENT_LIMIT", "-1")], "RISK_PAYMENT_LIMIT must be"),
+        (&[("RISK_EXPOSURE_LIMIT", "much")], "RISK_EXPOSURE_LIMIT must be"),
+    ] {
+        let error = read_risk(set).unwrap_err().to_string();
+        assert!(error.starts_with(named), "{error}");
+    }
 }
 
 #[test]

@@ -15,6 +15,11 @@ impl<'a> Variables<'a> {
         Self(lookup)
     }
 
+    /// The value as it is, for others to read.
+    pub(super) fn raw(&self, variable: &str) -> Option<OsString> {
+        (self.0)(variable)
+    }
+
     /// The value, without spaces around it.
     pub(super) fn text(&self, variable: &'static str) -> Result<Option<String>, ConfigError> {
         let Some(value) = (self.0)(variable) else { return Ok(None) };
