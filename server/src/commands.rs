@@ -1,4 +1,4 @@
-//! What an operator does beside serving: keys, users and sessions, on the same database while the server runs.
+//! What an operator does beside serving: keys, users, sessions and payments, on the same database while the server runs.
 //!
 //! Each command opens the store, does one thing and tells what it did: in a table for people, in JSON with `--json`.
 
@@ -21,6 +21,7 @@ use crate::{
 
 mod audit;
 mod keys;
+mod payments;
 mod sessions;
 mod table;
 mod users;
@@ -37,6 +38,9 @@ pub enum Command {
     /// Open MCP sessions: list, end
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// Payments: list, show, approve, cancel, refund
+    #[command(subcommand)]
+    Payments(payments::PaymentsCommand),
     /// The audit trail: list, tail, verify, export
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -72,6 +76,7 @@ pub async fn run(
         Command::Keys(command) => keys::run(command, &mut desk).await,
         Command::Users(command) => users::run(command, &mut desk).await,
         Command::Sessions(command) => sessions::run(command, &mut desk).await,
+        Command::Payments(command) => payments::run(command, &mut desk).await,
         Command::Audit(command) => audit::run(command, &mut desk).await,
     };
     let closed = store.close().await.context("the database did not close");

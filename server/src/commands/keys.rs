@@ -6,14 +6,20 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use secrecy::SecretString;
-use serde::Serialize;
 
+use self::{
+    limit::Limits,
+    told::{Told, tell},
+};
 use super::{Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
     identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
     store::{KeyEnd, KeyId, KeyMode, Rotation, StoreError, StoredKey},
 };
+
+mod limit;
+mod told;
 
 /// For how long a key that was replaced is still accepted, unless it is said.
 const OVERLAP: &str = "24h";
@@ -57,6 +63,16 @@ pub enum Keys {
         id: String,
         #[command(flatten)]
         allowed: Allowed,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set what a key may pay; without options, show it. What is not named stays as it is
+    Limit {
+        /// The key's id
+        id: String,
+        #[command(flatten)]
+        limits: Limits,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
@@ -106,6 +122,8 @@ pub struct Create {
     /// What it is for: a demo key works on a loopback address only
     #[arg(long, value_enum, default_value_t = Mode::Live)]
     mode: Mode,
+    #[command(flatten)]
+    limits: Limits,
     /// As JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -145,92 +163,13 @@ enum Mode {
     Demo,
 }
 
-/// A key as it is told of: everything but its secret, unless it was made just now.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    user: &'a str,
-    name: &'a str,
-    role: &'a str,
-    permissions: Vec<&'static str>,
-    mode: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
-    state: &'static str,
-    last_four: &'a str,
-    lineage: &'a str,
-    sources: &'a [String],
-    created_at: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
-    used_at: Option<String>,
-}
-
-impl<'a> Told<'a> {
-    fn of(key: &'a StoredKey, secret: Option<&'a ApiKey>) -> Self {
-        let now = UnixMillis::now();
-        Self {
-            id: &key.id.0,
-            key: secret.map(ApiKey::expose),
-            user: &key.username,
-            name: &key.name,
-            role: &key.role,
-            permissions: PermissionSet::from_bits(key.permissions).iter().map(Permission::as_str).collect(),
-            mode: match key.mode {
-                KeyMode::Demo => "demo",
-                KeyMode::Live => "live",
-            },
-            service: key.service.as_deref(),
-            state: match key.ended(now) {
-                Some(KeyEnd::Revoked) => "revoked",
-                Some(KeyEnd::Expired) => "expired",
-                None => "active",
-            },
-            last_four: &key.last_four,
-            lineage: &key.lineage.0,
-            sources: &key.sources,
-            created_at: key.created_at.to_string(),
-            expires_at: key.expires_at.map(|at| at.to_string()),
-            revoked_at: key.revoked_at.map(|at| at.to_string()),
-            used_at: key.used_at.map(|at| at.to_string()),
-        }
-    }
-
-    /// One line for each thing that there is to know.
-    fn in_full(&self) -> String {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "never".to_owned());
-        let sources = if self.sources.is_empty() { "everywhere".to_owned() } else { self.sources.join(", ") };
-        let rows = [
-            ("id", self.id.to_owned()),
-            ("user", self.user.to_owned()),
-            ("name", self.name.to_owned()),
-            ("role", self.role.to_owned()),
-            ("permissions", self.permissions.join(", ")),
-            ("mode", self.mode.to_owned()),
-            ("state", self.state.to_owned()),
-            ("proven by", self.service.unwrap_or("its secret").to_owned()),
-            ("ends with", self.last_four.to_owned()),
-            ("first of its line", self.lineage.to_owned()),
-            ("accepted from", sources),
-            ("created", self.created_at.clone()),
-            ("expires", or_none(&self.expires_at)),
-            ("revoked", or_none(&self.revoked_at)),
-            ("last used", or_none(&self.used_at)),
-        ];
-        table::draw(["", ""], rows.map(|(name, value)| [name.to_owned(), value]))
-    }
-}
-
 pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     match command {
         Keys::Create(create) => make(create, desk).await,
         Keys::List { json } => list(json, desk).await,
         Keys::Show { id, json } => {
             let key = find(desk, &id).await?;
-            tell(desk, &key, json, None)
+            tell(desk, &key, json, None).await
         }
         Keys::Rotate { id, overlap, json } => rotate(&id, overlap, json, desk).await,
         Keys::Permit { id, allowed, json } => {
@@ -240,13 +179,20 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
             let key = desk.store.permit_key(&KeyId(id.clone()), set.bits(), role).await?;
             let key = key.ok_or_else(|| unknown(&id))?;
             desk.record("permit", &key).await?;
-            tell(desk, &key, json, None)
+            tell(desk, &key, json, None).await
+        }
+        Keys::Limit { id, limits, json } => {
+            let key = find(desk, &id).await?;
+            if limits.set(desk, &key).await? {
+                desk.record("limit", &key).await?;
+            }
+            tell(desk, &key, json, None).await
         }
         Keys::Revoke { id, json } => {
             let key = desk.store.revoke_key(&KeyId(id.clone()), UnixMillis::now()).await?;
             let key = key.ok_or_else(|| unknown(&id))?;
             desk.record("revoke", &key).await?;
-            tell(desk, &key, json, None)
+            tell(desk, &key, json, None).await
         }
         Keys::ReportLeaked { key, json } => report_leaked(key, json, desk).await,
     }
@@ -301,8 +247,9 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         }
         created => created?,
     }
+    create.limits.set(desk, &key).await?;
     desk.record("create", &key).await?;
-    tell(desk, &key, create.json, service.is_none().then_some(&secret))
+    tell(desk, &key, create.json, service.is_none().then_some(&secret)).await
 }
 
 /// Whether a key may have these permissions: some are for services only.
@@ -348,7 +295,7 @@ async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) ->
     match desk.store.rotate_key(&old.id, now.plus(overlap), new.clone()).await? {
         Rotation::Done => {
             desk.record("rotate", &new).await?;
-            tell(desk, &new, json, Some(&secret))
+            tell(desk, &new, json, Some(&secret)).await
         }
         Rotation::Unknown => Err(unknown(id)),
         Rotation::Ended(KeyEnd::Revoked) => Err(mistake(format!("key {id} is revoked: create a new one"))),
@@ -370,12 +317,12 @@ async fn report_leaked(key: Option<SecretString>, json: bool, desk: &mut Desk<'_
     let found = desk.store.key_by_digest(&desk.pepper.digest(&key)).await?.ok_or_else(not_ours)?;
     let revoked = desk.store.revoke_key(&found.id, UnixMillis::now()).await?.ok_or_else(not_ours)?;
     desk.record("report-leaked", &revoked).await?;
-    tell(desk, &revoked, json, None)
+    tell(desk, &revoked, json, None).await
 }
 
 async fn list(json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let keys = desk.store.keys().await?;
-    let told: Vec<_> = keys.iter().map(|key| Told::of(key, None)).collect();
+    let told: Vec<_> = keys.iter().map(|key| Told::of(key, None, None)).collect();
     if json {
         return desk.say_json(&told);
     }
@@ -396,18 +343,6 @@ async fn find(desk: &Desk<'_>, id: &str) -> anyhow::Result<StoredKey> {
 
 fn unknown(id: &str) -> anyhow::Error {
     mistake(format!("there is no key `{id}`: `server keys list` shows them"))
-}
-
-/// Tells of one key, and shows the secret of one that was made just now.
-fn tell(desk: &mut Desk<'_>, key: &StoredKey, json: bool, secret: Option<&ApiKey>) -> anyhow::Result<()> {
-    let told = Told::of(key, secret);
-    if json {
-        return desk.say_json(&told);
-    }
-    if let Some(secret) = secret {
-        desk.say(&format!("{}\n\nThis is the only time that the key is shown.\n", secret.expose()))?;
-    }
-    desk.say(&told.in_full())
 }
 
 /// A number and a unit: 90d, 24h, 15m, 30s.

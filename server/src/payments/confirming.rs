@@ -66,7 +66,9 @@ impl Payments {
             return Ok(Outlook::Decided(payment));
         }
         let policy = self.store.policy(&payment.payment.key).await?;
-        if payment.payment.amount.minor() < policy.automatic_below_minor {
+        // What looks like a payment that was made already is never let through unasked.
+        let is_automatic = payment.payment.amount.minor() < policy.automatic_below_minor;
+        if is_automatic && payment.payment.duplicate_of.is_none() {
             return Ok(Outlook::Automatic(payment));
         }
         let text = self.question(&payment).await?;

@@ -66,7 +66,7 @@ impl Payments {
     }
 
     async fn resume(&self, payment: StoredPayment) -> Result<(), PaymentError> {
-        let record = record("server: resumed", &payment)?;
+        let record = record("the server", "server: resumed", &payment)?;
         let actor = Actor { user: payment.payment.payer, key: None, record };
         let Some(place) = payment.payment.step.clone() else {
             return self.process(actor, payment, None).await.map(|_| ());
@@ -112,7 +112,7 @@ impl Payments {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] where there is no randomness for a request id.
-pub fn record(what: &str, payment: &StoredPayment) -> Result<AuditRecord, StoreError> {
+pub fn record(who: &str, what: &str, payment: &StoredPayment) -> Result<AuditRecord, StoreError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|_| StoreError::Unavailable {
         reason: "there is no randomness for a request id".to_owned(),
@@ -126,7 +126,7 @@ pub fn record(what: &str, payment: &StoredPayment) -> Result<AuditRecord, StoreE
         key: payment.payment.key.clone(),
         session: None,
         protocol: ProtocolVersion::LATEST,
-        client: "the server".to_owned(),
+        client: who.to_owned(),
         tool: what.to_owned(),
         arguments_digest: Sha256::digest(payment.id().0.as_bytes()).into(),
         rule: "operator".to_owned(),

@@ -23,6 +23,7 @@ mod limits;
 mod memory;
 mod musts;
 mod operating;
+mod operating_payments;
 mod owners;
 mod pages;
 mod permissions;

@@ -211,7 +211,8 @@ impl Pay {
 impl Tally {
     fn add(&mut self, at: usize, terms: &Terms) {
         self.total_minor = self.total_minor.saturating_add(terms.amount.minor());
-        self.asks |= terms.amount.minor() >= terms.policy.automatic_below_minor;
+        self.asks |=
+            terms.amount.minor() >= terms.policy.automatic_below_minor || terms.duplicate_of.is_some();
         self.duplicates = self.duplicates.saturating_add(u32::from(terms.duplicate_of.is_some()));
         let memo = terms.memo.as_ref().map_or_else(String::new, |memo| format!(" ({memo})"));
         let place = at.saturating_add(1);

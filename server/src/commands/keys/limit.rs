@@ -1,0 +1,135 @@
+//! What a key may pay.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Number;
+
+use super::super::{Desk, mistake};
+use crate::{
+    identity::{Permission, PermissionSet},
+    money::{Amount, Currency},
+    store::{KeyMode, PaymentPolicy, StoredKey},
+};
+
+/// What takes a limit away.
+const NONE: &str = "none";
+
+/// Limits on what a key may pay, in major units of its account's currency.
+#[derive(Debug, Args)]
+pub struct Limits {
+    /// Below this amount nobody is asked before a payment; 0 to ask always
+    #[arg(long, value_name = "AMOUNT")]
+    automatic_below: Option<String>,
+    /// The most that one payment may be; `none` for no such limit
+    #[arg(long, value_name = "AMOUNT")]
+    max: Option<String>,
+    /// The most that may be paid within 24 hours, by the key and those that replace it; `none` for no such limit
+    #[arg(long, value_name = "AMOUNT")]
+    day_budget: Option<String>,
+    /// A user that it may pay; may be repeated. `none` lets it pay anybody
+    #[arg(long = "payee", value_name = "USER")]
+    payees: Vec<String>,
+}
+
+/// What a key may pay, as it is told of.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToldPolicy {
+    currency: &'static str,
+    automatic_below: Number,
+    maximum: Option<Number>,
+    day_budget: Option<Number>,
+    payees: Vec<String>,
+}
+
+impl Limits {
+    /// Sets what was named; says whether anything was.
+    pub(super) async fn set(&self, desk: &Desk<'_>, key: &StoredKey) -> anyhow::Result<bool> {
+        let none = (&self.automatic_below, &self.max, &self.day_budget) == (&None, &None, &None);
+        if none && self.payees.is_empty() {
+            return Ok(false);
+        }
+        let currency = desk.store.balance(key.user).await?.balance.currency();
+        let mut policy = desk.store.policy(&key.id).await?;
+        if let Some(text) = &self.automatic_below {
+            policy.automatic_below_minor = match text.as_str() {
+                "0" | NONE => 0,
+                _ if key.mode == KeyMode::Demo => {
+                    return Err(mistake(
+                        "--automatic-below: a demo key asks before every payment; leave it out",
+                    ));
+                }
+                _ => amount("--automatic-below", text, currency)?,
+            };
+        }
+        if let Some(text) = &self.max {
+            policy.maximum_minor = limit("--max", text, currency)?;
+        }
+        if let Some(text) = &self.day_budget {
+            policy.day_budget_minor = limit("--day-budget", text, currency)?;
+        }
+        if !self.payees.is_empty() {
+            policy.payees = self.payees(desk).await?;
+        }
+        let set = desk.store.put_policy(&key.id, policy).await?;
+        set.ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))?;
+        Ok(true)
+    }
+
+    /// The payees, each of whom there is.
+    async fn payees(&self, desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
+        if self.payees == [NONE] {
+            return Ok(Vec::new());
+        }
+        let holders = desk.store.holders().await?;
+        match self.payees.iter().find(|payee| holders.iter().all(|holder| holder.username != **payee)) {
+            Some(unknown) => {
+                Err(mistake(format!("--payee: there is no user `{unknown}` (`server users list`)")))
+            }
+            None => Ok(self.payees.clone()),
+        }
+    }
+}
+
+fn limit(option: &str, text: &str, currency: Currency) -> anyhow::Result<Option<i64>> {
+    if text == NONE { Ok(None) } else { amount(option, text, currency).map(Some) }
+}
+
+fn amount(option: &str, text: &str, currency: Currency) -> anyhow::Result<i64> {
+    let read = Amount::read(text, currency);
+    read.map(Amount::minor).map_err(|error| mistake(format!("{option}: {error}")))
+}
+
+/// What the key may pay; `None` for one that may not pay at all.
+pub(super) async fn told(desk: &Desk<'_>, key: &StoredKey) -> anyhow::Result<Option<ToldPolicy>> {
+    if !PermissionSet::from_bits(key.permissions).iter().any(|one| one == Permission::PaymentsWrite) {
+        return Ok(None);
+    }
+    let currency = desk.store.balance(key.user).await?.balance.currency();
+    let PaymentPolicy { automatic_below_minor, maximum_minor, day_budget_minor, payees } =
+        desk.store.policy(&key.id).await?;
+    let number = |minor| Amount::from_minor(minor, currency).to_number();
+    Ok(Some(ToldPolicy {
+        currency: currency.code(),
+        automatic_below: number(automatic_below_minor),
+        maximum: maximum_minor.map(number),
+        day_budget: day_budget_minor.map(number),
+        payees,
+    }))
+}
+
+impl ToldPolicy {
+    /// One line for each thing that there is to know.
+    pub(super) fn rows(&self) -> [(&'static str, String); 4] {
+        let amount = |number: &Option<Number>| {
+            number.as_ref().map_or_else(|| NONE.to_owned(), |number| format!("{number} {}", self.currency))
+        };
+        let payees = if self.payees.is_empty() { "anybody".to_owned() } else { self.payees.join(", ") };
+        [
+            ("pays unasked below", format!("{} {}", self.automatic_below, self.currency)),
+            ("most of one payment", amount(&self.maximum)),
+            ("most in 24 hours", amount(&self.day_budget)),
+            ("may pay", payees),
+        ]
+    }
+}
