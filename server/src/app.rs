@@ -29,10 +29,7 @@ use crate::{
         demo::{DemoKey, DemoKeys, seed_demo},
     },
     prompts, resources,
-    store::{
-        KeyMode, Store,
-        sqlite::{SqliteLocation, SqliteStore},
-    },
+    store::{DatabaseUrl, KeyMode, Store, sqlite::SqliteLocation},
     tools,
 };
 
@@ -134,7 +131,7 @@ impl Application {
         identity: ServerIdentity,
         register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
-        let store = Arc::new(SqliteStore::open(&config.database).await.context("cannot open the database")?);
+        let store = config.database.open().await.context("cannot open the database")?;
         Self::over(config, store, identity, register).await
     }
 
@@ -304,11 +301,16 @@ impl std::fmt::Debug for Application {
 }
 
 /// The pepper that was set, or the one beside the database; a database in memory gets one that dies with it.
-pub(crate) fn pepper(set: Option<&SecretString>, database: &SqliteLocation) -> anyhow::Result<Pepper> {
+pub(crate) fn pepper(set: Option<&SecretString>, database: &DatabaseUrl) -> anyhow::Result<Pepper> {
     match (set, database) {
         (Some(secret), _) => Ok(Pepper::from_secret(secret)),
-        (None, SqliteLocation::File(path)) => Ok(Pepper::from_secret(&pepper_file::pepper_beside(path)?)),
-        (None, SqliteLocation::Memory) => Pepper::generate().context("no randomness for a key pepper"),
+        (None, DatabaseUrl::Sqlite(SqliteLocation::File(path))) => {
+            Ok(Pepper::from_secret(&pepper_file::pepper_beside(path)?))
+        }
+        (None, DatabaseUrl::Sqlite(SqliteLocation::Memory)) => {
+            Pepper::generate().context("no randomness for a key pepper")
+        }
+        (None, DatabaseUrl::Postgres(..)) => Err(ConfigError::PepperMissing.into()),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     clock::UnixMillis,
     config::Config,
     identity::Pepper,
-    store::{AuditRecord, Outcome, Store, StoredKey, sqlite::SqliteStore},
+    store::{AuditRecord, DatabaseUrl, Outcome, Store, StoredKey},
 };
 
 mod audit;
@@ -44,6 +44,8 @@ pub enum Command {
     /// The audit trail: list, tail, verify, export
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Brings the database's schema up to date, as every server does when it starts
+    Migrate,
 }
 
 /// What an operator did that cannot be done. The message says what to do instead.
@@ -68,8 +70,11 @@ pub async fn run(
     config: &Config,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
-    let store = SqliteStore::open(&config.database).await.context("cannot open the database")?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    if matches!(command, Command::Migrate) {
+        migrate(&config.database, out).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let store = config.database.open().await.context("cannot open the database")?;
     let pepper = app::pepper(config.pepper.as_ref(), &config.database)?;
     let mut desk = Desk { store: Arc::clone(&store), pepper, config, out };
     let done = match command {
@@ -78,9 +83,21 @@ pub async fn run(
         Command::Sessions(command) => sessions::run(command, &mut desk).await,
         Command::Payments(command) => payments::run(command, &mut desk).await,
         Command::Audit(command) => audit::run(command, &mut desk).await,
+        Command::Migrate => Ok(()),
     };
     let closed = store.close().await.context("the database did not close");
     done.and_then(|()| closed.map(|()| ExitCode::SUCCESS))
+}
+
+/// Says what became of the schema.
+async fn migrate(database: &DatabaseUrl, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    let migration = database.migrate().await.context("cannot migrate the database")?;
+    let told = match migration.before {
+        before if before == migration.now => format!("is at version {before} and stays as it is"),
+        0 => format!("was empty and is at version {} now", migration.now),
+        before => format!("was at version {before} and is at version {} now", migration.now),
+    };
+    writeln!(out, "{database} {told}").context("the output cannot be written")
 }
 
 impl Desk<'_> {

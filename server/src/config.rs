@@ -19,7 +19,7 @@ use crate::{
     identity::{ApiKey, IssuerSettings},
     limits::LimitSettings,
     risk::RiskSettings,
-    store::sqlite::SqliteLocation,
+    store::{DatabaseUrl, sqlite::SqliteLocation},
     telemetry::{LogFilter, LogFormat},
 };
 
@@ -27,6 +27,7 @@ pub use self::risk::RiskServiceConfig;
 use self::variables::Variables;
 
 mod access;
+mod database;
 mod risk;
 mod variables;
 
@@ -40,9 +41,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What lets other machines in, if anything does.
     pub exposed: Option<Exposed>,
-    /// Where the store keeps its data (`DATABASE_URL`).
-    pub database: SqliteLocation,
-    /// What key digests are made with (`KEY_PEPPER`). Without it a random one is kept beside the database.
+    /// Where the store keeps its data (`DATABASE_URL`, `DATABASE_CONNECTIONS`, `DATABASE_CA`).
+    pub database: DatabaseUrl,
+    /// What key digests are made with (`KEY_PEPPER`). Without it a random one is kept beside a database that is a file.
     pub pepper: Option<SecretString>,
     /// The demo users and their keys (`PAYMENTS_DEMO`, `BOB_API_KEY` and the others); `None` for a real deployment.
     pub demo: Option<DemoConfig>,
@@ -161,12 +162,12 @@ pub enum ConfigError {
         /// A value that would do.
         example: &'static str,
     },
-    /// `DATABASE_URL` names an engine that is not built in.
+    /// Servers that share a database share the pepper, too, and a file beside one of them would be that one's alone.
     #[error(
-        "DATABASE_URL names a PostgreSQL database, which this build does not support; \
-         use a file, for example DATABASE_URL=sqlite://data/payments.db"
+        "KEY_PEPPER must be set with a PostgreSQL database, the same for every server on it: a secret of at least \
+         {PEPPER_MIN_BYTES} characters, for example KEY_PEPPER=$(openssl rand -hex 32)"
     )]
-    PostgresNotSupported,
+    PepperMissing,
     /// Without TLS, keys would cross the network in the clear.
     #[error(
         "{exposed} can be reached from other machines, and nothing would be encrypted: set TLS_CERT and TLS_KEY, or put a \
@@ -261,7 +262,7 @@ impl Config {
     pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut config = Self::from_variables(&Variables::new(&|_| None), &StartFlags::default())?;
         config.listen.set_port(0);
-        config.database = SqliteLocation::Memory;
+        config.database = DatabaseUrl::Sqlite(SqliteLocation::Memory);
         Ok(config)
     }
 
@@ -271,7 +272,7 @@ impl Config {
         let config = Self {
             listen: SocketAddr::new(host, port),
             exposed: Exposed::of("HOST", host, flags.behind_proxy),
-            database: database(variables, "DATABASE_URL", "sqlite://data/payments.db")?,
+            database: database::database(variables)?,
             pepper: pepper(variables)?,
             demo: demo_users(variables)?,
             guard: guard(variables)?,
@@ -283,8 +284,17 @@ impl Config {
             risk: risk::client(variables)?,
             log: log(variables)?,
         };
+        config.has_a_pepper()?;
         config.may_be_exposed()?;
         Ok(config)
+    }
+
+    /// Servers on one database have one pepper.
+    fn has_a_pepper(&self) -> Result<(), ConfigError> {
+        match self.database {
+            DatabaseUrl::Postgres(..) if self.pepper.is_none() => Err(ConfigError::PepperMissing),
+            DatabaseUrl::Postgres(..) | DatabaseUrl::Sqlite(_) => Ok(()),
+        }
     }
 
     /// What is published or unlimited stays at home; what goes out goes through TLS.
@@ -326,22 +336,6 @@ fn parse_host(text: &str) -> Option<IpAddr> {
     } else {
         literal.parse().ok()
     }
-}
-
-fn database(
-    variables: &Variables<'_>,
-    variable: &'static str,
-    default: &'static str,
-) -> Result<SqliteLocation, ConfigError> {
-    let text = variables.text(variable)?.unwrap_or_else(|| default.to_owned());
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err(ConfigError::PostgresNotSupported);
-    }
-    text.parse().map_err(|_| ConfigError::Wrong {
-        variable,
-        rule: "sqlite:// and a path, or sqlite::memory:".to_owned(),
-        example: default,
-    })
 }
 
 fn pepper(variables: &Variables<'_>) -> Result<Option<SecretString>, ConfigError> {

@@ -18,16 +18,19 @@
 use async_trait::async_trait;
 
 mod audit;
+mod database;
 mod exposure;
 mod key;
 mod ledger;
 mod payment;
+pub mod postgres;
 mod sealing;
 mod session;
 pub mod sqlite;
 mod transaction;
 
 pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Outcome};
+pub use database::{DatabaseUrl, Migration, NotADatabaseUrl};
 pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
 pub use key::{AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Rotation, StoredKey, UserId};
 pub use ledger::{

@@ -27,7 +27,7 @@ macro_rules! promises {
             async fn $promise() {
                 let engine = super::engines::in_a_file().await;
                 super::$room::$promise(engine.store.clone()).await;
-                engine.store.close().await.unwrap();
+                engine.end().await;
             })+
         }
         mod sqlite_in_memory {
@@ -35,7 +35,15 @@ macro_rules! promises {
             async fn $promise() {
                 let engine = super::engines::in_memory().await;
                 super::$room::$promise(engine.store.clone()).await;
-                engine.store.close().await.unwrap();
+                engine.end().await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let Some(engine) = super::engines::in_postgres().await else { return };
+                super::$room::$promise(engine.store.clone()).await;
+                engine.end().await;
             })+
         }
     };
@@ -66,6 +74,7 @@ promises!(
     sessions::a_touch_moves_time_forward_only,
     sessions::expired_sessions_end_in_portions,
     audit::records_come_back_newest_first_as_they_were,
+    audit::a_text_of_any_kind_is_no_reason_to_lose_a_record,
     audit::a_flood_waits_and_loses_nothing,
     audit::a_closed_store_refuses_and_closing_twice_is_closing_once,
 );

@@ -8,6 +8,7 @@ use super::{Config, ConfigError, Exposed, StartFlags, variables::Variables};
 use crate::{
     risk::{BreakerSettings, RiskCredentials, RiskSettings, Threshold},
     risk_service::Rules,
+    store::{DatabaseUrl, sqlite::SqliteLocation},
 };
 
 /// The longest that one attempt may be given, in milliseconds: three of them, and the waits between, must be over before
@@ -24,6 +25,8 @@ pub struct RiskServiceConfig {
     /// What it has in common with the payment server. Where it listens (`RISK_HOST`, `RISK_PORT`), its database
     /// (`RISK_DATABASE_URL`) and for whom tokens must be (`RISK_AUDIENCE`) are its own; it has no demo users.
     pub server: Config,
+    /// Its database (`RISK_DATABASE_URL`), a file; what `server` has for one is the same.
+    pub database: SqliteLocation,
     /// What is too much (`RISK_PAYMENT_LIMIT`, `RISK_EXPOSURE_LIMIT`).
     pub rules: Rules,
 }
@@ -45,14 +48,15 @@ impl RiskServiceConfig {
     pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut config = Self::from_variables(&Variables::new(&|_| None), &StartFlags::default())?;
         config.server.listen.set_port(0);
-        config.server.database = crate::store::sqlite::SqliteLocation::Memory;
+        config.database = SqliteLocation::Memory;
+        config.server.database = DatabaseUrl::Sqlite(SqliteLocation::Memory);
         Ok(config)
     }
 
     pub(super) fn from_variables(variables: &Variables<'_>, flags: &StartFlags) -> Result<Self, ConfigError> {
         let host = super::host(variables, "RISK_HOST")?;
         let port = super::port(variables, "RISK_PORT", "8090", 8_090)?;
-        let database = super::database(variables, "RISK_DATABASE_URL", "sqlite://data/risk.db")?;
+        let database = super::database::file(variables, "RISK_DATABASE_URL", "sqlite://data/risk.db")?;
         let rules = Rules {
             payment_limit: major(variables, "RISK_PAYMENT_LIMIT", "2500", 2_500)?,
             exposure_limit: major(variables, "RISK_EXPOSURE_LIMIT", "5000", 5_000)?,
@@ -72,9 +76,9 @@ impl RiskServiceConfig {
         })?;
         server.listen = SocketAddr::new(host, port);
         server.exposed = Exposed::of("RISK_HOST", host, flags.behind_proxy);
-        server.database = database;
+        server.database = DatabaseUrl::Sqlite(database.clone());
         server.may_be_exposed()?;
-        Ok(Self { server, rules })
+        Ok(Self { server, database, rules })
     }
 }
 

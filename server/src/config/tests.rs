@@ -35,7 +35,11 @@ fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
     for (variable, values) in [
         ("HOST", &["example.com", "127.0.0.1:80", "[::1", "256.0.0.1"][..]),
         ("PORT", &["-1", "65536", "http", "80 80", "0x50"]),
-        ("DATABASE_URL", &["mysql://secret", "payments.db", "sqlite://", "sqlite:"]),
+        (
+            "DATABASE_URL",
+            &["mysql://secret", "payments.db", "sqlite://", "sqlite:", "postgres://secret-host"],
+        ),
+        ("DATABASE_CONNECTIONS", &["0", "1", "1001", "many"]),
         ("KEY_PEPPER", &["secret-but-short"]),
         ("PAYMENTS_DEMO", &["yes", "1", "TRUE "]),
         ("BOB_API_KEY", &["secret1", "a secret with spaces", "geheimer-schlüssel"]),
@@ -78,11 +82,17 @@ fn two_users_cannot_share_a_key() {
 }
 
 #[test]
-fn postgres_is_refused_without_a_promise() {
-    for url in ["postgres://user:secret@db/payments", "postgresql://db/payments"] {
+fn servers_that_may_share_a_database_are_given_their_pepper() {
+    let pepper = ("KEY_PEPPER", "a pepper that every server on it has");
+    for url in ["postgres://user:secret@db/payments", "postgresql://user:secret@db/payments?sslmode=disable"]
+    {
         let error = read(&[("DATABASE_URL", url)], false).unwrap_err();
-        assert_eq!(error, ConfigError::PostgresNotSupported);
-        assert!(!error.to_string().contains("secret"));
+        assert_eq!(error, ConfigError::PepperMissing);
+        assert!(!error.to_string().contains("secret@"));
+        let config = read(&[("DATABASE_URL", url), ("DATABASE_CONNECTIONS", "9"), pepper], false).unwrap();
+        let DatabaseUrl::Postgres(_, settings) = &config.database else { panic!("{url}") };
+        assert_eq!(settings.connections, 9);
+        assert!(!format!("{config:?}").contains("secret@"), "{config:?}");
     }
 }
 

@@ -51,8 +51,8 @@ use self::{
 };
 use super::{
     AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId, Compensation,
-    ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession,
-    PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer, Rotation, SealingKey,
+    ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Migration, Month, MonthlyTransfers, NewTransfer,
+    OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer, Rotation, SealingKey,
     SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey,
     StoredPayment, StoredSession, UserId,
 };
@@ -87,6 +87,18 @@ impl SqliteStore {
         let location = location.clone();
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&location, settings));
         opening.await.unwrap_or_else(|_| Err(refused("opening it broke off")))
+    }
+
+    /// Brings the schema up to date, creating the database if it is not there, and says what that meant.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn migrate(location: &SqliteLocation) -> Result<Migration, StoreError> {
+        let location = location.clone();
+        let migrating = tokio::task::spawn_blocking(move || {
+            database::migrate(&mut database::open(&location, SqliteSettings::default().patience)?)
+        });
+        migrating.await.unwrap_or_else(|_| Err(refused("migrating it broke off")))
     }
 
     fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {

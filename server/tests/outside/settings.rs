@@ -27,7 +27,7 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
         ("PORT", "canary"),
         ("PORT", "65536"),
         ("DATABASE_URL", "canary.db"),
-        ("DATABASE_URL", "postgres://canary:canary@db/canary"),
+        ("DATABASE_URL", "postgres://canary:canary@"),
         ("BOB_API_KEY", "canary of bob"),
         ("ALICE_API_KEY", "canary"),
         ("KEY_PEPPER", "canary"),

@@ -73,3 +73,23 @@ pub(crate) async fn a_closed_store_refuses_and_closing_twice_is_closing_once(sto
         assert!(matches!(refusal, Err(StoreError::Unavailable { .. })), "{refusal:?}");
     }
 }
+
+/// Whatever a caller calls itself or a tool: it is put down, and so are the others of its group.
+pub(crate) async fn a_text_of_any_kind_is_no_reason_to_lose_a_record(store: Arc<dyn Store>) {
+    let odd = "a\0b \u{202e} \u{10ffff} '\"\\; DROP TABLE audit_records; --";
+    let mut appending = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let store = Arc::clone(&store);
+        let odd = AuditRecord { tool: odd.to_owned(), client: odd.to_owned(), ..record(number) };
+        let next = if number == 7 { odd } else { record(number) };
+        appending.spawn(async move { store.append_audit(next).await.unwrap() });
+    }
+    appending.join_all().await;
+    store.flush_audit().await.unwrap();
+    let records = store.latest_audit(100).await.unwrap();
+    assert_eq!(records.len(), 20);
+    let kept = &records.iter().find(|record| record.at.as_millis() == 7).unwrap().tool;
+    assert_eq!(kept.replace(['\0', '\u{fffd}'], ""), odd.replace('\0', ""));
+    let verdict = server::audit::chain::verify(&*store, None).await.unwrap();
+    assert!(matches!(verdict, server::audit::chain::Verdict::Whole { chained: 20, .. }), "{verdict:?}");
+}

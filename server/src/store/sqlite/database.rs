@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::{SqliteLocation, failure::unavailable};
-use crate::store::StoreError;
+use crate::store::{Migration, StoreError};
 
 /// Statements a connection keeps compiled.
 const CACHED_STATEMENTS: usize = 64;
@@ -116,13 +116,14 @@ fn create_privately(path: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when the database is of a newer program or of another one; [`StoreError::Unavailable`].
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<Migration, StoreError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(unavailable("lock the database to migrate it"))?;
     let done = version(&transaction)?;
+    let migration = Migration { before: done, now: MIGRATIONS.len() };
     if done == MIGRATIONS.len() {
-        return Ok(());
+        return Ok(migration);
     }
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step).map_err(unavailable("migrate the database"))?;
@@ -132,7 +133,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         .pragma_update(None, "application_id", APPLICATION_ID)
         .and_then(|()| transaction.pragma_update(None, "user_version", version))
         .map_err(unavailable("write the version of the schema"))?;
-    transaction.commit().map_err(unavailable("commit the migration"))
+    transaction.commit().map_err(unavailable("commit the migration"))?;
+    Ok(migration)
 }
 
 /// How many steps the schema has behind it, if it is ours.

@@ -1,0 +1,103 @@
+//! The connections: a few, kept open, each set up so that nothing waits for ever.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    PostgresSettings, PostgresUrl,
+    failure::{Failure, refused, unreachable},
+};
+use crate::store::StoreError;
+
+/// How long somebody waits for a connection that others use.
+const FREE_WITHIN: Duration = Duration::from_secs(3);
+
+/// The longest that one piece of work may take, whatever the database does.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
+
+/// What every connection begins with. A statement, a wait for a lock and a transaction whose server has died all end; a
+/// commit that was acknowledged is on the disk, whatever the database's own setting is.
+const SET_UP: &str = "
+    SET statement_timeout = '10s';
+    SET lock_timeout = '8s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SELECT set_config ('synchronous_commit', 'on', false) WHERE current_setting ('synchronous_commit') = 'off';
+";
+
+/// Connections to `url`. None is opened before it is needed.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the roots of the database's certificate cannot be read.
+pub(super) fn pool(url: &PostgresUrl, settings: &PostgresSettings) -> Result<Pool, StoreError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = if url.config().get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(url.config().clone(), tokio_postgres::NoTls, recycling)
+    } else {
+        let tls = MakeRustlsConnect::new(trusting(settings.roots.as_deref())?);
+        Manager::from_config(url.config().clone(), tls, recycling)
+    };
+    let set_up = Hook::async_fn(|client, _| {
+        Box::pin(async move { client.batch_execute(SET_UP).await.map_err(HookError::Backend) })
+    });
+    let built = Pool::builder(manager)
+        .max_size(settings.connections)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(FREE_WITHIN))
+        .create_timeout(Some(FREE_WITHIN))
+        .recycle_timeout(Some(FREE_WITHIN))
+        .post_create(set_up)
+        .build();
+    built.map_err(|error| StoreError::Unavailable {
+        reason: "set up the connections".to_owned(),
+        source: Some(Box::new(error)),
+    })
+}
+
+/// Whom the database's certificate has to come from: the roots in a file, or those of this machine.
+fn trusting(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
+    let mut trusted = RootCertStore::empty();
+    let unreadable = |path: &Path| refused(&format!("read certificates of roots from {}", path.display()));
+    match roots {
+        Some(path) => {
+            let read = CertificateDer::pem_file_iter(path).map_err(|_| unreadable(path))?;
+            for certificate in read {
+                let certificate = certificate.map_err(|_| unreadable(path))?;
+                trusted.add(certificate).map_err(|_| unreadable(path))?;
+            }
+        }
+        None => {
+            trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if trusted.is_empty() {
+        return Err(refused("there is no root to check the database's certificate by: set DATABASE_CA"));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| StoreError::Unavailable {
+        reason: "set up TLS".to_owned(),
+        source: Some(Box::new(error)),
+    })?;
+    Ok(builder.with_root_certificates(trusted).with_no_client_auth())
+}
+
+/// A connection that is free, or becomes so soon.
+pub(super) async fn free(pool: &Pool) -> Result<Object, StoreError> {
+    pool.get().await.map_err(unreachable)
+}
+
+/// What `work` came to, unless it takes too long.
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(ANSWERED_WITHIN, work).await.unwrap_or(Err(Failure::Late))
+}
+
+/// Lets go of a connection after it failed: one that may still be busy is not used again.
+pub(super) fn let_go(client: Object, failure: Option<&Failure>) {
+    if matches!(failure, Some(Failure::Late)) {
+        drop(Object::take(client));
+    }
+}

@@ -1,0 +1,223 @@
+//! The ledger.
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    attempts::Attempts,
+    connections::{in_time, let_go},
+    failure::Failure,
+    rows::{Parameters, cell, currency, execute, row, rows, value, word},
+};
+use crate::{
+    money::Amount,
+    store::{
+        AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, PostedTransfer, StoreError,
+        TransferId, UserId,
+    },
+};
+
+macro_rules! select_transfers {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.id, payer.username, payee.username, t.amount_minor, t.currency, t.date
+             FROM transfers t
+             JOIN accounts payer ON payer.user_id = t.from_user
+             JOIN accounts payee ON payee.user_id = t.to_user ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl LedgerStore for PostgresStore {
+    async fn post(&self, transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
+        transact!(self, "post a transfer", |transaction| post(&transaction, &transfer).await)
+    }
+
+    async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
+        read!(self, "read a balance", |client| balance(&client, user).await)
+    }
+
+    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError> {
+        // One look at everything: what comes in between is in all of it or in none.
+        transact!(self, "read a month", |transaction| {
+            transaction.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            transfers_of_month(&transaction, user, month).await
+        })
+    }
+
+    async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
+        read!(self, "read the months", |client| {
+            let all = "SELECT month FROM account_months WHERE user_id = $1 ORDER BY month DESC";
+            rows(&client, all, &[&user.0]).await?.iter().map(|row| word(row, 0)).collect()
+        })
+    }
+
+    async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
+        read!(self, "read the peers", |client| {
+            let all = "SELECT a.username FROM account_peers p JOIN accounts a ON a.user_id = p.peer_id
+                       WHERE p.user_id = $1 ORDER BY a.username";
+            rows(&client, all, &[&user.0]).await?.iter().map(|row| cell(row, 0)).collect()
+        })
+    }
+
+    async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+        read!(self, "read transfers", |client| {
+            let all = select_transfers!(
+                "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = $1 ORDER BY e.transfer_seq"
+            );
+            rows(&client, all, &[&user.0]).await?.iter().map(read_transfer).collect()
+        })
+    }
+
+    async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        read!(self, "read transfers", |client| {
+            let latest = select_transfers!(
+                "JOIN entries e ON e.transfer_seq = t.seq
+                 WHERE e.user_id = $1 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT $2"
+            );
+            rows(&client, latest, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
+        })
+    }
+}
+
+async fn transfers_of_month(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    month: Month,
+) -> Result<MonthlyTransfers, Failure> {
+    let account = balance(transaction, user).await?;
+    let before = "SELECT COALESCE (sum (sum_minor), 0)::bigint FROM account_months
+                  WHERE user_id = $1 AND month < $2";
+    let before: i64 = value(transaction, before, &[&user.0, &month.to_string()]).await?;
+    let between = select_transfers!(
+        "JOIN entries e ON e.transfer_seq = t.seq
+         WHERE e.user_id = $1 AND e.date BETWEEN $2 AND $3 ORDER BY e.date, e.transfer_seq"
+    );
+    let (first, last) = (month.first_day().to_string(), month.last_day().to_string());
+    let found = rows(transaction, between, &[&user.0, &first, &last]).await?;
+    Ok(MonthlyTransfers {
+        username: account.username,
+        opening: Amount::from_minor(before, account.balance.currency()),
+        transfers: found.iter().map(read_transfer).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Locks accounts, in the order of their numbers, until the transaction ends. What is read of them after this is what they
+/// are; a statement that locked and read at once would read what was there before it waited.
+pub(super) async fn lock_accounts(transaction: &Transaction<'_>, users: &[UserId]) -> Result<(), Failure> {
+    let users: Vec<_> = users.iter().map(|user| user.0).collect();
+    let lock = "SELECT user_id FROM accounts WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE";
+    rows(transaction, lock, &[&users]).await.map(|_| ())
+}
+
+pub(super) async fn post(
+    transaction: &Transaction<'_>,
+    transfer: &NewTransfer,
+) -> Result<PostedTransfer, Failure> {
+    if let Some(id) = transfer.id
+        && let Some(posted) = by_id(transaction, id).await?
+    {
+        return if is_same(transaction, transfer, &posted).await? {
+            Ok(posted)
+        } else {
+            Err(StoreError::TransferExists(id).into())
+        };
+    }
+    check(transaction, transfer).await?;
+    let id = number(transaction, transfer.id).await?;
+    let insert = "INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
+                  VALUES ($1, $2, $3, $4, $5, $6)";
+    let parameters: Parameters<'_> = &[
+        &id.0,
+        &transfer.from.0,
+        &transfer.to.0,
+        &transfer.amount.minor(),
+        &transfer.amount.currency().code(),
+        &transfer.date.to_string(),
+    ];
+    execute(transaction, insert, parameters).await?;
+    by_id(transaction, id)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt("a transfer vanished while it was posted".to_owned()).into())
+}
+
+/// The number that was chosen, or the next one. Nobody waits for whoever has the one before.
+async fn number(transaction: &Transaction<'_>, chosen: Option<TransferId>) -> Result<TransferId, Failure> {
+    let Some(id) = chosen else {
+        let next: i64 = value(transaction, "SELECT nextval ('transfer_ids')", &[]).await.map_err(used_up)?;
+        return Ok(TransferId(next));
+    };
+    // The next one comes after this one.
+    let pass = "SELECT setval ('transfer_ids', $1) FROM transfer_ids WHERE last_value < $1 OR NOT is_called";
+    rows(transaction, pass, &[&id.0]).await?;
+    Ok(id)
+}
+
+/// There is no greater number.
+fn used_up(failure: Failure) -> Failure {
+    match failure {
+        Failure::Engine(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED) =>
+        {
+            StoreError::OutOfRange.into()
+        }
+        other => other,
+    }
+}
+
+/// Refuses what the schema would refuse, in words that say why. From here on nobody else changes the two accounts.
+async fn check(transaction: &Transaction<'_>, transfer: &NewTransfer) -> Result<(), Failure> {
+    let amount = transfer.amount;
+    let is_numbered = transfer.id.is_none_or(|id| id.0 > 0);
+    if amount.minor() <= 0 || transfer.from == transfer.to || !is_numbered || transfer.date.year() < 0 {
+        return Err(StoreError::OutOfRange.into());
+    }
+    lock_accounts(transaction, &[transfer.from, transfer.to]).await?;
+    let payer = balance(transaction, transfer.from).await?;
+    let payee = balance(transaction, transfer.to).await?;
+    let fits = payer.balance.minor().checked_sub(amount.minor()).is_some()
+        && payee.balance.minor().checked_add(amount.minor()).is_some()
+        && payer.balance.currency() == amount.currency()
+        && payee.balance.currency() == amount.currency();
+    if fits { Ok(()) } else { Err(StoreError::OutOfRange.into()) }
+}
+
+async fn is_same(
+    transaction: &Transaction<'_>,
+    transfer: &NewTransfer,
+    posted: &PostedTransfer,
+) -> Result<bool, Failure> {
+    Ok(balance(transaction, transfer.from).await?.username == posted.from
+        && balance(transaction, transfer.to).await?.username == posted.to
+        && transfer.amount == posted.amount
+        && transfer.date == posted.date)
+}
+
+async fn by_id(client: &impl GenericClient, id: TransferId) -> Result<Option<PostedTransfer>, Failure> {
+    let found = row(client, select_transfers!("WHERE t.id = $1"), &[&id.0]).await?;
+    found.as_ref().map(read_transfer).transpose()
+}
+
+pub(super) async fn balance(client: &impl GenericClient, user: UserId) -> Result<AccountBalance, Failure> {
+    let wanted = "SELECT username, currency, COALESCE ((
+                      SELECT balance_minor FROM entries WHERE user_id = $1 ORDER BY transfer_seq DESC LIMIT 1), 0)
+                  FROM accounts WHERE user_id = $1";
+    let found = row(client, wanted, &[&user.0]).await?;
+    let found = found.ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))?;
+    let balance = Amount::from_minor(cell(&found, 2)?, currency(&found, 1)?);
+    Ok(AccountBalance { username: cell(&found, 0)?, balance })
+}
+
+fn read_transfer(row: &Row) -> Result<PostedTransfer, Failure> {
+    Ok(PostedTransfer {
+        id: TransferId(cell(row, 0)?),
+        from: cell(row, 1)?,
+        to: cell(row, 2)?,
+        amount: Amount::from_minor(cell(row, 3)?, currency(row, 4)?),
+        date: word(row, 5)?,
+    })
+}

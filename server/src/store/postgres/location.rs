@@ -1,0 +1,135 @@
+//! Where a PostgreSQL database is, and how it is spoken to.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
+
+/// How long a connection may take where the URL says nothing.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// After how long a database is given up that does not acknowledge what is sent to it.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+
+/// After how long an idle connection is looked at.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A PostgreSQL database, as its URL names it. It holds the password and never shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Box<Config>);
+
+/// The text is no such URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be `postgres://USER:PASSWORD@HOST/DATABASE`")]
+pub struct NotAPostgresUrl;
+
+impl PostgresUrl {
+    /// Whether a text means to be one.
+    #[must_use]
+    pub fn is_meant_by(text: &str) -> bool {
+        text.starts_with("postgres://") || text.starts_with("postgresql://")
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.0
+    }
+}
+
+impl FromStr for PostgresUrl {
+    type Err = NotAPostgresUrl;
+
+    fn from_str(text: &str) -> Result<Self, NotAPostgresUrl> {
+        if !Self::is_meant_by(text) {
+            return Err(NotAPostgresUrl);
+        }
+        // Whoever encrypts here also looks whom to, so that the three words mean the same.
+        let text = text.replace("sslmode=verify-full", "sslmode=require");
+        let text = text.replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: Config = text.parse().map_err(|_| NotAPostgresUrl)?;
+        if config.get_hosts().is_empty() || config.get_dbname().is_none() {
+            return Err(NotAPostgresUrl);
+        }
+        if !text.contains("sslmode=") {
+            let is_near = config.get_hosts().iter().all(is_on_this_machine);
+            config.ssl_mode(if is_near { SslMode::Disable } else { SslMode::Require });
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_WITHIN);
+        }
+        config.tcp_user_timeout(ACKNOWLEDGED_WITHIN).keepalives_idle(IDLE).application_name("payment-server");
+        Ok(Self(Box::new(config)))
+    }
+}
+
+fn is_on_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://")?;
+        for (place, host) in self.0.get_hosts().iter().enumerate() {
+            if place > 0 {
+                f.write_str(",")?;
+            }
+            match host {
+                Host::Tcp(name) => f.write_str(name)?,
+                #[cfg(unix)]
+                Host::Unix(path) => write!(f, "{}", path.display())?,
+            }
+            if let [port] = self.0.get_ports() {
+                write!(f, ":{port}")?;
+            } else if let Some(port) = self.0.get_ports().get(place) {
+                write!(f, ":{port}")?;
+            }
+        }
+        write!(f, "/{}", self.0.get_dbname().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_read_and_its_password_is_never_shown() {
+        let url: PostgresUrl = "postgres://bob:s3cret@db.example:6432/payments".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example:6432/payments");
+        assert_eq!(format!("{url:?}"), "PostgresUrl(postgres://db.example:6432/payments)");
+        for text in ["", "postgres://", "postgres://host", "mysql://host/db", "postgres://h/d?sslmode=maybe"]
+        {
+            assert_eq!(text.parse::<PostgresUrl>(), Err(NotAPostgresUrl), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_crosses_a_network_is_encrypted_unless_somebody_says_otherwise() {
+        for (text, mode) in [
+            ("postgres://localhost/p", SslMode::Disable),
+            ("postgresql://127.0.0.1/p", SslMode::Disable),
+            ("postgres://[::1]/p", SslMode::Disable),
+            ("postgres://db.example/p", SslMode::Require),
+            ("postgres://localhost,db.example/p", SslMode::Require),
+            ("postgres://db.example/p?sslmode=disable", SslMode::Disable),
+            ("postgres://db.example/p?sslmode=prefer", SslMode::Prefer),
+            ("postgres://localhost/p?sslmode=verify-full", SslMode::Require),
+            ("postgres://localhost/p?sslmode=verify-ca", SslMode::Require),
+        ] {
+            assert_eq!(text.parse::<PostgresUrl>().unwrap().0.get_ssl_mode(), mode, "{text}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Payments.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    attempts::Attempts,
+    connections::{in_time, let_go},
+    failure::Failure,
+    rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
+    spending, transaction,
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{
+        BatchId, BatchStep, Compensation, ErasedWork, KeyId, NewPayment, PaymentChange, PaymentFilter,
+        PaymentId, PaymentPolicy, PaymentStore, StoreError, StoredPayment, TransferId, UserId,
+    },
+};
+
+macro_rules! select_payments {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.seq, p.id, p.batch, p.step, p.payer, p.payee, p.key_id, p.lineage, p.amount_minor,
+                 p.currency, p.memo, p.status, p.created_at, p.expires_at, p.changed_at, p.refunded_minor,
+                 p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure, payer.username, payee.username
+             FROM payments p
+             JOIN accounts payer ON payer.user_id = p.payer
+             JOIN accounts payee ON payee.user_id = p.payee ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl PaymentStore for PostgresStore {
+    async fn run(&self, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
+        transaction::run(self, work).await
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
+        read!(self, "read a payment", |client| by_id(&client, id).await)
+    }
+
+    async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
+        read!(self, "read payments", |client| page(&client, &filter, limit).await)
+    }
+
+    async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
+        read!(self, "read a batch", |client| {
+            let all = select_payments!("WHERE p.batch = $1 ORDER BY p.step");
+            rows(&client, all, &[&id.0]).await?.iter().map(read_payment).collect()
+        })
+    }
+
+    async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError> {
+        read!(self, "read overdue payments", |client| {
+            let overdue = "SELECT id FROM payments
+                           WHERE status IN ('requires_confirmation', 'requires_action') AND expires_at <= $1
+                           ORDER BY expires_at LIMIT $2";
+            let found = rows(&client, overdue, &[&now.as_millis(), &i64::from(limit)]).await?;
+            found.iter().map(|row| cell(row, 0).map(PaymentId)).collect()
+        })
+    }
+
+    async fn stalled_payments(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<StoredPayment>, StoreError> {
+        read!(self, "read stalled payments", |client| {
+            let stalled = select_payments!(
+                "WHERE p.status = 'processing' AND p.changed_at < $1 ORDER BY p.changed_at LIMIT $2"
+            );
+            let found = rows(&client, stalled, &[&before.as_millis(), &i64::from(limit)]).await?;
+            found.iter().map(read_payment).collect()
+        })
+    }
+
+    async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError> {
+        read!(self, "read compensations", |client| spending::due_compensations(&client, now, limit).await)
+    }
+
+    async fn settle_compensation(
+        &self,
+        handle: &str,
+        retry_at: Option<UnixMillis>,
+    ) -> Result<(), StoreError> {
+        let now = UnixMillis::now();
+        transact!(self, "settle a compensation", |transaction| {
+            spending::settle_compensation(&transaction, handle, now, retry_at).await
+        })
+    }
+
+    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+        transact!(self, "write what a key may pay", |transaction| {
+            spending::put_policy(&transaction, key, &policy).await
+        })
+    }
+
+    async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
+        read!(self, "read what a key may pay", |client| spending::policy_of_key(&client, key).await)
+    }
+}
+
+async fn by_id(client: &impl GenericClient, id: &PaymentId) -> Result<Option<StoredPayment>, Failure> {
+    let found = row(client, select_payments!("WHERE p.id = $1"), &[&storable(&id.0)]).await?;
+    found.as_ref().map(read_payment).transpose()
+}
+
+/// The payment, which nobody else changes until the transaction ends.
+pub(super) async fn lock(
+    transaction: &Transaction<'_>,
+    id: &PaymentId,
+) -> Result<Option<StoredPayment>, Failure> {
+    let wanted = select_payments!("WHERE p.id = $1 FOR NO KEY UPDATE OF p");
+    row(transaction, wanted, &[&storable(&id.0)]).await?.as_ref().map(read_payment).transpose()
+}
+
+/// The payments of a batch, which nobody else changes until the transaction ends.
+pub(super) async fn lock_batch(
+    transaction: &Transaction<'_>,
+    id: &BatchId,
+) -> Result<Vec<StoredPayment>, Failure> {
+    let wanted = select_payments!("WHERE p.batch = $1 ORDER BY p.step FOR NO KEY UPDATE OF p");
+    rows(transaction, wanted, &[&id.0]).await?.iter().map(read_payment).collect()
+}
+
+/// The newest first. What somebody paid and what somebody was paid are two walks along two indexes, each of `limit`
+/// steps at most where nothing else is asked for.
+async fn page(
+    client: &impl GenericClient,
+    filter: &PaymentFilter,
+    limit: u32,
+) -> Result<Vec<StoredPayment>, Failure> {
+    const ALL: &str = select_payments!(
+        "WHERE p.seq IN (
+             SELECT seq FROM payments
+             WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
+             ORDER BY seq DESC LIMIT $2)
+         ORDER BY p.seq DESC LIMIT $2"
+    );
+    const OF_ONE: &str = select_payments!(
+        "WHERE p.seq IN (
+             (SELECT seq FROM payments
+              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
+                AND payer = $5
+              ORDER BY seq DESC LIMIT $2)
+             UNION ALL
+             (SELECT seq FROM payments
+              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
+                AND payee = $5 AND status IN ('succeeded', 'refunded', 'partially_refunded')
+              ORDER BY seq DESC LIMIT $2))
+         ORDER BY p.seq DESC LIMIT $2"
+    );
+    let (before, limit) = (filter.before.unwrap_or(i64::MAX), i64::from(limit));
+    let status = filter.status.map(crate::store::PaymentStatus::as_str);
+    let key = filter.idempotency_key.as_deref().map(storable);
+    let found = match filter.visible_to {
+        None => rows(client, ALL, &[&before, &limit, &status, &key]).await?,
+        Some(user) => rows(client, OF_ONE, &[&before, &limit, &status, &key, &user.0]).await?,
+    };
+    found.iter().map(read_payment).collect()
+}
+
+pub(super) async fn similar(
+    transaction: &Transaction<'_>,
+    payer: UserId,
+    payee: UserId,
+    amount: Amount,
+    since: UnixMillis,
+) -> Result<Option<PaymentId>, Failure> {
+    let newest = "SELECT id FROM payments
+                  WHERE payer = $1 AND payee = $2 AND amount_minor = $3 AND created_at >= $4
+                    AND status NOT IN ('declined', 'canceled', 'expired', 'failed')
+                  ORDER BY created_at DESC, seq DESC LIMIT 1";
+    let parameters: Parameters<'_> = &[&payer.0, &payee.0, &amount.minor(), &since.as_millis()];
+    row(transaction, newest, parameters).await?.map(|row| cell(&row, 0).map(PaymentId)).transpose()
+}
+
+pub(super) async fn insert(
+    transaction: &Transaction<'_>,
+    payment: &NewPayment,
+) -> Result<StoredPayment, Failure> {
+    const INSERT: &str = "
+        INSERT INTO payments (id, batch, step, payer, payee, key_id, lineage, amount_minor, currency, memo, status,
+            created_at, expires_at, changed_at, duplicate_of, idempotency_key, failure)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15, $16)";
+    if by_id(transaction, &payment.id).await?.is_some() {
+        let taken = format!("there is a payment {} already", payment.id);
+        return Err(StoreError::Taken(taken).into());
+    }
+    let parameters: Parameters<'_> = &[
+        &payment.id.0,
+        &payment.step.as_ref().map(|step| &step.batch.0),
+        &payment.step.as_ref().map(|step| i64::from(step.step)),
+        &payment.payer.0,
+        &payment.payee.0,
+        &payment.key.0,
+        &payment.lineage.0,
+        &payment.amount.minor(),
+        &payment.amount.currency().code(),
+        &payment.memo.as_deref().map(storable),
+        &payment.status.as_str(),
+        &payment.created_at.as_millis(),
+        &payment.expires_at.as_millis(),
+        &payment.duplicate_of.as_ref().map(|id| &id.0),
+        &payment.idempotency_key.as_deref().map(storable),
+        &payment.failure.as_deref().map(storable),
+    ];
+    execute(transaction, INSERT, parameters).await?;
+    by_id(transaction, &payment.id)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt("a payment vanished while it was made".to_owned()).into())
+}
+
+pub(super) async fn change(transaction: &Transaction<'_>, change: &PaymentChange) -> Result<(), Failure> {
+    let update = "UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
+                      transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
+                  WHERE id = $1";
+    let parameters: Parameters<'_> = &[
+        &change.id.0,
+        &change.status.as_str(),
+        &change.at.as_millis(),
+        &change.refunded_minor,
+        &change.transfer.map(|id| id.0),
+        &change.failure.as_deref().map(storable),
+    ];
+    if execute(transaction, update, parameters).await? == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("there is no payment {}", change.id)).into())
+}
+
+fn read_payment(row: &Row) -> Result<StoredPayment, Failure> {
+    let payment = NewPayment {
+        id: PaymentId(cell(row, 1)?),
+        step: match cell(row, 2)? {
+            Some(batch) => Some(BatchStep { batch: BatchId(batch), step: number(row, 3)? }),
+            None => None,
+        },
+        payer: UserId(cell(row, 4)?),
+        payee: UserId(cell(row, 5)?),
+        key: KeyId(cell(row, 6)?),
+        lineage: KeyId(cell(row, 7)?),
+        amount: Amount::from_minor(cell(row, 8)?, currency(row, 9)?),
+        memo: cell(row, 10)?,
+        status: word(row, 11)?,
+        created_at: time(row, 12)?,
+        expires_at: time(row, 13)?,
+        duplicate_of: cell::<Option<String>>(row, 17)?.map(PaymentId),
+        idempotency_key: cell(row, 18)?,
+        failure: cell(row, 19)?,
+    };
+    Ok(StoredPayment {
+        seq: cell(row, 0)?,
+        payment,
+        from: cell(row, 20)?,
+        to: cell(row, 21)?,
+        refunded_minor: cell(row, 15)?,
+        changed_at: time(row, 14)?,
+        transfer: cell::<Option<i64>>(row, 16)?.map(TransferId),
+    })
+}

@@ -1,0 +1,84 @@
+//! Sealing keys, spent seals and bound tokens.
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    attempts::Attempts,
+    connections::{in_time, let_go},
+    failure::{Failure, refused},
+    migrations::lock,
+    rows::{bytes, execute, number, rows, value},
+};
+use crate::{
+    clock::UnixMillis,
+    store::{SealingKey, SealingStore, StoreError},
+};
+
+/// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
+const FORGOTTEN_AT_ONCE: i64 = 4;
+
+#[async_trait]
+impl SealingStore for PostgresStore {
+    async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
+        transact!(self, "read the sealing keys", |transaction| {
+            lock(&transaction, "sealing keys").await?;
+            let all = "SELECT id, secret FROM sealing_keys ORDER BY id DESC";
+            let kept = rows(&transaction, all, &[]).await?;
+            if kept.is_empty() {
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret)
+                    .map_err(|_| refused("there is no randomness for a sealing key"))?;
+                let keep = "INSERT INTO sealing_keys (id, secret) VALUES (1, $1)";
+                execute(&transaction, keep, &[&secret.as_slice()]).await?;
+                Ok(vec![SealingKey::new(1, secret)])
+            } else {
+                kept.iter().map(read_key).collect()
+            }
+        })
+    }
+
+    async fn spend_seal(
+        &self,
+        nonce: [u8; 24],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        transact!(self, "spend a seal", |transaction| {
+            let forget = "DELETE FROM spent_seals WHERE nonce IN (
+                              SELECT nonce FROM spent_seals WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+            let spend = "INSERT INTO spent_seals AS s (nonce, expires_at) VALUES ($1, $2)
+                         ON CONFLICT (nonce) DO UPDATE SET expires_at = $2 WHERE s.expires_at <= $3";
+            let (expires_at, now) = (expires_at.as_millis(), now.as_millis());
+            execute(&transaction, spend, &[&nonce.as_slice(), &expires_at, &now])
+                .await
+                .map(|spent| spent == 1)
+        })
+    }
+
+    async fn bind_token(
+        &self,
+        token: [u8; 32],
+        sender: [u8; 32],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        transact!(self, "bind a token", |transaction| {
+            let forget = "DELETE FROM bound_tokens WHERE token IN (
+                              SELECT token FROM bound_tokens WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+            let bind = "INSERT INTO bound_tokens (token, sender, expires_at) VALUES ($1, $2, $3)
+                        ON CONFLICT DO NOTHING";
+            let (token, sender) = (token.as_slice(), sender.as_slice());
+            execute(&transaction, bind, &[&token, &sender, &expires_at.as_millis()]).await?;
+            value(&transaction, "SELECT sender = $2 FROM bound_tokens WHERE token = $1", &[&token, &sender])
+                .await
+        })
+    }
+}
+
+fn read_key(row: &Row) -> Result<SealingKey, Failure> {
+    Ok(SealingKey::new(number(row, 0)?, bytes(row, 1)?))
+}

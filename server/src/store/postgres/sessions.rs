@@ -1,0 +1,165 @@
+//! Sessions. Whoever opens or ends some first takes the row with their number: so a cap is never passed, and nobody waits
+//! in a circle.
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    attempts::Attempts,
+    connections::{in_time, let_go},
+    failure::Failure,
+    rows::{Parameters, bytes, cell, execute, number, row, rows, storable, time, value, word},
+};
+use crate::{
+    clock::UnixMillis,
+    store::{
+        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionStore,
+        StoreError, StoredSession, UserId,
+    },
+};
+
+macro_rules! select_sessions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities, lineage
+             FROM sessions ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn sessions(&self, filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
+        let (user, key) = (filter.user.map(|user| user.0), filter.key.map(|key| key.0));
+        read!(self, "list sessions", |client| {
+            let wanted = select_sessions!(
+                "WHERE ($1::bigint IS NULL OR user_id = $1) AND ($2::text IS NULL OR key_id = $2)
+                 ORDER BY seen_at DESC"
+            );
+            rows(&client, wanted, &[&user, &key]).await?.iter().map(read_session).collect()
+        })
+    }
+
+    async fn open_session(
+        &self,
+        session: StoredSession,
+        caps: SessionCaps,
+    ) -> Result<OpenSession, StoreError> {
+        transact!(self, "open a session", |transaction| open(&transaction, &session, caps).await)
+    }
+
+    async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError> {
+        read!(self, "read a session", |client| {
+            let found = row(&client, select_sessions!("WHERE hash = $1"), &[&hash.0.as_slice()]).await?;
+            found.as_ref().map(read_session).transpose()
+        })
+    }
+
+    async fn touch_session(&self, hash: SessionHash, seen_at: UnixMillis) -> Result<(), StoreError> {
+        self.behind.touch_session(hash, seen_at)
+    }
+
+    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+        transact!(self, "end a session", |transaction| {
+            lock_all(&transaction).await?;
+            let end = "DELETE FROM sessions WHERE hash = $1";
+            execute(&transaction, end, &[&hash.0.as_slice()]).await.map(|ended| ended > 0)
+        })
+    }
+
+    async fn end_expired_sessions(
+        &self,
+        idle_since: UnixMillis,
+        opened_before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<SessionHash>, StoreError> {
+        // Every server looks every few seconds, and mostly there is nothing to be found: that takes no lock.
+        let some = "SELECT EXISTS (SELECT 1 FROM sessions WHERE seen_at < $1)
+                        OR EXISTS (SELECT 1 FROM sessions WHERE created_at < $2)";
+        let (idle_since, opened_before) = (idle_since.as_millis(), opened_before.as_millis());
+        let has_some: bool = read!(self, "look for expired sessions", |client| {
+            value(&client, some, &[&idle_since, &opened_before]).await
+        })?;
+        if !has_some {
+            return Ok(Vec::new());
+        }
+        transact!(self, "end expired sessions", |transaction| {
+            lock_all(&transaction).await?;
+            let end = "DELETE FROM sessions WHERE hash IN (
+                           SELECT hash FROM (
+                               (SELECT hash FROM sessions WHERE seen_at < $1 LIMIT $3)
+                               UNION
+                               (SELECT hash FROM sessions WHERE created_at < $2 LIMIT $3)
+                           ) AS expired LIMIT $3)
+                       RETURNING hash";
+            let ended = rows(&transaction, end, &[&idle_since, &opened_before, &i64::from(limit)]).await?;
+            ended.iter().map(|row| bytes(row, 0).map(SessionHash)).collect()
+        })
+    }
+
+    async fn count_sessions(&self) -> Result<u64, StoreError> {
+        read!(self, "count the sessions", |client| {
+            let open: i64 = value(&client, "SELECT open FROM session_total", &[]).await?;
+            Ok(open.cast_unsigned())
+        })
+    }
+}
+
+/// Keeps others from opening or ending sessions until the transaction ends; returns how many are open.
+pub(super) async fn lock_all(transaction: &Transaction<'_>) -> Result<u64, Failure> {
+    let open: i64 = value(transaction, "SELECT open FROM session_total FOR NO KEY UPDATE", &[]).await?;
+    Ok(open.cast_unsigned())
+}
+
+async fn open(
+    transaction: &Transaction<'_>,
+    session: &StoredSession,
+    caps: SessionCaps,
+) -> Result<OpenSession, Failure> {
+    // A session that is lost with the database's last moments is opened again; nobody waits for the disk.
+    transaction.batch_execute("SET LOCAL synchronous_commit = off").await?;
+    let total = lock_all(transaction).await?;
+    let of_key = "SELECT COALESCE ((SELECT open FROM session_counts WHERE key_id = $1), 0)";
+    let of_key: i64 = value(transaction, of_key, &[&session.key.0]).await?;
+    if of_key.cast_unsigned() >= caps.per_key {
+        return Ok(OpenSession::KeyCapReached);
+    }
+    if total >= caps.total {
+        return Ok(OpenSession::TotalCapReached);
+    }
+    let insert = "INSERT INTO sessions
+                      (hash, user_id, key_id, permissions, protocol, client, created_at, seen_at, abilities, lineage)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let parameters: Parameters<'_> = &[
+        &session.hash.0.as_slice(),
+        &session.user.0,
+        &session.key.0,
+        &session.permissions.cast_signed(),
+        &session.protocol.as_str(),
+        &storable(&session.client),
+        &session.created_at.as_millis(),
+        &session.seen_at.as_millis(),
+        &i64::from(session.abilities.0),
+        &session.lineage.0,
+    ];
+    execute(transaction, insert, parameters).await?;
+    Ok(OpenSession::Opened)
+}
+
+fn read_session(row: &Row) -> Result<StoredSession, Failure> {
+    Ok(StoredSession {
+        hash: SessionHash(bytes(row, 0)?),
+        user: UserId(cell(row, 1)?),
+        key: KeyId(cell(row, 2)?),
+        lineage: KeyId(cell(row, 9)?),
+        permissions: cell::<i64>(row, 3)?.cast_unsigned(),
+        protocol: word(row, 4)?,
+        client: cell(row, 5)?,
+        abilities: ClientAbilities(number(row, 8)?),
+        created_at: time(row, 6)?,
+        seen_at: time(row, 7)?,
+    })
+}

@@ -1,0 +1,240 @@
+//! What stands around payments: accounts as they are locked, policies, budgets, idempotency, compensations.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    failure::Failure,
+    ledger,
+    rows::{Parameters, bytes, cell, currency, execute, number, row, rows, storable, time, value, words},
+};
+use crate::{
+    clock::UnixMillis,
+    money::Amount,
+    store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
+};
+
+/// Budgets are kept by the minute.
+const MINUTE_MS: i64 = 60_000;
+
+/// How many expired idempotency records are forgotten whenever one is kept: more than come, so that they never pile up.
+const FORGOTTEN_AT_ONCE: i64 = 8;
+
+pub(super) async fn user_named(
+    transaction: &Transaction<'_>,
+    username: &str,
+) -> Result<Option<UserId>, Failure> {
+    let found =
+        row(transaction, "SELECT user_id FROM accounts WHERE username = $1", &[&storable(username)]).await?;
+    found.map(|row| cell(&row, 0).map(UserId)).transpose()
+}
+
+/// The accounts of these users, in the order of their numbers, which nobody else changes until the transaction ends.
+pub(super) async fn accounts(
+    transaction: &Transaction<'_>,
+    users: &[UserId],
+) -> Result<Vec<AccountState>, Failure> {
+    let mut users = users.to_vec();
+    users.sort_unstable();
+    users.dedup();
+    ledger::lock_accounts(transaction, &users).await?;
+    let numbers: Vec<_> = users.iter().map(|user| user.0).collect();
+    let all = "SELECT a.user_id, a.username, a.currency, COALESCE ((
+                   SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
+                   ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
+               FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
+               WHERE a.user_id = ANY ($1) ORDER BY a.user_id";
+    let found = rows(transaction, all, &[&numbers]).await?;
+    let accounts: Vec<_> = found.iter().map(read_account).collect::<Result<_, _>>()?;
+    match users.iter().find(|user| accounts.iter().all(|account| account.user != **user)) {
+        Some(missing) => Err(StoreError::NoSuchAccount(missing.0.to_string()).into()),
+        None => Ok(accounts),
+    }
+}
+
+fn read_account(row: &Row) -> Result<AccountState, Failure> {
+    Ok(AccountState {
+        user: UserId(cell(row, 0)?),
+        username: cell(row, 1)?,
+        balance: Amount::from_minor(cell(row, 3)?, currency(row, 2)?),
+        credit_limit_minor: cell(row, 4)?,
+        reserved_minor: cell(row, 5)?,
+    })
+}
+
+/// What the keys of a line may pay.
+pub(super) async fn policy(client: &impl GenericClient, lineage: &KeyId) -> Result<PaymentPolicy, Failure> {
+    let wanted = "SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees
+                  FROM payment_policies WHERE lineage = $1";
+    let Some(found) = row(client, wanted, &[&lineage.0]).await? else { return Ok(PaymentPolicy::default()) };
+    Ok(PaymentPolicy {
+        automatic_below_minor: cell(&found, 0)?,
+        maximum_minor: cell(&found, 1)?,
+        day_budget_minor: cell(&found, 2)?,
+        payees: words(&found, 3)?,
+    })
+}
+
+pub(super) async fn policy_of_key(
+    client: &impl GenericClient,
+    key: &KeyId,
+) -> Result<PaymentPolicy, Failure> {
+    match lineage(client, key).await? {
+        Some(lineage) => policy(client, &lineage).await,
+        None => Ok(PaymentPolicy::default()),
+    }
+}
+
+/// The first key of the line that this one is of.
+async fn lineage(client: &impl GenericClient, key: &KeyId) -> Result<Option<KeyId>, Failure> {
+    let found = row(client, "SELECT lineage FROM api_keys WHERE id = $1", &[&key.0]).await?;
+    found.map(|row| cell(&row, 0).map(KeyId)).transpose()
+}
+
+/// Work on money holds its key until it ends; so this waits for what is paid under the old policy, and nothing is after it.
+pub(super) async fn put_policy(
+    transaction: &Transaction<'_>,
+    key: &KeyId,
+    policy: &PaymentPolicy,
+) -> Result<Option<()>, Failure> {
+    let Some(lineage) = lineage(transaction, key).await? else { return Ok(None) };
+    let line = "SELECT id FROM api_keys WHERE lineage = $1 ORDER BY id FOR NO KEY UPDATE";
+    rows(transaction, line, &[&lineage.0]).await?;
+    let write = "INSERT INTO payment_policies
+                     (lineage, automatic_below_minor, maximum_minor, day_budget_minor, payees)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (lineage) DO UPDATE SET automatic_below_minor = $2, maximum_minor = $3,
+                     day_budget_minor = $4, payees = $5";
+    let parameters: Parameters<'_> = &[
+        &lineage.0,
+        &policy.automatic_below_minor,
+        &policy.maximum_minor,
+        &policy.day_budget_minor,
+        &policy.payees.join(" "),
+    ];
+    execute(transaction, write, parameters).await?;
+    Ok(Some(()))
+}
+
+pub(super) async fn spent(
+    transaction: &Transaction<'_>,
+    lineage: &KeyId,
+    since: UnixMillis,
+) -> Result<i64, Failure> {
+    let sum =
+        "SELECT COALESCE (sum (spent_minor), 0)::bigint FROM spendings WHERE lineage = $1 AND minute >= $2";
+    value(transaction, sum, &[&lineage.0, &since.as_millis().div_euclid(MINUTE_MS)]).await
+}
+
+pub(super) async fn spend(
+    transaction: &Transaction<'_>,
+    lineage: &KeyId,
+    at: UnixMillis,
+    minor: i64,
+) -> Result<(), Failure> {
+    let add = "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3, 0))
+               ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
+    let minute = at.as_millis().div_euclid(MINUTE_MS);
+    execute(transaction, add, &[&lineage.0, &minute, &minor]).await.map(|_| ())
+}
+
+pub(super) async fn idempotency_record(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    tool: &str,
+    key: &str,
+    now: UnixMillis,
+) -> Result<Option<IdempotencyRecord>, Failure> {
+    let wanted = "SELECT fingerprint, handle, expires_at FROM idempotency_records
+                  WHERE user_id = $1 AND tool = $2 AND key = $3 AND expires_at > $4";
+    let found = row(transaction, wanted, &[&user.0, &tool, &storable(key), &now.as_millis()]).await?;
+    let read = |row: Row| {
+        Ok(IdempotencyRecord {
+            user,
+            tool: tool.to_owned(),
+            key: key.to_owned(),
+            fingerprint: bytes(&row, 0)?,
+            handle: cell(&row, 1)?,
+            expires_at: time(&row, 2)?,
+        })
+    };
+    found.map(read).transpose()
+}
+
+/// Where another named something so at this moment, the work is begun again and finds it.
+pub(super) async fn put_idempotency_record(
+    transaction: &Transaction<'_>,
+    record: &IdempotencyRecord,
+    now: UnixMillis,
+) -> Result<(), Failure> {
+    let forget = "DELETE FROM idempotency_records WHERE (user_id, tool, key) IN (
+                      SELECT user_id, tool, key FROM idempotency_records
+                      WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    execute(transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+    let keep = "INSERT INTO idempotency_records AS r (user_id, tool, key, fingerprint, handle, expires_at)
+                VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (user_id, tool, key) DO UPDATE SET fingerprint = $4, handle = $5, expires_at = $6
+                WHERE r.expires_at <= $7";
+    let parameters: Parameters<'_> = &[
+        &record.user.0,
+        &record.tool,
+        &storable(&record.key),
+        &record.fingerprint.as_slice(),
+        &record.handle,
+        &record.expires_at.as_millis(),
+        &now.as_millis(),
+    ];
+    if execute(transaction, keep, parameters).await? == 1 { Ok(()) } else { Err(Failure::InTheWay) }
+}
+
+pub(super) async fn compensate(
+    transaction: &Transaction<'_>,
+    compensation: &Compensation,
+) -> Result<(), Failure> {
+    let keep = "INSERT INTO compensations (handle, payer, payee, amount_minor, currency, attempts, due_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (handle) DO NOTHING";
+    let parameters: Parameters<'_> = &[
+        &compensation.handle,
+        &compensation.from,
+        &compensation.to,
+        &compensation.amount.minor(),
+        &compensation.amount.currency().code(),
+        &i64::from(compensation.attempts),
+        &compensation.due_at.as_millis(),
+    ];
+    execute(transaction, keep, parameters).await.map(|_| ())
+}
+
+pub(super) async fn due_compensations(
+    client: &impl GenericClient,
+    now: UnixMillis,
+    limit: u32,
+) -> Result<Vec<Compensation>, Failure> {
+    let due = "SELECT handle, payer, payee, amount_minor, currency, attempts, due_at FROM compensations
+               WHERE done_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT $2";
+    let read = |row: &Row| {
+        Ok(Compensation {
+            handle: cell(row, 0)?,
+            from: cell(row, 1)?,
+            to: cell(row, 2)?,
+            amount: Amount::from_minor(cell(row, 3)?, currency(row, 4)?),
+            attempts: number(row, 5)?,
+            due_at: time(row, 6)?,
+        })
+    };
+    rows(client, due, &[&now.as_millis(), &i64::from(limit)]).await?.iter().map(read).collect()
+}
+
+pub(super) async fn settle_compensation(
+    transaction: &Transaction<'_>,
+    handle: &str,
+    now: UnixMillis,
+    retry_at: Option<UnixMillis>,
+) -> Result<(), Failure> {
+    let settle =
+        "UPDATE compensations SET attempts = attempts + 1, done_at = $2, due_at = COALESCE ($3, due_at)
+                  WHERE handle = $1 AND done_at IS NULL";
+    let done_at = retry_at.is_none().then(|| now.as_millis());
+    let parameters: Parameters<'_> = &[&handle, &done_at, &retry_at.map(UnixMillis::as_millis)];
+    execute(transaction, settle, parameters).await.map(|_| ())
+}
