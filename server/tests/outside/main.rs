@@ -33,6 +33,7 @@ mod refusals;
 mod resources;
 mod restarts;
 mod resuming;
+mod risk;
 mod services;
 mod sessions;
 mod settings;

@@ -46,7 +46,12 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> En
 impl Program {
     /// Starts the program and waits until it says where it listens.
     pub(crate) fn start(folder: &Path, set: &[(&str, &str)]) -> Self {
-        let mut child = command(folder, &["serve"], set).spawn().unwrap();
+        Self::start_as(folder, &["serve"], set)
+    }
+
+    /// Starts what the arguments say and waits until it says where it listens.
+    pub(crate) fn start_as(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, arguments, set).spawn().unwrap();
         let (said, hears) = mpsc::channel();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let stdout = std::thread::spawn(move || {

@@ -1,0 +1,231 @@
+//! The payment server's way to a risk service: against the real one, and against one that does whatever it likes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use client::mcp::Endpoint;
+use serde_json::json;
+use server::{
+    app::Application,
+    config::RiskServiceConfig,
+    http::tls::TlsSettings,
+    identity::{Pepper, Role, ServiceName},
+    risk::{self, BreakerSettings, RiskAssessor, RiskCredentials, RiskError, RiskSettings, Verdict},
+    store::{AccountHolder, StoredKey, UserId},
+};
+
+use super::{
+    PAYMENTS, PEPPER, RiskServer, assessment, claims,
+    counterpart::{Act, Counterpart},
+    key, settings,
+};
+use crate::support::{
+    app::run,
+    kit::{Authority, Validity},
+};
+
+/// How asking ended, in a word.
+fn word(outcome: &Result<Verdict, RiskError>) -> &str {
+    match outcome {
+        Ok(Verdict::Approved) => "approved",
+        Ok(Verdict::Refused { reason }) => reason,
+        Err(RiskError::Unavailable(_)) => "unavailable",
+        Err(RiskError::Nonsense(_)) => "nonsense",
+        Err(RiskError::Open) => "open",
+    }
+}
+
+async fn ask(assessor: &Arc<dyn RiskAssessor>, payment: &str) -> String {
+    word(&assessor.assess(&assessment(payment, 150)).await).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_one_approves_refuses_and_releases() {
+    let risk = RiskServer::start().await;
+    let assessor = risk::assessor(&risk.settings()).unwrap();
+    let assess =
+        async |payment: &str, dollars| word(&assessor.assess(&assessment(payment, dollars)).await).to_owned();
+    assert_eq!(assess("pay_1", 2_500).await, "approved");
+    assert_eq!(assess("pay_1", 2_500).await, "approved");
+    assert_eq!(assess("pay_2", 2_501).await, "one payment may be 2500 USD at most");
+    assert_eq!(assess("pay_3", 2_500).await, "approved");
+    let too_much = "with this the payer would have more than 5000 USD at risk within a day";
+    assert_eq!(assess("pay_4", 1).await, too_much);
+    assessor.release(&assessment("pay_3", 2_500)).await.unwrap();
+    assert_eq!(assess("pay_5", 2_500).await, "approved");
+    assert_eq!(assess("pay_3", 2_500).await, "the payment was given up before");
+    // Another payment under a known handle is no question that it answers.
+    assert_eq!(assess("pay_1", 2).await, "unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_not_taken_is_read_again_when_it_was_renewed() {
+    let risk = RiskServer::start().await;
+    let settings = risk.settings();
+    let path = risk.folder.path().join("token.jwt");
+    std::fs::write(&path, risk.signer.token(&claims(PAYMENTS.0, "payments"))).unwrap();
+    let assessor = risk::assessor(&settings).unwrap();
+    assert_eq!(ask(&assessor, "pay_1").await, "unavailable");
+    std::fs::write(&path, risk.token(PAYMENTS.0)).unwrap();
+    assert_eq!(ask(&assessor, "pay_1").await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_does_as_well_as_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (authority, name) = (Authority::new("test"), "spiffe://example.org/payments");
+    let (server, client) = (authority.server(), authority.client(&[name], Validity::Now));
+    for (file, text) in [
+        ("ca.pem", &authority.certificate()),
+        ("cert.pem", &server.certificate),
+        ("key.pem", &server.key),
+        ("client.pem", &client.certificate),
+        ("client.key", &client.key),
+    ] {
+        std::fs::write(path(file), text).unwrap();
+    }
+    let mut config = RiskServiceConfig::ephemeral().unwrap();
+    config.server.pepper = Some(PEPPER.into());
+    let client_ca = Some(path("ca.pem"));
+    config.server.tls = Some(TlsSettings { certificate: path("cert.pem"), key: path("key.pem"), client_ca });
+    let app = run(Application::risk_service(config).await.unwrap());
+    let (user, currency) = (UserId(PAYMENTS.1), "USD".to_owned());
+    let holder = AccountHolder { user, username: PAYMENTS.0.to_owned(), currency, credit_limit_minor: 0 };
+    app.store.put_holder(holder).await.unwrap();
+    let service = ServiceName::Certificate(name.to_owned());
+    let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
+    let service = Some(service.to_string());
+    let row = key(PAYMENTS.1, PAYMENTS.0, Role::RiskClient);
+    app.store.create_key(StoredKey { digest, service, ..row }).await.unwrap();
+
+    let url = format!("https://localhost:{}/mcp", app.address.port());
+    let with = |certificate, roots| RiskSettings {
+        endpoint: Endpoint::new(&url, None, false).unwrap(),
+        credentials: RiskCredentials { token: None, certificate, roots },
+        ..settings(&url, path("none"))
+    };
+    let certificate = Some((path("client.pem"), path("client.key")));
+    for (certificate, roots, expected) in [
+        (certificate.clone(), Some(path("ca.pem")), "approved"),
+        (None, Some(path("ca.pem")), "unavailable"),
+        (certificate, None, "unavailable"),
+    ] {
+        let assessor = risk::assessor(&with(certificate, roots)).unwrap();
+        assert_eq!(ask(&assessor, "pay_1").await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_asked_again_where_that_may_help_and_otherwise_not() {
+    let say = |payment: &str, decision: &str| Act::Say(json!({ "payment": payment, "decision": decision }));
+    for (acts, expected, attempts) in [
+        (vec![Act::Refuse("no\u{202e}pe")], "no pe", 1),
+        // What may pass.
+        (vec![Act::Status(500, None)], "approved", 2),
+        (vec![Act::Status(503, None), Act::Status(502, None)], "approved", 3),
+        (vec![Act::Status(503, Some(1))], "approved", 2),
+        (vec![Act::Status(429, Some(0))], "approved", 2),
+        (vec![Act::Cut, Act::Cut], "approved", 3),
+        (vec![Act::Hang], "approved", 2),
+        (vec![Act::Error(-32603)], "approved", 2),
+        // What does not pass in time.
+        (vec![Act::Status(500, None); 3], "unavailable", 3),
+        (vec![Act::Hang; 3], "unavailable", 3),
+        (vec![Act::Status(503, Some(60))], "unavailable", 1),
+        // What does not pass.
+        (vec![Act::Status(401, None)], "unavailable", 1),
+        (vec![Act::Status(403, None)], "unavailable", 1),
+        (vec![Act::Error(-32602)], "unavailable", 1),
+        (vec![Act::Decline("permission_denied: no")], "unavailable", 1),
+        // What is no answer.
+        (vec![Act::Status(404, None)], "nonsense", 1),
+        (vec![Act::Body("text/html", "<h1>approved</h1>")], "nonsense", 1),
+        (vec![Act::Body("application/json", "{\"approved\":")], "nonsense", 1),
+        (vec![Act::Body("application/json", "[]")], "nonsense", 1),
+        (vec![Act::Body("text/plain", "approved")], "nonsense", 1),
+        (vec![say("pay_2", "approved")], "nonsense", 1),
+        (vec![say("pay_1", "released")], "nonsense", 1),
+        (vec![say("pay_1", "maybe")], "nonsense", 1),
+        (vec![Act::Say(json!({ "decision": "approved" }))], "nonsense", 1),
+        (vec![Act::Refuse("")], "nonsense", 1),
+    ] {
+        let counterpart = Counterpart::start().await;
+        counterpart.arm(acts.clone());
+        let assessor = risk::assessor(&counterpart.settings()).unwrap();
+        assert_eq!(ask(&assessor, "pay_1").await, expected, "{acts:?}");
+        let seen = counterpart.seen();
+        assert_eq!(seen.len(), attempts, "{acts:?}");
+        let question = json!({
+            "payment": "pay_1", "from": "bob", "to": "alice", "amount": "150.00", "currency": "USD",
+        });
+        assert!(seen.iter().all(|asked| *asked == question), "{seen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_no_approval_and_a_release_is_repeated_like_a_question() {
+    let mut counterpart = Counterpart::start().await;
+    let assessor = risk::assessor(&counterpart.settings()).unwrap();
+    counterpart.stop().await;
+    let began = Instant::now();
+    assert_eq!(ask(&assessor, "pay_1").await, "unavailable");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    counterpart.start_again().await;
+    counterpart.arm([Act::Cut, Act::Status(500, None)]);
+    assessor.release(&assessment("pay_1", 150)).await.unwrap();
+    assert!(counterpart.seen().iter().all(|asked| asked["release"] == true));
+    counterpart.arm([Act::Say(json!({ "payment": "pay_1", "decision": "approved" }))]);
+    let confused = assessor.release(&assessment("pay_1", 150)).await;
+    assert!(matches!(confused, Err(RiskError::Nonsense(_))), "{confused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_some_failures_it_is_left_alone_and_one_at_a_time_finds_out_whether_it_is_back() {
+    const OPEN_FOR: Duration = Duration::from_millis(500);
+    let counterpart = Counterpart::start().await;
+    let breaker = BreakerSettings { failures: 4, open_for: OPEN_FOR };
+    let assessor = risk::assessor(&RiskSettings { breaker, ..counterpart.settings() }).unwrap();
+    counterpart.always(Act::Status(500, None));
+    assert_eq!(ask(&assessor, "pay_1").await, "unavailable");
+    // It opens within this one, which has sent something and says so.
+    assert_eq!(ask(&assessor, "pay_2").await, "unavailable");
+    assert_eq!(counterpart.seen().len(), 4);
+    assert_eq!(ask(&assessor, "pay_3").await, "open");
+    assert!(matches!(assessor.release(&assessment("pay_1", 150)).await, Err(RiskError::Open)));
+    assert_eq!(counterpart.seen().len(), 4, "nothing was sent");
+
+    // The first one that comes after a while is let through, alone; it fails, and nobody else is sent.
+    tokio::time::sleep(OPEN_FOR).await;
+    counterpart.always(Act::Hang);
+    let (probe, other) = tokio::join!(ask(&assessor, "pay_4"), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        ask(&assessor, "pay_5").await
+    });
+    assert_eq!((probe.as_str(), other.as_str(), counterpart.seen().len()), ("unavailable", "open", 5));
+
+    // One that is dropped in the middle stands in nobody's way, and then it is back.
+    tokio::time::sleep(OPEN_FOR).await;
+    let dropped = tokio::time::timeout(Duration::from_millis(50), ask(&assessor, "pay_6")).await;
+    assert!(dropped.is_err() && counterpart.seen().len() == 6);
+    counterpart.always(Act::Agree);
+    assert_eq!(ask(&assessor, "pay_7").await, "approved");
+    assert_eq!(ask(&assessor, "pay_8").await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_opens_the_breaker_too_and_a_refusal_does_not() {
+    let counterpart = Counterpart::start().await;
+    let breaker = BreakerSettings { failures: 2, open_for: Duration::from_secs(60) };
+    let assessor = risk::assessor(&RiskSettings { breaker, ..counterpart.settings() }).unwrap();
+    counterpart.always(Act::Refuse("no"));
+    for payment in ["pay_1", "pay_2", "pay_3"] {
+        assert_eq!(ask(&assessor, payment).await, "no");
+    }
+    counterpart.always(Act::Say(json!({})));
+    for expected in ["nonsense", "nonsense", "open"] {
+        assert_eq!(ask(&assessor, "pay_4").await, expected);
+    }
+}
