@@ -54,8 +54,9 @@ pub enum Verdict {
 
 /// Why there is no verdict. Whatever it is, the payment is not made.
 ///
-/// Of [`Self::Unavailable`] and [`Self::Nonsense`] nobody knows whether something was reserved: the payment's exposure is
-/// released, now or later. Before [`Self::Open`] nothing was sent.
+/// Of [`Self::Unavailable`] and [`Self::Nonsense`] nobody knows whether something was reserved. Before [`Self::Open`]
+/// nothing was sent, but somebody else may have asked about the same payment before. In each case the payment's exposure
+/// is released, now or later.
 #[derive(Debug, thiserror::Error)]
 pub enum RiskError {
     /// The risk service cannot be reached, is silent, failed, or does not take our credentials, also when it was asked

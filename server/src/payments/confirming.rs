@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     money::Amount,
-    risk::{Assessment, RiskError, Verdict},
+    risk::{Assessment, Verdict},
     store::{
         Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work, transact,
     },
@@ -168,8 +168,8 @@ pub(super) async fn assessed(gate: Option<&RiskGate>, assessment: &Assessment) -
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a payment could not be assessed");
-            let is_reserved = !matches!(error, RiskError::Open);
-            Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved })
+            // Nobody knows, also where it was not asked now: a server that died may have asked before.
+            Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved: true })
         }
     }
 }
