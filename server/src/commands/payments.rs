@@ -9,7 +9,7 @@ use serde_json::Number;
 use super::{Desk, mistake, table};
 use crate::{
     money::Amount,
-    payments::{Actor, Batch, Consent, Handle, PaymentError, Payments, record},
+    payments::{Actor, Batch, Consent, Handle, PaymentError, Payments, RiskGate, record},
     store::{PaymentFilter, PaymentId, PaymentStatus, StoredPayment, UserId},
 };
 
@@ -150,9 +150,10 @@ pub(super) async fn run(command: PaymentsCommand, desk: &mut Desk<'_>) -> anyhow
     }
 }
 
-/// The rules of payments, as the server has them.
+/// The rules of payments, as the server has them: much money is assessed here as well.
 fn payments(desk: &Desk<'_>) -> anyhow::Result<Payments> {
-    Ok(Payments::new(Arc::clone(&desk.store), None))
+    let risk = RiskGate::open(desk.config.risk.as_ref())?;
+    Ok(Payments::new(Arc::clone(&desk.store), risk))
 }
 
 async fn approve(desk: &Desk<'_>, handle: &str) -> anyhow::Result<Vec<StoredPayment>> {

@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod lifecycle;
 mod location;
+mod money;
 mod monthly;
 mod payments;
 mod queue;
@@ -50,11 +51,10 @@ use self::{
     seats::{Seat, Seats, seat},
 };
 use super::{
-    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId, Compensation,
-    ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Migration, Month, MonthlyTransfers, NewTransfer,
-    OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer, Rotation, SealingKey,
-    SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey,
-    StoredPayment, StoredSession, UserId,
+    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
+    KeyStore, LedgerStore, Migration, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer,
+    Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
+    StoreError, StoredKey, StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -337,74 +337,6 @@ impl LedgerStore for SqliteStore {
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
         self.read(|connection| ledger::latest(connection, user, limit))?
             .map_err(unavailable("read transfers"))
-    }
-}
-
-#[async_trait]
-impl PaymentStore for SqliteStore {
-    async fn run(&self, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
-        let seat = Arc::clone(&self.writing);
-        let work = move |_: &Connection| transaction::run(&seat, &work);
-        let (job, answered) = awaited(Durability::Power, |is_kept| *is_kept, work);
-        self.queue.push(job).await?;
-        let done = answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")));
-        done.map(|_| ())
-    }
-
-    async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
-        self.read(|connection| payments::by_id(connection, id))?
-    }
-
-    async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::page(connection, &filter, limit))?
-            .map_err(unavailable("read payments"))
-    }
-
-    async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::of_batch(connection, id))?
-    }
-
-    async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError> {
-        self.read(|connection| payments::overdue(connection, now, limit))?
-            .map_err(unavailable("read overdue payments"))
-    }
-
-    async fn stalled_payments(
-        &self,
-        before: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::stalled(connection, before, limit))?
-            .map_err(unavailable("read stalled payments"))
-    }
-
-    async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError> {
-        self.read(|connection| spending::due_compensations(connection, now, limit))?
-            .map_err(unavailable("read compensations"))
-    }
-
-    async fn settle_compensation(
-        &self,
-        handle: &str,
-        retry_at: Option<UnixMillis>,
-    ) -> Result<(), StoreError> {
-        let (handle, now) = (handle.to_owned(), UnixMillis::now());
-        let settle =
-            move |connection: &Connection| spending::settle_compensation(connection, &handle, now, retry_at);
-        self.write(Durability::Power, settle).await
-    }
-
-    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
-        let key = key.clone();
-        let put = move |connection: &Connection| spending::put_policy(connection, &key, &policy);
-        self.write(Durability::Power, put).await
-    }
-
-    async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
-        self.read(|connection| match spending::lineage(connection, key)? {
-            Some(lineage) => spending::policy(connection, &lineage),
-            None => Ok(PaymentPolicy::default()),
-        })?
     }
 }
 
