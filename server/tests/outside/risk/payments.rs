@@ -24,7 +24,7 @@ use crate::support::{
     app::{App, spawn_app_with},
     client::{ALICE, BOB, Client},
     eventually, pay,
-    process::Program,
+    process::{Program, run},
 };
 
 /// Lets Bob's key pay whatever it likes without a question.
@@ -265,4 +265,31 @@ async fn a_server_that_dies_while_it_asks_leaves_a_payment_that_is_finished_once
     assert_eq!(handles, [json!(payment), json!(payment)], "the same handle, so that it is asked once");
     assert_eq!(due(&*store).await, Vec::<String>::new());
     store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_approves_is_assessed_too() {
+    let counterpart = Counterpart::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (url, token) = (counterpart.url(), counterpart.token());
+    let set = [("RISK_URL", url.as_str()), ("RISK_TOKEN_FILE", token.to_str().unwrap())];
+    let program = Program::start(folder.path(), &set);
+    let bob = Client::open(program.address, BOB).await;
+    let approve = |payment: &str| {
+        let ended = run(folder.path(), &["payments", "approve", payment, "--json"], &set);
+        (ended.status.code(), ended.stdout + &ended.stderr)
+    };
+    for (act, code, said) in [
+        (Act::Refuse("not today"), 2, "risk_refused: the risk service refused this payment (not today)"),
+        (Act::Status(401, None), 2, "risk_unavailable:"),
+        (Act::Agree, 0, "\"status\":\"succeeded\""),
+    ] {
+        let payment = prepared(&bob, 120.0).await;
+        assert_eq!(confirmed(&bob, &payment).await, "requires_action");
+        counterpart.arm([act]);
+        let before = counterpart.seen().len();
+        let (ended, told) = tokio::task::block_in_place(|| approve(&payment));
+        assert_eq!((ended, counterpart.seen().len() - before), (Some(code), 1), "{told}");
+        assert!(told.contains(said), "{told}");
+    }
 }
