@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Starts and stops servers by process id, ours and the ones that are counterparts. Needs base.sh; start_server needs
 # $SERVER from build.sh.
 
@@ -81,6 +81,20 @@ start_server() {
         show_log "$SERVER_LOG"
         fail "the server listens but does not get ready (GET /readyz)"
     }
+}
+
+# start_risk FOLDER [SETTING=VALUE...]: starts the risk service with its database in FOLDER and waits until it listens: on
+# a free port, and later on the same one. Sets RISK_PID, RISK_LOG and RISK_AT, the address of its endpoint.
+start_risk() {
+    local folder=$1 setting clean=() port=0
+    shift
+    mkdir -p "$folder"
+    RISK_LOG=$folder/risk.log
+    for setting in "${SETTINGS[@]}"; do clean+=(-u "$setting"); done
+    [ -z "${RISK_AT:-}" ] || { port=${RISK_AT##*:} port=${port%%/*}; }
+    launch "$RISK_LOG" env "${clean[@]}" RISK_PORT="$port" RISK_DATABASE_URL="sqlite://$folder/risk.db" "$@" \
+        "$SERVER" risk
+    RISK_PID=$LAUNCHED_PID RISK_AT=$LAUNCHED_URL
 }
 
 # operate COMMAND...: what an operator does with the database of the server that start_server started.

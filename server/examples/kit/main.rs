@@ -66,6 +66,7 @@ fn tokens(folder: &Path) -> anyhow::Result<()> {
         ("another-algorithm", other.token(&claims("another", json!({})))),
         ("wrong-audience", signer.token(&claims("audience", json!({ "aud": "somebody-else" })))),
         ("expired", signer.token(&claims("expired", json!({ "exp": now.saturating_sub(600) })))),
+        ("for-risk", signer.token(&claims("risk", json!({ "aud": "risk", "sub": "payment-server" })))),
         ("of-a-stranger", stranger.token(&claims("stranger", json!({})))),
     ] {
         fs::write(folder.join(format!("{file}.jwt")), token)?;
