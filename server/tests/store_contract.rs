@@ -12,10 +12,18 @@ mod engines;
 mod keys;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
+#[path = "store_contract/payment_lists.rs"]
+mod payment_lists;
+#[path = "store_contract/payments.rs"]
+mod payments;
+#[path = "store_contract/postgres.rs"]
+mod postgres_itself;
 #[path = "store_contract/sealing.rs"]
 mod sealing;
 #[path = "store_contract/sessions.rs"]
 mod sessions;
+#[path = "store_contract/spending.rs"]
+mod spending;
 #[path = "store_contract/sqlite.rs"]
 mod sqlite;
 
@@ -73,6 +81,22 @@ promises!(
     sessions::caps_hold_under_a_hundred_concurrent_openings,
     sessions::a_touch_moves_time_forward_only,
     sessions::expired_sessions_end_in_portions,
+    payments::an_open_payment_sets_its_amount_aside_until_it_ends,
+    payments::a_payment_moves_as_it_is_drawn_and_in_no_other_way,
+    payments::work_happens_wholly_with_its_audit_record_or_not_at_all,
+    payments::what_failed_within_is_not_kept_by_calling_it_done,
+    payments::of_fifty_who_confirm_at_once_one_pays,
+    payments::work_on_the_same_accounts_waits_its_turn_and_never_in_a_circle,
+    payment_lists::a_batch_keeps_its_order,
+    payment_lists::payments_are_listed_for_whoever_may_see_them,
+    payment_lists::payments_that_somebody_must_look_after_are_found,
+    payment_lists::a_policy_is_the_whole_lines,
+    spending::what_was_spent_is_summed_by_the_minute_and_can_be_taken_back,
+    spending::of_a_hundred_payments_at_once_a_budget_lets_ten_through,
+    spending::what_was_named_is_found_by_its_name_until_it_expires,
+    spending::of_many_who_name_the_same_at_once_one_does_it_and_the_others_find_it,
+    spending::a_similar_payment_is_the_newest_that_is_open_or_paid,
+    spending::a_compensation_is_due_until_it_is_settled,
     audit::records_come_back_newest_first_as_they_were,
     audit::a_text_of_any_kind_is_no_reason_to_lose_a_record,
     audit::a_flood_waits_and_loses_nothing,

@@ -61,7 +61,7 @@ impl Schema {
     pub(crate) async fn create() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static TOLD: Once = Once::new();
-        let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
+        let Some(url) = std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty()) else {
             TOLD.call_once(|| {
                 let told =
                     "\nNOT TESTED: PostgreSQL, for TEST_DATABASE_URL is not set; scripts/test sets it\n";

@@ -51,12 +51,23 @@ impl Failure {
     pub(super) fn told(self, doing: &str) -> StoreError {
         match self {
             Self::Refused(error) => error,
+            Self::Engine(error) if error.code().is_none_or(|code| !is_corrupt(code)) => {
+                StoreError::Unavailable { reason: doing.to_owned(), source: Some(Box::new(error)) }
+            }
+            failure @ (Self::Engine(_) | Self::InTheWay | Self::Late) => failure.hint(doing),
+        }
+    }
+
+    /// The same without what the engine said, for whoever cannot have the failure itself.
+    pub(super) fn hint(&self, doing: &str) -> StoreError {
+        match self {
+            Self::Refused(error) => refused(&error.to_string()),
             Self::InTheWay => refused(&format!("{doing}: the work of others was in the way again and again")),
             Self::Late => refused(&format!("{doing}: the database did not answer in time")),
             Self::Engine(error) => match error.code() {
                 Some(code) if *code == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => StoreError::OutOfRange,
-                Some(code) if is_corrupt(code) => StoreError::Corrupt(format!("{doing}: {}", said(&error))),
-                _ => StoreError::Unavailable { reason: doing.to_owned(), source: Some(Box::new(error)) },
+                Some(code) if is_corrupt(code) => StoreError::Corrupt(format!("{doing}: {}", said(error))),
+                Some(_) | None => refused(doing),
             },
         }
     }

@@ -132,7 +132,8 @@ pub(super) async fn spend(
     at: UnixMillis,
     minor: i64,
 ) -> Result<(), Failure> {
-    let add = "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3, 0))
+    let add =
+        "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
                ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
     let minute = at.as_millis().div_euclid(MINUTE_MS);
     execute(transaction, add, &[&lineage.0, &minute, &minor]).await.map(|_| ())

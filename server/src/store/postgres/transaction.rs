@@ -79,7 +79,7 @@ impl PostgresTransaction<'_> {
             Ok(output) => Ok(output),
             Err(Failure::Refused(error)) => Err(error),
             Err(failure) => {
-                let told = refused(doing);
+                let told = failure.hint(doing);
                 self.failure.get_or_insert(failure);
                 Err(told)
             }
