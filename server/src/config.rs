@@ -187,7 +187,7 @@ impl Config {
     fn from_variables(variables: &Variables<'_>, flags: &StartFlags) -> Result<Self, ConfigError> {
         let host = host(variables, "HOST")?;
         let port = port(variables, "PORT", "8080", demo::DEFAULT_PORT)?;
-        let config = Self {
+        let mut config = Self {
             listen: SocketAddr::new(host, port),
             exposed: Exposed::of("HOST", host, flags.behind_proxy),
             database: database::database(variables)?,
@@ -202,15 +202,20 @@ impl Config {
             risk: risk::client(variables)?,
             log: log(variables)?,
         };
-        config.has_a_pepper()?;
+        config.share_a_pepper()?;
         config.may_be_exposed()?;
         Ok(config)
     }
 
-    /// Servers on one database have one pepper.
-    fn has_a_pepper(&self) -> Result<(), ConfigError> {
+    /// Servers on one database have one pepper: in the demo a published one, like its keys.
+    fn share_a_pepper(&mut self) -> Result<(), ConfigError> {
         match self.database {
-            DatabaseUrl::Postgres(..) if self.pepper.is_none() => Err(ConfigError::PepperMissing),
+            DatabaseUrl::Postgres(..) if self.pepper.is_none() => {
+                let is_demo = self.demo.is_some() && self.exposed.is_none();
+                let published = is_demo.then(|| SecretString::from(demo::KEY_PEPPER));
+                self.pepper = Some(published.ok_or(ConfigError::PepperMissing)?);
+                Ok(())
+            }
             DatabaseUrl::Postgres(..) | DatabaseUrl::Sqlite(_) => Ok(()),
         }
     }

@@ -46,6 +46,10 @@ pub const CHARLIE_API_KEY: &str = "mcpay_demo_charlie_DEMOKEYDEMOKEYDEMOKEYDEMOK
 /// The auditor's demo key, which may read the audit trail and nothing else: public, loopback only.
 pub const AUDITOR_API_KEY: &str = "mcpay_demo_auditor_DEMOKEYDEMOKEYDEMOKEYDEMOKEYDEMO";
 
+/// What the demo's servers on one PostgreSQL database make key digests with, unless they are given a secret: public,
+/// loopback only.
+pub const KEY_PEPPER: &str = "a published pepper, for the demo on a loopback address and nothing else";
+
 /// Who has a published demo key.
 pub const KEYS: [(&str, &str); 4] = [
     ("bob", BOB_API_KEY),

@@ -86,8 +86,10 @@ fn servers_that_may_share_a_database_are_given_their_pepper() {
     let pepper = ("KEY_PEPPER", "a pepper that every server on it has");
     for url in ["postgres://user:secret@db/payments", "postgresql://user:secret@db/payments?sslmode=disable"]
     {
-        let error = read(&[("DATABASE_URL", url)], false).unwrap_err();
+        let error = read(&[("DATABASE_URL", url), ("PAYMENTS_DEMO", "false")], false).unwrap_err();
         assert_eq!(error, ConfigError::PepperMissing);
+        let demo = read(&[("DATABASE_URL", url)], false).unwrap();
+        assert!(demo.pepper.is_some() && demo.exposed.is_none());
         assert!(!error.to_string().contains("secret@"));
         let config = read(&[("DATABASE_URL", url), ("DATABASE_CONNECTIONS", "9"), pepper], false).unwrap();
         let DatabaseUrl::Postgres(_, settings) = &config.database else { panic!("{url}") };

@@ -191,7 +191,8 @@ async fn record(audit: &AuditTrail, context: &RequestContext, outcome: Outcome) 
             error = &error as &dyn std::error::Error,
             "a call was not recorded"
         );
-        let text = "The call could not be recorded, so its result is withheld; try again shortly";
+        let text = "The call could not be recorded, so its result is withheld. If it changes something, nobody can say \
+                    whether it did: look before you repeat it";
         ErrorObject::new(ErrorCode::INTERNAL_ERROR, text)
     })
 }
