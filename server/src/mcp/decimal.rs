@@ -101,3 +101,63 @@ pub(super) fn restore(schema: &Value, raw: &str, value: &mut Value) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::{arguments::Shape, schema};
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Order {
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        amount: Decimal,
+        #[serde(default)]
+        items: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Item {
+        #[serde(default)]
+        amount: Option<Decimal>,
+    }
+
+    fn read(json: &str) -> Result<Order, String> {
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        let shape = Shape::new("pay", Some("invalid_argument"), &schema::of_arguments::<Order>()).unwrap();
+        shape.read(Some(&raw)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn digits_arrive_as_they_were_written_however_deep() {
+        for digits in ["25", "12.50", "1e3", "1.005", "0.1", "123456789012345678901234567890", "5E-1"] {
+            let order =
+                read(&format!(r#"{{"items":[{{}},{{"amount":{digits}}}],"amount": {digits} }}"#)).unwrap();
+            assert_eq!(order.amount.into_text(), digits);
+            let nested = order.items.into_iter().filter_map(|item| item.amount).map(Decimal::into_text);
+            assert_eq!(nested.collect::<Vec<_>>(), [digits]);
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_code_of_what_is_wrong() {
+        for wrong in ["0", "-1", "\"25\"", "null", "1e999", "true"] {
+            let refusal = read(&format!(r#"{{"amount":{wrong}}}"#)).unwrap_err();
+            assert!(refusal.starts_with("invalid_amount: "), "{wrong}: {refusal}");
+        }
+        assert!(read(r#"{"items":[]}"#).unwrap_err().starts_with("invalid_amount: `amount` is required"));
+        let nested = read(r#"{"amount":1,"items":[{"amount":"25"}]}"#).unwrap_err();
+        assert!(nested.starts_with("invalid_amount: the arguments at `/items/0/amount`"), "{nested}");
+        assert!(read(r#"{"amount":1,"items":5}"#).unwrap_err().starts_with("invalid_argument: "));
+        assert!(read(r#"{"amount":1,"x":5}"#).unwrap_err().starts_with("invalid_argument: unknown"));
+    }
+
+    #[test]
+    fn the_mark_is_not_published() {
+        let schema = schema::of_arguments::<Order>();
+        assert!(is_in(&Value::Object(schema.clone())));
+        let published = Value::Object(published(&schema));
+        assert!(!is_in(&published));
+        assert_eq!(published["properties"]["amount"]["type"], "number");
+        assert_eq!(published["properties"]["amount"]["exclusiveMinimum"], 0);
+    }
+}
