@@ -49,6 +49,7 @@ mod listeners;
 mod lists;
 mod live;
 mod log;
+mod mail;
 mod modern;
 mod outbox;
 mod prompt;
@@ -299,6 +300,9 @@ impl Engine {
             if let Err(error) = revised.await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
+            } else if let Err(error) = self.fetch_mail().await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "what other servers were told is not known here");
             }
         }
     }

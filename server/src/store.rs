@@ -42,7 +42,8 @@ pub use payment::{
 };
 pub use sealing::{SealingKey, SealingStore};
 pub use session::{
-    ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionStore, StoredSession,
+    ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore,
+    StoredSession,
 };
 pub use transaction::{Ending, ErasedWork, Transaction, Work, transact};
 

@@ -9,7 +9,6 @@ use std::sync::{
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tracing::Instrument as _;
 
 use super::{context::RequestContext, tool::ToolError};
 use crate::{
@@ -73,16 +72,14 @@ impl RequestContext {
         let _standing = self.stopwatch().pause();
         let held = Arc::clone(&self.commitment().committing).lock_owned().await;
         let (work, context) = (work(record), self.clone());
-        let committing = async move {
+        let committing = tokio::spawn(async move {
             let (done, recorded) = work.await?;
             if recorded == Recorded::Yes {
                 context.commitment().is_recorded.store(true, Ordering::Release);
             }
             Ok::<(T, OwnedMutexGuard<()>), ToolError>((done, held))
-        };
-        let (done, _held) = tokio::spawn(committing.in_current_span())
-            .await
-            .map_err(|error| ToolError::Failed(Box::new(error)))??;
+        });
+        let (done, _held) = committing.await.map_err(|error| ToolError::Failed(Box::new(error)))??;
         Ok(done)
     }
 }

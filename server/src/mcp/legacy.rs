@@ -55,12 +55,12 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
         }
         Incoming::Notification { method, params } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
-            notices::take(activity.session(), &method, params);
+            notices::take(engine, activity.session(), &method, params).await;
             Ok(Reply::Accepted)
         }
         Incoming::Response { id, outcome } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
-            notices::take_response(activity.session(), id.as_ref(), outcome);
+            notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
             Ok(Reply::Accepted)
         }
     }

@@ -137,11 +137,19 @@ impl Session {
         self.calls.lock().push((id, cancelled));
     }
 
-    /// The request is not wanted any more.
-    pub(super) fn cancel_call(&self, id: &RequestId) {
-        if let Some((_, cancelled)) = self.calls.lock().iter().find(|(running, _)| running == id) {
+    /// The request is not wanted any more. `false` when it is not being answered here.
+    pub(super) fn cancel_call(&self, id: &RequestId) -> bool {
+        let calls = self.calls.lock();
+        let running = calls.iter().find(|(running, _)| running == id);
+        if let Some((_, cancelled)) = running {
             cancelled.cancel();
         }
+        running.is_some()
+    }
+
+    /// The requests that are being answered here.
+    pub(super) fn running(&self) -> Vec<RequestId> {
+        self.calls.lock().iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// The request has been answered.

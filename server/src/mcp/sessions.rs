@@ -133,13 +133,7 @@ impl Sessions {
                 streams.sweep();
             }
         }
-        let in_use: Vec<_> = self
-            .known
-            .iter()
-            .filter(|session| session.is_in_use())
-            .map(|session| Arc::clone(session.value()))
-            .collect();
-        for session in in_use {
+        for session in self.in_use() {
             self.touch(&session, now).await;
         }
         let SessionSettings { idle, max, .. } = self.settings;
@@ -170,14 +164,18 @@ impl Sessions {
     /// those in use are looked up at once.
     pub(super) async fn revise(&self) -> Result<(), StoreError> {
         self.revised_at.store(UnixMillis::now().as_millis(), Ordering::Release);
-        let in_use = self.known.iter().filter(|session| session.is_in_use());
-        let in_use: Vec<SessionHash> = in_use.map(|session| session.hash()).collect();
-        for hash in in_use {
+        for hash in self.in_use().iter().map(|session| session.hash()) {
             if self.store.session(&hash).await?.is_none() {
                 self.forget(&hash);
             }
         }
         Ok(())
+    }
+
+    /// Those that are used here at this moment.
+    pub(super) fn in_use(&self) -> Vec<Arc<Session>> {
+        let in_use = self.known.iter().filter(|session| session.is_in_use());
+        in_use.map(|session| Arc::clone(session.value())).collect()
     }
 
     async fn owned(

@@ -46,7 +46,8 @@ struct State {
     watches: Vec<Watch>,
 }
 
-type Answer = Result<Value, ErrorObject>;
+/// The result, or the error that the client answered with.
+pub(super) type Answer = Result<Value, ErrorObject>;
 
 /// There are as many standing streams as there may be.
 #[derive(Debug)]
@@ -136,14 +137,21 @@ impl Streams {
         Question { streams: self, id, receiver: Some(receiver) }
     }
 
-    /// Takes the answer to a question of ours. An answer to nothing is dropped: it may have come too late.
-    pub(super) fn answer(&self, id: &RequestId, answer: Answer) {
-        let RequestId::String(id) = id else { return };
+    /// Takes the answer to a question of ours. An answer to nothing is given back: it came too late, or to the wrong
+    /// server.
+    pub(super) fn answer(&self, id: &str, answer: Answer) -> Result<(), Answer> {
         let mut state = self.0.lock();
-        if let Some(place) = state.questions.iter().position(|(asked, _)| asked == id) {
-            let (_, sender) = state.questions.swap_remove(place);
-            let _nobody_waits = sender.send(answer);
-        }
+        let Some(place) = state.questions.iter().position(|(asked, _)| asked == id) else {
+            return Err(answer);
+        };
+        let (_, sender) = state.questions.swap_remove(place);
+        let _nobody_waits = sender.send(answer);
+        Ok(())
+    }
+
+    /// The questions that wait for their answers.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.0.lock().questions.iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// From which level on the client wants log messages (utilities, "Logging").

@@ -77,9 +77,52 @@ pub enum OpenSession {
     TotalCapReached,
 }
 
+/// What a client sent in a session to one server and another server waits for: the answer to a question, or that a call
+/// is not wanted any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionMail {
+    /// In which session.
+    pub session: SessionHash,
+    /// About what; whoever waits knows it.
+    pub topic: String,
+    /// What was sent.
+    pub body: String,
+}
+
 /// Sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
+    /// Whether other servers may use the same sessions at the same time, so that mail between them makes sense.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Leaves mail for whichever server waits for it, until `expires_at`; of two about one thing the first counts. A
+    /// session may have little of it waiting, and what is too much is dropped. Where nothing is shared, all of it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn leave_mail(
+        &self,
+        _mail: SessionMail,
+        _expires_at: UnixMillis,
+        _now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Takes the mail about these things: nobody gets it again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn take_mail(
+        &self,
+        _wanted: Vec<(SessionHash, String)>,
+        _now: UnixMillis,
+    ) -> Result<Vec<SessionMail>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// The open sessions that the filter lets through, the most recently used first.
     ///
     /// # Errors

@@ -64,11 +64,11 @@ async fn answer_one(
             message_of(&id, answer)
         }
         Ok(Incoming::Notification { method, params }) => {
-            notices::take(activity.session(), &method, params);
+            notices::take(engine, activity.session(), &method, params).await;
             None
         }
         Ok(Incoming::Response { id, outcome }) => {
-            notices::take_response(activity.session(), id.as_ref(), outcome);
+            notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
             None
         }
         Err(error) => Some(reply::error(None, &ErrorObject::new(error.code(), error.to_string()))),

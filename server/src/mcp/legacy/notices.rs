@@ -7,32 +7,38 @@ use shared::{
 };
 
 use crate::mcp::{
+    Engine,
     context::{Peer, RequestContext},
     dispatch::Answer,
+    mail::Mail,
     reply::{self, Lifetime},
     session::Session,
 };
 
 /// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
-pub(super) fn take(session: &Session, method: &str, params: Option<&RawValue>) {
+pub(super) async fn take(engine: &Engine, session: &Session, method: &str, params: Option<&RawValue>) {
     if method == methods::CANCELLED
         && let Some(Ok(cancelled)) = params.map(read::<CancelledNotificationParams>)
+        && !session.cancel_call(&cancelled.request_id)
     {
-        session.cancel_call(&cancelled.request_id);
+        engine.send_on(session, Mail::Cancelled(cancelled.request_id)).await;
     }
 }
 
-/// Takes the answer to a question of ours.
-pub(super) fn take_response(
+/// Takes the answer to a question of ours, or of another server on the same store.
+pub(super) async fn take_response(
+    engine: &Engine,
     session: &Session,
     id: Option<&RequestId>,
     outcome: Result<&RawValue, ErrorObject>,
 ) {
-    let Some(id) = id else { return };
+    let Some(RequestId::String(id)) = id else { return };
     let outcome = outcome.and_then(|result| {
         read(result).map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
     });
-    session.streams().answer(id, outcome);
+    if let Err(outcome) = session.streams().answer(id, outcome) {
+        engine.send_on(session, Mail::Answered(id.clone(), outcome)).await;
+    }
 }
 
 /// Answers `logging/setLevel` (utilities, "Logging").

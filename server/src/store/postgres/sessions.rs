@@ -15,8 +15,8 @@ use super::{
 use crate::{
     clock::UnixMillis,
     store::{
-        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionStore,
-        StoreError, StoredSession, UserId,
+        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail,
+        SessionStore, StoreError, StoredSession, UserId,
     },
 };
 
@@ -30,8 +30,54 @@ macro_rules! select_sessions {
     };
 }
 
+/// How much mail may wait in one session.
+const MAIL_MAX: i64 = 16;
+
 #[async_trait]
 impl SessionStore for PostgresStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn leave_mail(
+        &self,
+        mail: SessionMail,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        transact!(self, "leave mail in a session", |transaction| {
+            let forget = "DELETE FROM session_mail WHERE (session, topic) IN (
+                              SELECT session, topic FROM session_mail
+                              WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+            execute(&transaction, forget, &[&now.as_millis(), &MAIL_MAX]).await?;
+            let leave = "INSERT INTO session_mail (session, topic, body, expires_at)
+                         SELECT $1, $2, $3, $4
+                         WHERE (SELECT count (*) FROM session_mail WHERE session = $1) < $5
+                         ON CONFLICT DO NOTHING";
+            let session = mail.session.0.as_slice();
+            let parameters: Parameters<'_> =
+                &[&session, &mail.topic, &mail.body, &expires_at.as_millis(), &MAIL_MAX];
+            execute(&transaction, leave, parameters).await.map(|_| ())
+        })
+    }
+
+    async fn take_mail(
+        &self,
+        wanted: Vec<(SessionHash, String)>,
+        now: UnixMillis,
+    ) -> Result<Vec<SessionMail>, StoreError> {
+        read!(self, "take mail in sessions", |client| {
+            let take =
+                "DELETE FROM session_mail m USING unnest ($1::bytea[], $2::text[]) AS w (session, topic)
+                        WHERE m.session = w.session AND m.topic = w.topic AND m.expires_at > $3
+                        RETURNING m.session, m.topic, m.body";
+            let (sessions, topics): (Vec<_>, Vec<_>) =
+                wanted.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip();
+            let taken = rows(&client, take, &[&sessions, &topics, &now.as_millis()]).await?;
+            taken.iter().map(read_mail).collect()
+        })
+    }
+
     async fn sessions(&self, filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
         let (user, key) = (filter.user.map(|user| user.0), filter.key.map(|key| key.0));
         read!(self, "list sessions", |client| {
@@ -147,6 +193,10 @@ async fn open(
     ];
     execute(transaction, insert, parameters).await?;
     Ok(OpenSession::Opened)
+}
+
+fn read_mail(row: &Row) -> Result<SessionMail, Failure> {
+    Ok(SessionMail { session: SessionHash(bytes(row, 0)?), topic: cell(row, 1)?, body: cell(row, 2)? })
 }
 
 fn read_session(row: &Row) -> Result<StoredSession, Failure> {

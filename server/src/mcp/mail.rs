@@ -1,0 +1,122 @@
+//! What a client sends in a session to the wrong server. A session may be used through any server on one store, so the
+//! answer to a question, and the word that a call is not wanted any more, may reach another server than the one that
+//! waits for them. That one leaves it in the store, and this one looks there, several times a second while it waits for
+//! anything. Only what is waited for by name is taken, and only in its own session.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::jsonrpc::{ErrorObject, RequestId};
+
+use super::{Engine, session::Session, streams::Answer};
+use crate::{
+    clock::UnixMillis,
+    store::{SessionMail, StoreError},
+};
+
+/// How long it is kept: whoever waits for it looks much more often.
+const KEPT: Duration = Duration::from_secs(10);
+
+/// The longest topic; nothing of ours has a longer one.
+const TOPIC_MAX: usize = 256;
+
+/// Something for another server.
+pub(super) enum Mail {
+    /// The answer to the question of this id.
+    Answered(String, Answer),
+    /// The request of this id is not wanted any more.
+    Cancelled(RequestId),
+}
+
+/// An answer as it is written down.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Written {
+    Result(Value),
+    Error(ErrorObject),
+}
+
+fn about_question(id: &str) -> String {
+    format!("answer {}", Value::from(id))
+}
+
+fn about_call(id: &RequestId) -> String {
+    format!("cancel {}", serde_json::to_value(id).unwrap_or_default())
+}
+
+impl Engine {
+    /// Leaves something that nobody here waits for to whichever server does.
+    pub(super) async fn send_on(&self, session: &Session, mail: Mail) {
+        if !self.store.is_shared() {
+            return;
+        }
+        let (topic, body) = match mail {
+            Mail::Answered(id, outcome) => {
+                let written = match outcome {
+                    Ok(result) => Written::Result(result),
+                    Err(error) => Written::Error(error),
+                };
+                // Both came as JSON.
+                (about_question(&id), serde_json::to_string(&written).unwrap_or_default())
+            }
+            Mail::Cancelled(id) => (about_call(&id), String::new()),
+        };
+        if topic.len() > TOPIC_MAX {
+            return;
+        }
+        let now = UnixMillis::now();
+        let mail = SessionMail { session: session.hash(), topic, body };
+        if let Err(error) = self.store.leave_mail(mail, now.plus(KEPT), now).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                session.hash = session.hash().short(),
+                "an answer did not reach its server"
+            );
+        }
+    }
+
+    /// Takes what other servers left for those who wait here.
+    pub(super) async fn fetch_mail(&self) -> Result<(), StoreError> {
+        if !self.store.is_shared() {
+            return Ok(());
+        }
+        let sessions = self.sessions.in_use();
+        let wanted: Vec<_> = sessions.iter().flat_map(|session| topics(session)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for mail in self.store.take_mail(wanted, UnixMillis::now()).await? {
+            if let Some(session) = sessions.iter().find(|session| session.hash() == mail.session) {
+                deliver(session, &mail);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is waited for in a session.
+fn topics(session: &Session) -> Vec<(crate::store::SessionHash, String)> {
+    let asked = session.streams_if_any().map_or_else(Vec::new, |streams| streams.asked());
+    let questions = asked.iter().map(|id| about_question(id));
+    let calls = session.running();
+    let calls = calls.iter().map(about_call);
+    questions.chain(calls).map(|topic| (session.hash(), topic)).collect()
+}
+
+fn deliver(session: &Session, mail: &SessionMail) {
+    if let Some(id) = session.running().iter().find(|id| about_call(id) == mail.topic) {
+        session.cancel_call(id);
+    }
+    let Some(streams) = session.streams_if_any() else { return };
+    let asked = streams.asked();
+    let Some(id) = asked.iter().find(|id| about_question(id) == mail.topic) else { return };
+    let outcome = match serde_json::from_str(&mail.body) {
+        Ok(Written::Result(result)) => Ok(result),
+        Ok(Written::Error(error)) => Err(error),
+        Err(_) => return,
+    };
+    // A question that is not waited for any more needs no answer.
+    let _too_late = streams.answer(id, outcome);
+}
