@@ -30,6 +30,7 @@ mod permissions;
 mod program;
 mod prompts;
 mod refusals;
+mod replicas;
 mod resources;
 mod restarts;
 mod resuming;

@@ -8,6 +8,7 @@ pub(crate) mod kit;
 pub(crate) mod modern;
 #[path = "../../../shared/tests/support/official.rs"]
 pub(crate) mod official;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod stage;
 pub(crate) mod wire;

@@ -9,7 +9,7 @@ use server::{
     money::{Amount, Currency},
     store::{
         AuditStore as _, DatabaseUrl, Ending, KeyId, KeyStore as _, LedgerStore as _, NewTransfer,
-        SealingStore as _, SessionStore as _, Store as _, StoreError, TransferId, UserId,
+        SealingStore as _, SessionMail, SessionStore as _, Store as _, StoreError, TransferId, UserId,
         postgres::{PostgresSettings, PostgresStore},
     },
 };
@@ -94,6 +94,33 @@ async fn an_appended_record_is_committed_when_that_is_said() {
         one.append_audit(record(number)).await.unwrap();
         assert_eq!(two.latest_audit(1).await.unwrap(), [record(number)]);
     }
+    one.close().await.unwrap();
+    two.close().await.unwrap();
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_reaches_whoever_waits_for_it_in_its_session_once() {
+    let Some(schema) = Schema::create().await else { return };
+    let (one, two) = (open(&schema).await, open(&schema).await);
+    let hash = |seed| session(seed, "a").hash;
+    let mail = |seed, topic: &str, body: &str| SessionMail {
+        session: hash(seed),
+        topic: topic.to_owned(),
+        body: body.to_owned(),
+    };
+    for (seed, topic, body) in [(1, "x", "first"), (1, "x", "second"), (2, "x", "another's"), (1, "y", "")] {
+        one.leave_mail(mail(seed, topic, body), at(5_000), at(1_000)).await.unwrap();
+    }
+    let wanted = || vec![(hash(1), "x".to_owned()), (hash(1), "z".to_owned()), (hash(3), "x".to_owned())];
+    assert!(two.take_mail(wanted(), at(5_000)).await.unwrap().is_empty(), "it has expired by then");
+    assert_eq!(two.take_mail(wanted(), at(4_999)).await.unwrap(), [mail(1, "x", "first")]);
+    assert!(one.take_mail(wanted(), at(4_999)).await.unwrap().is_empty());
+    for number in 0..100 {
+        one.leave_mail(mail(4, &number.to_string(), "flood"), at(5_000), at(1_000)).await.unwrap();
+    }
+    let all = (0..100).map(|number| (hash(4), number.to_string())).collect();
+    assert_eq!(two.take_mail(all, at(1_000)).await.unwrap().len(), 16);
     one.close().await.unwrap();
     two.close().await.unwrap();
     schema.drop().await;

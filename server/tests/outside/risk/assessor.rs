@@ -183,24 +183,6 @@ async fn nobody_there_is_no_approval_and_a_release_is_repeated_like_a_question()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_takes_connections_and_says_nothing_keeps_nobody_longer_than_alone() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
-    let token = Counterpart::start().await;
-    let timeout = Duration::from_millis(300);
-    let assessor = risk::assessor(&RiskSettings { timeout, ..settings(&url, token.token()) }).unwrap();
-    let mut asking = tokio::task::JoinSet::new();
-    let began = Instant::now();
-    for number in 0..10 {
-        let assessor = Arc::clone(&assessor);
-        asking.spawn(async move { ask(&assessor, &format!("pay_{number}")).await });
-    }
-    assert_eq!(asking.join_all().await, vec!["unavailable"; 10]);
-    // Three attempts, and at most 0.6 s between them.
-    assert!(began.elapsed() < 3 * timeout + Duration::from_millis(1_400), "{:?}", began.elapsed());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_some_failures_it_is_left_alone_and_one_at_a_time_finds_out_whether_it_is_back() {
     const OPEN_FOR: Duration = Duration::from_millis(500);
     let counterpart = Counterpart::start().await;

@@ -1,0 +1,149 @@
+//! Servers and databases that die under load: what was acknowledged is there, and there once.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{
+    Replicas,
+    load::{Load, Paid},
+    settings,
+};
+use crate::support::{
+    client::BOB,
+    eventually,
+    modern::Caller,
+    process::{Program, run},
+    wire::Ask,
+};
+
+/// A key of Bob's that pays without asking.
+fn trusted_key(replicas: &Replicas) -> String {
+    let made = replicas.told(&[
+        "keys",
+        "create",
+        "--user",
+        "bob",
+        "--role",
+        "customer",
+        "--automatic-below",
+        "1000",
+    ]);
+    made["key"].as_str().unwrap().to_owned()
+}
+
+async fn until_paid(load: &Load, more: usize) {
+    let wanted = load.count() + more;
+    eventually("payments", async || load.count() >= wanted).await;
+}
+
+/// The books, held against what clients were told.
+async fn hold_against(replicas: &Replicas, alive: &Program, key: &str, paid: &Paid) {
+    let listed = replicas.told(&["payments", "list", "--status", "succeeded", "--limit", "1000"]);
+    let mut kept: Vec<_> =
+        listed.as_array().unwrap().iter().map(|one| one["paymentId"].as_str().unwrap().to_owned()).collect();
+    let mut told: Vec<_> = paid.acknowledged.iter().map(|(id, _)| id.clone()).collect();
+    kept.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, kept, "what was acknowledged is what is there");
+    let all = replicas.told(&["payments", "list", "--limit", "1000"]);
+    assert_eq!(all.as_array().unwrap().len(), kept.len(), "nothing was made twice and left behind");
+    let sum: i64 = paid.acknowledged.iter().map(|(_, cents)| cents).sum();
+    let balance = Caller::new(alive.address, key).call("getAccountBalance", json!({})).await;
+    let balance = balance["structuredContent"]["balance"].as_f64().unwrap();
+    #[expect(clippy::cast_possible_truncation, clippy::float_arithmetic, reason = "two decimals")]
+    let balance = (balance * 100.0).round() as i64;
+    assert_eq!(balance, -20_000 - sum);
+    let verdict = replicas.operate(&["audit", "verify"]);
+    assert!(verdict.status.success(), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_three_servers_is_killed_mid_flow_and_clients_go_on() {
+    let Some(mut replicas) = Replicas::start().await else { return };
+    let key = trusted_key(&replicas);
+    let load = Load::start(replicas.front, &key, 6);
+    until_paid(&load, 20).await;
+    replicas.servers.remove(1).kill();
+    until_paid(&load, 20).await;
+    replicas.servers.remove(0).kill();
+    until_paid(&load, 20).await;
+    let paid = load.end().await;
+    let alive = replicas.servers.remove(0);
+    hold_against(&replicas, &alive, &key, &paid).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_is_stopped_killed_and_started_under_load_and_nothing_is_lost_or_done_twice() {
+    let Some(mut replicas) = Replicas::start().await else { return };
+    let key = trusted_key(&replicas);
+    let load = Load::start(replicas.front, &key, 6);
+    let ready = |address| async move { Ask::bare("GET").to("/readyz").send(address).await.status };
+    for round in 0..4 {
+        until_paid(&load, 15).await;
+        if round % 2 == 0 {
+            replicas.postgres.stop()
+        } else {
+            replicas.postgres.kill()
+        }
+        for address in replicas.addresses() {
+            let began = std::time::Instant::now();
+            assert_eq!(ready(address).await, 503);
+            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        }
+        replicas.postgres.go_on();
+        for address in replicas.addresses() {
+            eventually("readiness", async || ready(address).await == 200).await;
+        }
+    }
+    until_paid(&load, 15).await;
+    let paid = load.end().await;
+    assert!(paid.repeated > 0, "nobody noticed");
+    let alive = replicas.servers.remove(0);
+    hold_against(&replicas, &alive, &key, &paid).await;
+}
+
+/// How often a server is killed; a hundred times where somebody has the time (`KILLS=100`).
+#[expect(clippy::disallowed_methods, reason = "tests have settings, too")]
+fn kills() -> usize {
+    std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(6)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_postgresql_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_twice() {
+    let Some(mut replicas) = Replicas::start().await else { return };
+    let key = trusted_key(&replicas);
+    for _ in 0..kills() {
+        let front = super::round_robin(replicas.addresses()).await;
+        let load = Load::start(front, &key, 4);
+        let mut moment = [0; 1];
+        getrandom::fill(&mut moment).unwrap();
+        tokio::time::sleep(Duration::from_millis(u64::from(moment[0]))).await;
+        replicas.servers.remove(0).kill();
+        let paid = load.end().await;
+        let (folder, url) = (replicas.folder.path(), replicas.postgres.url());
+        replicas.servers.push(Program::start(folder, &settings(&url)));
+        let listed = replicas.told(&["payments", "list", "--limit", "1000"]);
+        for (id, cents) in &paid.acknowledged {
+            let found: Vec<_> =
+                listed.as_array().unwrap().iter().filter(|one| one["paymentId"] == id.as_str()).collect();
+            assert_eq!(found.len(), 1, "{id} of {cents} cents");
+            assert_eq!(found[0]["status"], "succeeded");
+        }
+        assert!(listed.as_array().unwrap().iter().all(|one| one["status"] == "succeeded"));
+        let verdict = replicas.operate(&["audit", "verify"]);
+        assert!(verdict.status.success(), "{verdict:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_programs_migrate_at_once_and_say_what_they_did() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let told = replicas.operate(&["migrate"]);
+    assert!(told.status.success(), "{told:?}");
+    assert!(told.stdout.contains("stays as it is") && !told.stdout.contains("payments:"), "{told:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = run(folder.path(), &["migrate"], &[]);
+    assert!(sqlite.stdout.contains("was empty"), "{sqlite:?}");
+    assert_eq!(Caller::new(replicas.front, BOB).answer("tools/list", json!({})).await.status, 200);
+}

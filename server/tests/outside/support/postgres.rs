@@ -1,0 +1,106 @@
+//! A PostgreSQL of a test's own, which it may stop, kill and start again.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Once,
+    time::Instant,
+};
+
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+/// A PostgreSQL; it is killed when the test is over.
+pub(crate) struct Postgres {
+    folder: TempDir,
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Postgres {
+    /// `None` where the tests have no PostgreSQL, which is said aloud.
+    #[expect(clippy::disallowed_methods, reason = "tests have settings, too")]
+    pub(crate) fn start() -> Option<Self> {
+        static TOLD: Once = Once::new();
+        if std::env::var("TEST_DATABASE_URL").unwrap_or_default().is_empty() {
+            TOLD.call_once(|| {
+                let told = "\nNOT TESTED: several servers on PostgreSQL, for TEST_DATABASE_URL is not set; scripts/test \
+                            sets it\n";
+                std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
+            });
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut postgres = Self { folder, port: free_port(), server: None };
+        postgres.go_on();
+        Some(postgres)
+    }
+
+    /// What the servers are told.
+    pub(crate) fn url(&self) -> String {
+        let password = std::fs::read_to_string(self.folder.path().join("password")).unwrap();
+        format!("postgres://payments:{password}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts it again, with everything that it had.
+    pub(crate) fn go_on(&mut self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres");
+        let log = self.log();
+        let _ = std::fs::remove_file(&log);
+        let mut command = Command::new(script);
+        command.arg(self.folder.path()).arg(self.port.to_string()).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+        self.server = Some(command.spawn().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        let is_ready = || std::fs::read_to_string(&log).unwrap().contains("ready to accept connections");
+        while !is_ready() {
+            assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(&log).unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("postgres.log")
+    }
+
+    /// Stops it without waiting for its clients.
+    pub(crate) fn stop(&mut self) {
+        self.end("INT");
+    }
+
+    /// Kills it in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.end("KILL");
+    }
+
+    fn end(&mut self, signal: &str) {
+        let Some(mut server) = self.server.take() else { return };
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(server.id().to_string()).status();
+        assert!(sent.unwrap().success());
+        server.wait().unwrap();
+    }
+}
+
+/// A port that is free and that no connection is given by chance while the server is down.
+fn free_port() -> u16 {
+    loop {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).unwrap();
+        let port = 20_000 + u16::from_le_bytes(random) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = Command::new("kill").arg("-INT").arg(server.id().to_string()).status();
+            let _ = server.wait();
+        }
+    }
+}
