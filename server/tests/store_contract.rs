@@ -8,6 +8,8 @@
 mod audit;
 #[path = "store_contract/engines.rs"]
 mod engines;
+#[path = "store_contract/exposures.rs"]
+mod exposures;
 #[path = "store_contract/keys.rs"]
 mod keys;
 #[path = "store_contract/ledger.rs"]
