@@ -16,7 +16,7 @@ use crate::{
     clock::UnixMillis,
     config::Config,
     identity::Pepper,
-    store::{AuditRecord, DatabaseUrl, Outcome, Store, StoredKey},
+    store::{AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession},
 };
 
 mod audit;
@@ -100,9 +100,28 @@ async fn migrate(database: &DatabaseUrl, out: &mut (dyn Write + Send)) -> anyhow
     writeln!(out, "{database} {told}").context("the output cannot be written")
 }
 
+/// What an operator did: to which key, and to which session of it.
+struct Done<'a> {
+    tool: String,
+    key: &'a StoredKey,
+    session: Option<SessionHash>,
+}
+
 impl Desk<'_> {
     /// Puts into the audit trail what was done with a key.
     async fn record(&self, what: &str, key: &StoredKey) -> anyhow::Result<()> {
+        self.append(Done { tool: format!("server keys {what}"), key, session: None }).await
+    }
+
+    /// Puts into the audit trail that a session was ended.
+    async fn record_ending(&self, session: &StoredSession) -> anyhow::Result<()> {
+        let key = self.store.key(&session.key).await?.context("the key of the session is gone")?;
+        let tool = "server sessions end".to_owned();
+        self.append(Done { tool, key: &key, session: Some(session.hash) }).await
+    }
+
+    async fn append(&self, done: Done<'_>) -> anyhow::Result<()> {
+        let Done { tool, key, session } = done;
         let mut id = [0; 16];
         getrandom::fill(&mut id).context("there is no randomness for a request id")?;
         let record = AuditRecord {
@@ -111,10 +130,10 @@ impl Desk<'_> {
             user: key.user,
             username: key.username.clone(),
             key: key.id.clone(),
-            session: None,
+            session,
             protocol: ProtocolVersion::LATEST,
             client: "the command line".to_owned(),
-            tool: format!("server keys {what}"),
+            tool,
             arguments_digest: Sha256::digest(key.id.0.as_bytes()).into(),
             rule: "operator".to_owned(),
             outcome: Outcome::Ok,

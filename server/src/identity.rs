@@ -8,6 +8,8 @@
 mod api_key;
 mod authenticator;
 mod certificate;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod issuer;
 mod permission;
 mod principal;

@@ -12,7 +12,8 @@ use serde_json::Number;
 use shared::mcp::tools::ToolAnnotations;
 
 use crate::{
-    mcp::{EngineBuilder, ToolError},
+    identity::ApiKey,
+    mcp::{EngineBuilder, Screen, ToolError},
     payments::{Ledger, Payments, card},
     store::{PostedTransfer, Store, StoreError},
 };
@@ -45,7 +46,7 @@ pub fn register(
     limits: Limits,
 ) -> EngineBuilder {
     builder
-        .screening(no_card_numbers)
+        .screening(Screen { glance: may_hold_secrets, judge: no_secrets })
         .tool(GetAllTransactions::new(ledger.clone()))
         .tool(GetLatestTransactions::new(ledger.clone()))
         .tool(GetAccountBalance::new(ledger.clone()))
@@ -60,9 +61,21 @@ pub fn register(
         .tool(ListAuditRecords::new(store))
 }
 
-fn no_card_numbers(text: &str) -> Option<&'static str> {
-    card::is_in(text).then_some(
-        "card_number: a card number must not be sent here. Nothing of the request was kept; leave the number out.",
+/// A card number has at least a dozen digits and a key begins in one way, unless they are written as escapes.
+fn may_hold_secrets(raw: &str) -> bool {
+    raw.contains('\\') || raw.bytes().filter(u8::is_ascii_digit).count() > 12 || raw.contains(ApiKey::PREFIX)
+}
+
+/// What must be kept nowhere is not taken, wherever in the arguments it is.
+fn no_secrets(text: &str) -> Option<&'static str> {
+    if card::is_in(text) {
+        return Some(
+            "card_number: a card number must not be sent here. Nothing of the request was kept; leave the number out.",
+        );
+    }
+    ApiKey::is_in(text).then_some(
+        "api_key: an API key must not be sent here; it belongs in the x-api-key header alone. Nothing of the request \
+         was kept. Leave the key out, and replace it if others may have read it.",
     )
 }
 

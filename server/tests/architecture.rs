@@ -129,3 +129,13 @@ fn the_reader_of_imports_sees_every_form() {
         "use crate::store::Store;\nuse crate::{clock::UnixMillis, store::{A, B}, money};\ncrate::audit::x()";
     assert_eq!(imports(code), ["store", "clock", "store", "money", "audit"]);
 }
+
+/// Nobody is looked up twice, and nobody comes in by another door.
+#[test]
+fn rule_01_one_place_asks_who_is_calling() {
+    let asks: Vec<_> = files()
+        .into_iter()
+        .flat_map(|(name, _, code)| vec![name; code.matches("authenticator().authenticate(").count()])
+        .collect();
+    assert_eq!(asks, ["http/endpoint.rs"]);
+}

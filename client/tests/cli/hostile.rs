@@ -43,7 +43,7 @@ fn assert_harmless(ended: &Ended, what: &str) {
 }
 
 #[test]
-fn nothing_that_a_server_or_a_model_says_reaches_the_terminal_unescaped() {
+fn rule_16_nothing_that_a_server_or_a_model_says_reaches_the_terminal_unescaped() {
     let server = hostile_server();
     let url = server.url();
     for arguments in [

@@ -80,3 +80,27 @@ fn with_json_there_are_no_colours_even_when_forced() {
     let ended = run(command.env("CLICOLOR_FORCE", "1"));
     assert!(!ended.stdout.contains('\u{1b}'));
 }
+
+/// Whatever is asked of it, with everything logged and the wire shown, to a server that knows the key and to one that
+/// does not.
+#[test]
+fn rule_13_neither_the_key_nor_the_session_id_is_in_anything_that_is_printed() {
+    const WRONG: &str = "mcpay_live_canary0_CanaryCanaryCanaryCanaryCanaryCanary00";
+    let server = Server::start(Script::default());
+    for arguments in
+        [&["tools"][..], &["call", "getAccountBalance"], &["ask", "Show me my account balance."], &["doctor"]]
+    {
+        for flags in [&[][..], &["--json"], &["--wire"], &["--protocol", "2026-07-28"]] {
+            for key in [shared::demo::BOB_API_KEY, WRONG] {
+                let mut command = client(arguments);
+                command.args(flags).args(["--as", "bob", "--model", "offline", "--url", &server.url()]);
+                let ended = run(command.env("BOB_API_KEY", key).env("RUST_LOG", "trace"));
+                let printed = format!("{}{}", ended.stdout, ended.stderr);
+                assert!(!printed.is_empty());
+                for secret in [key, "session-of-bob"] {
+                    assert!(!printed.contains(secret), "{arguments:?} {flags:?}: {secret} in {printed}");
+                }
+            }
+        }
+    }
+}

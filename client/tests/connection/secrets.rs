@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_no_key_arrives_where_it_points() {
+async fn rule_13_a_redirect_is_not_followed_and_no_key_arrives_where_it_points() {
     let elsewhere = TestServer::start().await;
     for code in [301, 302, 303, 307, 308] {
         let server = TestServer::start().await;
@@ -29,7 +29,7 @@ async fn a_redirect_is_not_followed_and_no_key_arrives_where_it_points() {
 }
 
 #[tokio::test]
-async fn the_key_and_the_session_are_seen_by_nobody_who_watches() {
+async fn rule_13_the_key_and_the_session_are_seen_by_nobody_who_watches() {
     let server = TestServer::start().await;
     let (tap, options) = Recorder::watching(options());
     let connection = open_with(&server, options.clone()).await;

@@ -90,7 +90,9 @@ pub(super) async fn run(command: Sessions, desk: &mut Desk<'_>) -> anyhow::Resul
                 ));
             }
             for session in &sessions {
-                desk.store.end_session(&session.hash).await?;
+                if desk.store.end_session(&session.hash).await? {
+                    desk.record_ending(session).await?;
+                }
             }
             tell(desk, &sessions, json)
         }

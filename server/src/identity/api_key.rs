@@ -34,6 +34,9 @@ pub struct ApiKey(SecretString);
 pub struct MalformedKey;
 
 impl ApiKey {
+    /// How every key begins that this program makes.
+    pub const PREFIX: &str = "mcpay_";
+
     /// Takes a key: 8 to 256 visible ASCII characters. One that claims to be a live key must be whole.
     ///
     /// # Errors
@@ -61,6 +64,18 @@ impl ApiKey {
         let checksum = checksum(text.as_bytes());
         text.extend(checksum.iter().copied().map(char::from));
         Ok((KeyId(id), Self(SecretString::from(text.as_str()))))
+    }
+
+    /// Whether there is a key in a text, as this program makes them or publishes them.
+    #[must_use]
+    pub fn is_in(text: &str) -> bool {
+        [LIVE_PREFIX, DEMO_PREFIX].into_iter().flat_map(|prefix| text.split(prefix).skip(1)).any(|rest| {
+            let Some((id, rest)) = rest.split_once('_') else { return false };
+            let secret = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+            !id.is_empty()
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && secret >= SECRET_LENGTH_MIN
+        })
     }
 
     /// The key itself, to be shown once to whoever asked for it and to nobody else.
@@ -273,6 +288,26 @@ mod tests {
         assert!(ApiKey::new("k".repeat(256)).is_ok());
         assert!(ApiKey::new("k".repeat(257)).is_err());
     }
+
+    #[test]
+    fn a_key_is_found_in_a_text() {
+        let (_, fresh) = ApiKey::generate(KeyMode::Live).unwrap();
+        for text in [fresh.expose(), &format!("my key is {}!", fresh.expose()), shared::demo::BOB_API_KEY] {
+            assert!(ApiKey::is_in(text), "{text}");
+        }
+        for text in
+            ["", "mcpay_live_", "mcpay_live_id_short", "a key of mcpay_demo_ kind", "getAccountBalance"]
+        {
+            assert!(!ApiKey::is_in(text), "{text}");
+        }
+    }
+
+    // What would let a key be printed, copied or written somewhere is not there, and that does not compile otherwise.
+    static_assertions::assert_not_impl_any!(ApiKey: fmt::Display, fmt::LowerHex, Clone, Copy, AsRef<str>);
+    static_assertions::assert_not_impl_any!(ApiKey: serde::Serialize, PartialEq, Into<String>);
+    static_assertions::assert_not_impl_any!(Pepper: fmt::Display, serde::Serialize, PartialEq);
+    static_assertions::assert_not_impl_any!(SecretString: fmt::Display, serde::Serialize, PartialEq);
+    static_assertions::assert_impl_all!(SecretString: zeroize::ZeroizeOnDrop);
 
     #[test]
     fn neither_key_nor_pepper_can_be_printed() {

@@ -62,7 +62,7 @@ pub struct Sender<'a> {
 }
 
 /// What a request carries to say who sends it.
-enum Credential {
+pub(super) enum Credential {
     Key(ApiKey),
     Token(Token),
     Certificate,
@@ -190,7 +190,7 @@ fn is_at_home(networks: &[String], address: IpAddr) -> bool {
 }
 
 /// The one credential that the request carries. What it says of itself goes before what its connection says.
-fn presented(headers: &HeaderMap, sender: Sender<'_>) -> Result<Credential, AuthError> {
+pub(super) fn presented(headers: &HeaderMap, sender: Sender<'_>) -> Result<Credential, AuthError> {
     let own = single(headers, &HeaderName::from_static(headers::API_KEY), "repeated x-api-key header")?
         .map(|value| value.as_bytes().trim_ascii())
         .filter(|key| !key.is_empty());

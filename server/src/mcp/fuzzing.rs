@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     arguments::Shape,
+    lists, modern,
     sealing::{Purpose, Sealing},
     template::Template,
 };
@@ -15,11 +16,42 @@ pub fn template(template: &str, uri: &str) -> Option<usize> {
     Template::parse(template)?.matches(uri).map(|variables| variables.len())
 }
 
-/// Opens a seal that nobody made, or one that was changed at a place.
+fn sealing(pepper: &Pepper) -> Sealing {
+    Sealing::new(&[SealingKey::new(1, [7; 32])], pepper)
+}
+
+/// Opens a seal that nobody made.
 #[must_use]
 pub fn opens(pepper: &Pepper, text: &str) -> bool {
-    let sealing = Sealing::new(&[SealingKey::new(1, [7; 32])], pepper);
-    sealing.open(Purpose::Cursor, b"bob", text).is_some()
+    sealing(pepper).open(Purpose::Cursor, b"bob", text).is_some()
+}
+
+/// The place that a cursor names which nobody gave out.
+#[must_use]
+pub fn cursor(pepper: &Pepper, text: &str) -> Option<usize> {
+    lists::opened(&sealing(pepper), b"bob", text)
+}
+
+/// The place in a cursor that was sealed with this in it.
+#[must_use]
+pub fn cursor_of(pepper: &Pepper, payload: &[u8]) -> Option<usize> {
+    let sealing = sealing(pepper);
+    let seal = sealing.seal(Purpose::Cursor, b"bob", payload).ok()?;
+    lists::opened(&sealing, b"bob", &seal)
+}
+
+/// Whether a request state that nobody gave out is taken back.
+#[must_use]
+pub fn request_state(pepper: &Pepper, text: &str) -> bool {
+    modern::reads_state(&sealing(pepper), b"bob", text)
+}
+
+/// Whether a request state that was sealed with this in it is taken back.
+#[must_use]
+pub fn request_state_of(pepper: &Pepper, payload: &[u8]) -> bool {
+    let sealing = sealing(pepper);
+    let seal = sealing.seal(Purpose::RequestState, b"bob", payload);
+    seal.is_ok_and(|seal| modern::reads_state(&sealing, b"bob", &seal))
 }
 
 /// Reads arguments of a tool that takes some of everything.

@@ -88,7 +88,7 @@ impl Pager {
     }
 }
 
-fn opened(sealing: &Sealing, bound_to: &[u8], cursor: &str) -> Option<usize> {
+pub(super) fn opened(sealing: &Sealing, bound_to: &[u8], cursor: &str) -> Option<usize> {
     let place = sealing.open(Purpose::Cursor, bound_to, cursor)?.payload;
     usize::try_from(u64::from_be_bytes(place.try_into().ok()?)).ok()
 }

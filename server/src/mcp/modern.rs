@@ -36,6 +36,8 @@ mod params;
 mod rounds;
 
 pub(super) use rounds::Desk;
+#[cfg(fuzzing)]
+pub(super) use rounds::reads_state;
 
 /// Answers one POST.
 pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) -> Result<Reply, Refused> {

@@ -17,8 +17,15 @@ use crate::{
     store::Outcome,
 };
 
-/// Says of a text why it must not come in, if it must not.
-pub type Screen = fn(&str) -> Option<&'static str>;
+/// What must not come in.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// Whether parameters are worth reading, as they arrived: false where nothing of the kind can be in them. It is asked
+    /// of every request, so it should be quick.
+    pub glance: fn(&str) -> bool,
+    /// Says of a text why it must not come in, if it must not.
+    pub judge: fn(&str) -> Option<&'static str>,
+}
 
 /// Refuses a request whose parameters must not come in. Nothing of them is kept: neither a name nor a digest.
 pub(super) fn refused(
@@ -28,9 +35,9 @@ pub(super) fn refused(
     params: Option<&RawValue>,
 ) -> Option<Begun> {
     let screen = engine.screen?;
-    // What has too few digits and nothing escaped is not worth reading.
     let text = params?.get();
-    let why = is_worth_reading(text).then(|| find(screen, &serde_json::from_str(text).ok()?)).flatten()?;
+    let why =
+        (screen.glance)(text).then(|| find(screen.judge, &serde_json::from_str(text).ok()?)).flatten()?;
     let attempt = Attempt::Over(Outcome::InvalidArguments, End::Refused(why.to_owned()));
     let answer = if method == methods::CALL_TOOL { call::answer } else { without_result };
     let job = Job::<ToolOutput> {
@@ -50,18 +57,13 @@ fn without_result(_context: &RequestContext, end: End<ToolOutput>) -> Answer {
     }
 }
 
-/// What a screen looks for has at least a dozen digits, unless they are written as escapes.
-fn is_worth_reading(text: &str) -> bool {
-    text.contains('\\') || text.bytes().filter(u8::is_ascii_digit).count() > 12
-}
-
-fn find(screen: Screen, value: &Value) -> Option<&'static str> {
+fn find(judge: fn(&str) -> Option<&'static str>, value: &Value) -> Option<&'static str> {
     match value {
-        Value::String(text) => screen(text),
-        Value::Number(number) => screen(&number.to_string()),
-        Value::Array(items) => items.iter().find_map(|item| find(screen, item)),
+        Value::String(text) => judge(text),
+        Value::Number(number) => judge(&number.to_string()),
+        Value::Array(items) => items.iter().find_map(|item| find(judge, item)),
         Value::Object(members) => {
-            members.iter().find_map(|(name, value)| screen(name).or_else(|| find(screen, value)))
+            members.iter().find_map(|(name, value)| judge(name).or_else(|| find(judge, value)))
         }
         Value::Null | Value::Bool(_) => None,
     }

@@ -1,11 +1,12 @@
 //! Secrets stay inside: everything that the program wrote, at its most talkative, is searched for them.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use serde_json::json;
 
 use crate::support::{
     client::{Client, NEWEST, initialize, request},
+    modern::Caller,
     process::Program,
     wire::{Ask, Wire},
 };
@@ -13,10 +14,12 @@ use crate::support::{
 const BOB: &str = "canary-key-of-bob-WqZx";
 const ALICE: &str = "canary-key-of-alice-XqZw";
 const WRONG: &str = "canary-key-of-nobody-YqZv";
+const LIVE: &str = "mcpay_live_canary0_CanaryCanaryCanaryCanaryCanaryCanary00";
+const TOKEN: &str = "eyJjYW5hcnkiOiJpbiBhIHRva2VuIn0.eyJjYW5hcnkiOiJpbiBhIHRva2VuIn0.Y2FuYXJ5LW9mLXRva2Vu";
 const PEPPER: &str = "canary-pepper-0123456789-0123456789-0123456789";
 
 #[tokio::test]
-async fn neither_keys_nor_session_ids_are_in_the_log_or_the_files() {
+async fn rule_13_no_secret_is_in_the_log_the_files_or_the_answers() {
     for format in ["pretty", "json"] {
         let folder = tempfile::tempdir().unwrap();
         let set = [
@@ -27,7 +30,7 @@ async fn neither_keys_nor_session_ids_are_in_the_log_or_the_files() {
             ("KEY_PEPPER", PEPPER),
         ];
         let program = Program::start(folder.path(), &set);
-        let sessions = converse(&program).await;
+        let (sessions, answers) = converse(&program).await;
         program.signal("TERM");
         let ended = program.ended();
         assert!(ended.stderr.lines().count() > 10, "the log is empty: {}", ended.stderr);
@@ -37,11 +40,13 @@ async fn neither_keys_nor_session_ids_are_in_the_log_or_the_files() {
                     .unwrap_or_else(|error| panic!("{error}: {line}"));
             }
         }
-        let mut secrets: Vec<&str> = vec![BOB, ALICE, WRONG, PEPPER, "WqZx", "XqZw", "YqZv", "canary-"];
+        let mut secrets: Vec<&str> =
+            vec![BOB, ALICE, WRONG, LIVE, PEPPER, TOKEN, "WqZx", "XqZw", "YqZv", "canary-"];
         secrets.extend(sessions.iter().map(String::as_str));
         let mut written = vec![
             ("stdout".to_owned(), ended.stdout.into_bytes()),
             ("stderr".to_owned(), ended.stderr.into_bytes()),
+            ("answers".to_owned(), answers.into_bytes()),
         ];
         files(folder.path(), &mut written);
         assert!(written.len() >= 3, "there is no database to search");
@@ -51,6 +56,10 @@ async fn neither_keys_nor_session_ids_are_in_the_log_or_the_files() {
                 if secret.len() == 4 && name.contains("payments.db") {
                     continue;
                 }
+                // The caller carries its request state: it is given to it, sealed, and to nobody else.
+                if name == "answers" && sessions.last().is_some_and(|state| state == secret) {
+                    continue;
+                }
                 let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
                 assert!(!found, "{secret} is in {name} ({format})");
             }
@@ -58,31 +67,41 @@ async fn neither_keys_nor_session_ids_are_in_the_log_or_the_files() {
     }
 }
 
-/// Everything a client can do with secrets, right and wrong; the ids of the sessions.
-async fn converse(program: &Program) -> Vec<String> {
+/// Everything a client can do with secrets, right and wrong; the ids of the sessions and a request state, and what was
+/// answered.
+async fn converse(program: &Program) -> (Vec<String>, String) {
     let address = program.address;
     let (bob, alice) = (Client::open(address, BOB).await, Client::open(address, ALICE).await);
-    bob.result("getAccountBalance", json!({})).await;
-    bob.result("getLatestTransactions", json!({ "limit": -1 })).await;
-    alice.call("noSuchTool", json!({})).send(address).await;
+    let mut answers = Vec::new();
+    let mut asks = vec![
+        bob.call("getAccountBalance", json!({})),
+        bob.call("getLatestTransactions", json!({ "limit": -1 })),
+        bob.call("whoAmI", json!({})),
+        alice.call("noSuchTool", json!({})),
+        alice.call(LIVE, json!({})),
+        bob.call("createPayment", json!({ "to": "alice", "amount": 1, "memo": format!("my key: {LIVE}") })),
+        bob.call("createPayment", json!({ "to": LIVE, "amount": 1 })),
+        bob.call("getAccountBalance", json!({ LIVE: LIVE })),
+    ];
     for body in ["{", "[]", r#"{"jsonrpc":"2.0","id":1,"method":"nonsense"}"#] {
-        bob.post(body).send(address).await;
+        asks.push(bob.post(body));
     }
     let open = Ask::post(initialize(NEWEST));
-    assert_eq!(open.clone().key(WRONG).send(address).await.status, 401);
-    assert_eq!(
-        open.clone().with("authorization", &format!("Bearer {WRONG}")).send(address).await.status,
-        401
-    );
-    assert_eq!(open.clone().with("authorization", &format!("Basic {WRONG}")).send(address).await.status, 401);
-    let two = open.clone().key(BOB).with("authorization", &format!("Bearer {ALICE}"));
-    assert_eq!(two.send(address).await.status, 400);
-    let in_query = open.clone().to(&format!("/mcp?key={WRONG}"));
-    assert_eq!(in_query.send(address).await.status, 401);
-    let in_path = open.clone().to(&format!("/{WRONG}/mcp")).key(BOB);
-    assert_eq!(in_path.send(address).await.status, 404);
-    let foreign = Client { session: bob.session.clone(), ..alice.clone() };
-    assert_eq!(foreign.ping().await.status, 404);
+    let bearer = |key: &str| open.clone().with("authorization", &format!("Bearer {key}"));
+    asks.extend([
+        open.clone().key(WRONG),
+        bearer(WRONG),
+        bearer(TOKEN),
+        open.clone().with("authorization", &format!("Basic {WRONG}")),
+        bearer(ALICE).key(BOB),
+        open.clone().to(&format!("/mcp?key={WRONG}")),
+        open.clone().to(&format!("/{WRONG}/mcp")).key(BOB),
+        Client { session: bob.session.clone(), ..alice.clone() }.post(request(1, "ping", json!({}))),
+    ]);
+    for ask in asks {
+        let answer = ask.send(address).await;
+        answers.push(format!("{answer:?}"));
+    }
     let mut stream = Wire::connect(address).await;
     stream.write(&bob.dress(Ask::get()).bytes(address)).await;
     assert_eq!(stream.head().await.status, 200);
@@ -91,8 +110,27 @@ async fn converse(program: &Program) -> Vec<String> {
     broken.until_closed().await;
     let unfinished = bob.post(request(5, "ping", json!({}))).with("content-length", "500").bytes(address);
     Wire::connect(address).await.write(&unfinished).await;
+    let state = asked_and_refused(address).await;
     assert_eq!(alice.end().await.status / 100, 2);
-    vec![bob.session, alice.session]
+    (vec![bob.session, alice.session, state], answers.join("\n"))
+}
+
+/// A request state that was spent, and was sent again.
+async fn asked_and_refused(address: SocketAddr) -> String {
+    let caller = Caller::new(address, BOB).able(json!({ "elicitation": {} }));
+    let made = caller.call("createPayment", json!({ "to": "alice", "amount": 1 })).await;
+    let arguments = json!({ "paymentId": made["structuredContent"]["paymentId"] });
+    let asked = caller.call("confirmPayment", arguments.clone()).await;
+    let state = asked["requestState"].as_str().unwrap().to_owned();
+    let question = asked["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
+    let answer = json!({
+        "name": "confirmPayment", "arguments": arguments, "requestState": state,
+        "inputResponses": { question: { "action": "decline" } },
+    });
+    for status in [200, 400] {
+        assert_eq!(caller.answer("tools/call", answer.clone()).await.status, status);
+    }
+    state
 }
 
 /// Every file under `folder`, with what is in it.

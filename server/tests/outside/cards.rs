@@ -13,7 +13,7 @@ use crate::support::{
 const CARD: &str = "4111111111111111";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
+async fn rule_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
     let address = program.address;

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn headers_that_do_not_end_are_cut_after_ten_seconds() {
+async fn rule_12_headers_that_do_not_end_are_cut_after_ten_seconds() {
     let app = spawn_app().await;
     for begun in ["", "P", "POST /mcp HTTP/1.1\r\nHost: localhost\r\nx-drip: "] {
         let mut wire = Wire::connect(app.address).await;
@@ -28,7 +28,7 @@ async fn headers_that_do_not_end_are_cut_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_drop_of_header_now_and_then_buys_no_time() {
+async fn rule_12_a_drop_of_header_now_and_then_buys_no_time() {
     let app = spawn_app().await;
     let mut wire = Wire::connect(app.address).await;
     wire.write(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n").await;
@@ -45,7 +45,7 @@ async fn a_drop_of_header_now_and_then_buys_no_time() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_end_is_given_up() {
+async fn rule_12_a_body_that_does_not_end_is_given_up() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let mut wire = Wire::connect(app.address).await;
@@ -66,7 +66,7 @@ async fn a_body_that_does_not_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn headers_that_are_too_many_or_too_large_are_431() {
+async fn rule_12_headers_that_are_too_many_or_too_large_are_431() {
     let app = spawn_app().await;
     let mut many = Ask::post("{}").key(BOB);
     for number in 0..200 {

@@ -50,7 +50,7 @@ fn told<'a>(answer: &'a Answer, name: &str) -> (u16, Option<&'a str>) {
 }
 
 #[tokio::test]
-async fn row_11_a_flood_of_wrong_keys_is_slowed_down_and_locks_no_good_one_out() {
+async fn rule_11_a_flood_of_wrong_keys_is_slowed_down_and_locks_no_good_one_out() {
     let app = limited_to(LimitSettings { refused_keys: number(5), ..wide() }).await;
     for _ in 0..5 {
         assert_eq!(open(&app, WRONG).await.status, 401);
@@ -68,7 +68,7 @@ async fn row_11_a_flood_of_wrong_keys_is_slowed_down_and_locks_no_good_one_out()
 }
 
 #[tokio::test]
-async fn row_11_sessions_are_opened_so_often_from_an_address_and_no_more() {
+async fn rule_11_sessions_are_opened_so_often_from_an_address_and_no_more() {
     let app = limited_to(LimitSettings { initializations: number(3), ..wide() }).await;
     let bob = Client::open(app.address, BOB).await;
     for (key, status) in [(BOB, 200), (ALICE, 200), (ALICE, 429), (BOB, 429)] {
@@ -79,7 +79,7 @@ async fn row_11_sessions_are_opened_so_often_from_an_address_and_no_more() {
 }
 
 #[tokio::test]
-async fn row_11_the_calls_of_a_key_are_counted_for_that_key_in_both_eras() {
+async fn rule_11_the_calls_of_a_key_are_counted_for_that_key_in_both_eras() {
     let app = limited_to(LimitSettings { calls: number(3), ..wide() }).await;
     let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
     let stateless = Caller::new(app.address, BOB);
@@ -152,7 +152,7 @@ async fn an_address_is_taken_from_a_trusted_proxy_and_from_nobody_else() {
 }
 
 #[tokio::test]
-async fn row_12_a_key_runs_so_many_calls_at_once_and_no_more() {
+async fn rule_12_a_key_runs_so_many_calls_at_once_and_no_more() {
     let stage = spawn_stage_with(|builder| {
         builder.limits(Limits::new(Some(LimitSettings { calls_at_once: number(2), ..wide() })))
     })
@@ -178,7 +178,7 @@ async fn row_12_a_key_runs_so_many_calls_at_once_and_no_more() {
 }
 
 #[tokio::test]
-async fn row_12_a_result_has_a_largest_size() {
+async fn rule_12_a_result_has_a_largest_size() {
     let stage = spawn_stage_with(|builder| builder).await;
     let bob = Client::open(stage.app.address, BOB).await;
     let small = bob.result("large", json!({ "bytes": 4_000_000 })).await;

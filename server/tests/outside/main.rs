@@ -35,6 +35,7 @@ mod resources;
 mod restarts;
 mod resuming;
 mod risk;
+mod rules;
 mod services;
 mod sessions;
 mod settings;

@@ -34,7 +34,7 @@ fn count(process: u32, needle: &[u8]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_04_a_core_of_the_server_at_rest_holds_no_key_that_was_presented() {
+async fn rule_04_a_core_of_the_server_at_rest_holds_no_key_that_was_presented() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
     let made = run(folder.path(), &["keys", "create", "--user", "bob", "--role", "customer", "--json"], &[]);

@@ -28,7 +28,7 @@ async fn status(program: &Program, key: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_live_from_their_making_to_their_end_while_the_server_runs() {
+async fn rule_05_keys_live_from_their_making_to_their_end_while_the_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[]);
     let made =
@@ -72,7 +72,7 @@ async fn keys_live_from_their_making_to_their_end_while_the_server_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotated_key_ends_exactly_when_its_overlap_does() {
+async fn rule_05_a_rotated_key_ends_exactly_when_its_overlap_does() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[]);
     let made = told(folder.path(), &["keys", "create", "--user", "bob", "--role", "customer"]);
@@ -90,12 +90,17 @@ async fn sessions_are_listed_and_ended() {
     let hash = listed[0]["hash"].as_str().unwrap().to_owned();
     assert!(!listed.to_string().contains(&bob.session));
     told(folder.path(), &["sessions", "end", &hash[..12]]);
+    let recorded = told(folder.path(), &["audit", "list", "--tool", "server sessions end"]);
+    assert_eq!(
+        (&recorded[0]["user"], &recorded[0]["session"]),
+        (&Value::from("bob"), &Value::from(&hash[..8]))
+    );
     let ended = crate::support::eventually("the end", || async { bob.ping().await.status == 404 });
     ended.await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_audit_trail_is_exported_and_a_change_of_it_shows() {
+async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
     let folder = tempfile::tempdir().unwrap();
     {
         let program = Program::start(folder.path(), &[]);

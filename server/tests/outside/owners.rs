@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn anothers_session_answers_with_the_bytes_of_one_that_never_was() {
+async fn rule_08_anothers_session_answers_with_the_bytes_of_one_that_never_was() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let unknown = bob.session.chars().rev().collect::<String>();
@@ -33,7 +33,7 @@ async fn anothers_session_answers_with_the_bytes_of_one_that_never_was() {
 }
 
 #[tokio::test]
-async fn anothers_attempts_neither_end_a_stream_nor_take_its_place() {
+async fn rule_09_anothers_attempts_neither_end_a_stream_nor_take_its_place() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let mut stream = Wire::connect(app.address).await;
@@ -47,7 +47,7 @@ async fn anothers_attempts_neither_end_a_stream_nor_take_its_place() {
 }
 
 #[tokio::test]
-async fn a_session_id_is_no_key() {
+async fn rule_09_a_session_id_is_no_key() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     for ask in [Ask::post(request(1, "ping", json!({}))), Ask::get(), Ask::delete()] {
@@ -57,7 +57,7 @@ async fn a_session_id_is_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_do_less_has_to_open_a_session_again_and_one_that_may_do_more_goes_on() {
+async fn rule_09_a_key_that_may_do_less_has_to_open_a_session_again_and_one_that_may_do_more_goes_on() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let permit = async |role: Role| {

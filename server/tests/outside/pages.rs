@@ -32,7 +32,7 @@ async fn every_item_is_on_one_page_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_worth_nothing_forged_or_in_other_hands() {
+async fn rule_08_a_cursor_is_worth_nothing_forged_or_in_other_hands() {
     let stage = spawn_stage_with(|builder| builder.page_size(1)).await;
     let bob = Client::open(stage.app.address, BOB).await;
     let alice = Client::open(stage.app.address, ALICE).await;

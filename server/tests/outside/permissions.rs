@@ -46,7 +46,7 @@ async fn permit(app: &App, key: &str, permissions: PermissionSet) {
 }
 
 #[tokio::test]
-async fn each_role_sees_and_calls_its_own_tools_and_nothing_else() {
+async fn rule_07_each_role_sees_its_own_tools_and_nothing_else() {
     let app = spawn_app().await;
     for (key, sees) in [
         (BOB, &ALL[..11]),
@@ -68,7 +68,7 @@ async fn each_role_sees_and_calls_its_own_tools_and_nothing_else() {
 
 /// For every set of permissions: a tool is listed if and only if it can be called, in both eras.
 #[tokio::test]
-async fn what_is_listed_is_what_can_be_called_whatever_a_key_may_do() {
+async fn rule_07_what_is_listed_is_what_can_be_called_whatever_a_key_may_do() {
     let app = spawn_app().await;
     let considered = [
         Permission::IdentityRead,
@@ -165,7 +165,7 @@ async fn streams(app: &App, key: &str) -> (Client, Events, Events) {
 }
 
 #[tokio::test]
-async fn revoking_a_key_ends_its_sessions_and_streams_within_a_second_and_nobody_elses() {
+async fn rule_06_revoking_a_key_ends_its_sessions_and_streams_within_a_second_and_nobody_elses() {
     let app = spawn_app().await;
     let (bob, standing, listening) = streams(&app, BOB).await;
     let (alice, mut hers, _listening) = streams(&app, ALICE).await;
@@ -181,7 +181,7 @@ async fn revoking_a_key_ends_its_sessions_and_streams_within_a_second_and_nobody
 }
 
 #[tokio::test]
-async fn a_key_that_may_do_less_loses_its_streams_and_one_that_may_do_more_is_told_of_other_lists() {
+async fn rule_06_a_key_that_may_do_less_loses_its_streams_and_one_that_may_do_more_is_told_of_other_lists() {
     let app = spawn_app().await;
     let (charlie, mut standing, mut listening) = streams(&app, CHARLIE).await;
     assert_eq!(listed(&charlie).await.len(), 2);
@@ -204,7 +204,7 @@ async fn a_key_that_may_do_less_loses_its_streams_and_one_that_may_do_more_is_to
 }
 
 #[tokio::test]
-async fn a_key_whose_time_is_over_takes_its_streams_along() {
+async fn rule_06_a_key_whose_time_is_over_takes_its_streams_along() {
     let app = spawn_app().await;
     let (_bob, standing, listening) = streams(&app, BOB).await;
     let mut key = app.store.key(&KeyId("1".to_owned())).await.unwrap().unwrap();
@@ -226,7 +226,7 @@ async fn a_session_that_another_process_ended_is_over_here_too() {
 }
 
 #[tokio::test]
-async fn every_call_leaves_one_record_with_its_trace_and_the_chain_holds() {
+async fn rule_14_every_call_leaves_one_record_with_its_trace_and_the_chain_holds() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

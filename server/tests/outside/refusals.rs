@@ -34,7 +34,7 @@ async fn recorded(app: &App, number: usize) -> Vec<AuditRecord> {
 }
 
 #[tokio::test]
-async fn row_14_every_way_to_be_turned_away_is_recorded_with_its_rule_and_its_sender() {
+async fn rule_14_every_way_to_be_turned_away_is_recorded_with_its_rule_and_its_sender() {
     let app = spawn_app().await;
     let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
     let knock = || Ask::post(initialize(NEWEST));
@@ -77,7 +77,7 @@ async fn row_14_every_way_to_be_turned_away_is_recorded_with_its_rule_and_its_se
 }
 
 #[tokio::test]
-async fn row_14_a_revoked_key_is_recorded_with_whose_it_was() {
+async fn rule_14_a_revoked_key_is_recorded_with_whose_it_was() {
     let app = spawn_app().await;
     let key = server::store::KeyId("1".to_owned());
     app.store.revoke_key(&key, server::clock::UnixMillis::now()).await.unwrap();
@@ -89,7 +89,7 @@ async fn row_14_a_revoked_key_is_recorded_with_whose_it_was() {
 
 /// A thousand refusals are a handful of records, and none is missing from their numbers.
 #[tokio::test]
-async fn row_14_a_flood_is_counted_and_not_written_out() {
+async fn rule_14_a_flood_is_counted_and_not_written_out() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[("MAX_REFUSED_KEYS_PER_MINUTE", "100")]);
     let mut wire = Wire::connect(program.address).await;

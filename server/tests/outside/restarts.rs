@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_session_goes_on_after_the_server_was_killed_and_started_again() {
+async fn rule_09_a_session_goes_on_and_keeps_its_owner_after_the_server_was_killed_and_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = Program::start(folder.path(), &[]);
     let mut bob = Client::open(first.address, BOB).await;

@@ -156,7 +156,7 @@ async fn a_service_with_a_token_is_a_principal_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_breaks_one_rule_is_refused_and_the_rule_is_in_the_audit() {
+async fn rule_01_a_token_that_breaks_one_rule_is_refused_and_the_rule_is_in_the_audit() {
     let (signer, stranger, other) = (Signer::ed25519("one"), Signer::ed25519("one"), Signer::p256("one"));
     let trust = Trust::new(&signer);
     let program = trust.start();
@@ -214,7 +214,7 @@ async fn a_token_that_breaks_one_rule_is_refused_and_the_rule_is_in_the_audit() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_belongs_to_whoever_presented_it_first() {
+async fn rule_01_a_token_belongs_to_whoever_presented_it_first() {
     let signer = Signer::ed25519("one");
     let mut trust = Trust::new(&signer);
     trust.set.push(("TRUSTED_PROXIES", "127.0.0.0/8"));

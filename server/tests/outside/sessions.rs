@@ -33,7 +33,7 @@ async fn aged(app: &App, like: &Client, id: &str, opened: Duration, used: Durati
 }
 
 #[tokio::test]
-async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
+async fn rule_10_a_session_ends_when_it_is_idle_and_when_it_is_old() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let minute = Duration::from_secs(60);
@@ -54,7 +54,7 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
 }
 
 #[tokio::test]
-async fn sessions_that_expired_are_cleared_away() {
+async fn rule_10_sessions_that_expired_are_cleared_away() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let long = Duration::from_secs(3_600);
@@ -66,7 +66,7 @@ async fn sessions_that_expired_are_cleared_away() {
 }
 
 #[tokio::test]
-async fn a_key_that_has_all_its_sessions_waits_while_others_go_on() {
+async fn rule_10_a_key_that_has_all_its_sessions_waits_while_others_go_on() {
     let app = spawn_app_with(|config| config.sessions.per_key = 3).await;
     let mut bobs = Vec::new();
     for _ in 0..3 {
@@ -87,7 +87,7 @@ async fn a_key_that_has_all_its_sessions_waits_while_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_full_server_refuses_new_sessions_and_serves_the_others() {
+async fn rule_10_a_full_server_refuses_new_sessions_and_serves_the_others() {
     let app = spawn_app_with(|config| config.sessions.total = 2).await;
     let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
     for key in [BOB, ALICE] {
@@ -102,7 +102,7 @@ async fn a_full_server_refuses_new_sessions_and_serves_the_others() {
 }
 
 #[tokio::test]
-async fn a_cap_holds_when_everybody_comes_at_once() {
+async fn rule_10_a_cap_holds_when_everybody_comes_at_once() {
     let app = spawn_app_with(|config| config.sessions.per_key = 10).await;
     let opened = futures_util::future::join_all(
         (0..40).map(|_| async { Ask::post(initialize(NEWEST)).key(BOB).send(app.address).await }),
@@ -115,7 +115,7 @@ async fn a_cap_holds_when_everybody_comes_at_once() {
 }
 
 #[tokio::test]
-async fn neither_the_id_nor_the_key_is_in_the_store() {
+async fn rule_04_neither_the_id_nor_the_key_is_in_the_store() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     bob.post(request(1, "ping", json!({}))).send(app.address).await;

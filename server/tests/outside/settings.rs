@@ -48,7 +48,7 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
 }
 
 #[test]
-fn other_machines_are_not_let_in_by_accident() {
+fn rule_15_other_machines_are_not_let_in_by_accident() {
     let folder = tempfile::tempdir().unwrap();
     for host in ["0.0.0.0", "::", "192.0.2.1"] {
         let real = ("PAYMENTS_DEMO", "false");
@@ -62,7 +62,7 @@ fn other_machines_are_not_let_in_by_accident() {
 }
 
 #[test]
-fn a_database_with_demo_keys_stays_at_home() {
+fn rule_15_a_database_with_demo_keys_stays_at_home() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[]);
     program.signal("TERM");

@@ -176,13 +176,12 @@ impl Desk {
 
     /// Opens a state that was not opened before.
     async fn take_back(&self, binding: &Binding, seal: &str) -> Result<State, ErrorObject> {
-        let opened = self.sealing.open(Purpose::RequestState, &binding.0, seal).ok_or_else(refused)?;
-        let state: State = serde_json::from_slice(&opened.payload).map_err(|_| refused())?;
+        let (state, nonce) = read(&self.sealing, &binding.0, seal).ok_or_else(refused)?;
         let (until, now) = (UnixMillis::from_millis(state.until), UnixMillis::now());
         if until <= now {
             return Err(refused());
         }
-        match self.store.spend_seal(opened.nonce, until, now).await {
+        match self.store.spend_seal(nonce, until, now).await {
             Ok(true) => Ok(state),
             Ok(false) => Err(refused()),
             Err(error) => {
@@ -195,6 +194,19 @@ impl Desk {
             }
         }
     }
+}
+
+/// The state in a seal, and what the seal is known by.
+fn read(sealing: &Sealing, binding: &[u8], seal: &str) -> Option<(State, [u8; 24])> {
+    let opened = sealing.open(Purpose::RequestState, binding, seal)?;
+    let state = serde_json::from_slice(&opened.payload).ok()?;
+    Some((state, opened.nonce))
+}
+
+/// Whether there is a state in a seal, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(in crate::mcp) fn reads_state(sealing: &Sealing, binding: &[u8], seal: &str) -> bool {
+    read(sealing, binding, seal).is_some()
 }
 
 /// One refusal for every reason: which of them it was would help whoever forges.

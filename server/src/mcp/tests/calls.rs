@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_way_a_call_can_end_leaves_one_record_and_says_what_to_do() {
+async fn rule_14_every_way_a_call_can_end_leaves_one_record_and_says_what_to_do() {
     let stage = stage();
     let session = stage.open("read-only", "2025-11-25").await;
     for (name, arguments, outcome, says) in [
@@ -72,7 +72,7 @@ async fn what_came_later_is_not_shown_to_the_first_revision() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_recorded_is_withheld() {
+async fn rule_14_what_cannot_be_recorded_is_withheld() {
     let stage = stage();
     let session = stage.open("customer", "2025-11-25").await;
     stage.store.refuses_records.store(true, Ordering::Relaxed);

@@ -87,7 +87,7 @@ async fn a_member_that_is_there_twice_is_never_taken_for_one_of_the_two() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_most_that_is_taken_is_read_and_a_byte_more_is_413() {
+async fn rule_12_a_body_of_the_most_that_is_taken_is_read_and_a_byte_more_is_413() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let ping = request(1, "ping", json!({}));
@@ -110,7 +110,7 @@ async fn a_body_of_the_most_that_is_taken_is_read_and_a_byte_more_is_413() {
 }
 
 #[tokio::test]
-async fn nesting_is_taken_up_to_its_bound_wherever_it_is() {
+async fn rule_12_nesting_is_taken_up_to_its_bound_wherever_it_is() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let mut statuses = Vec::new();

@@ -341,7 +341,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         says: "state is bound to the caller and the request, and good once",
         test: (
             "server/tests/outside/stateless/rounds.rs",
-            "a_state_is_worth_nothing_changed_spent_or_in_other_hands",
+            "rule_08_a_state_is_worth_nothing_changed_spent_or_in_other_hands",
         ),
     },
     Elsewhere {

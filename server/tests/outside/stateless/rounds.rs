@@ -53,7 +53,7 @@ async fn a_tool_that_asks_twice_gets_both_answers() {
 }
 
 #[tokio::test]
-async fn a_state_is_worth_nothing_changed_spent_or_in_other_hands() {
+async fn rule_08_a_state_is_worth_nothing_changed_spent_or_in_other_hands() {
     let stage = spawn_stage().await;
     let bob = able(&stage, BOB);
     let state = asked(&bob).await;
