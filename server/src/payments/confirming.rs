@@ -6,14 +6,15 @@ use super::{
     PaymentError, Payments, Refusal,
     desk::{Actor, RiskGate, not_found},
     execution::{compensate, settle, step},
-    terms::available,
+    terms::{Intent, available, ended_key},
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
     risk::{Assessment, Verdict},
     store::{
-        Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work, transact,
+        Ending, KeyId, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work,
+        transact,
     },
 };
 
@@ -50,11 +51,14 @@ enum Decided {
 }
 
 impl Payments {
-    /// What there is to ask about a payment of the user's.
+    /// What there is to ask about a payment of the user's that somebody with this key would confirm. It may be another
+    /// key than the payment was prepared with: then it must be within what either may pay, and nobody is unasked whom
+    /// one of them would ask.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::Expired`]; the store's.
-    pub async fn outlook(&self, user: UserId, id: &PaymentId) -> Result<Outlook, PaymentError> {
+    /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::PermissionDenied`], [`Refusal::LimitExceeded`]; the
+    /// store's.
+    pub async fn outlook(&self, user: UserId, key: &KeyId, id: &PaymentId) -> Result<Outlook, PaymentError> {
         let payment = self.store.payment(id).await?.filter(|payment| payment.payment.payer == user);
         let payment = payment.ok_or_else(|| not_found(id))?;
         if payment.status() == PaymentStatus::Expired
@@ -65,14 +69,26 @@ impl Payments {
         if !payment.status().is_undecided() {
             return Ok(Outlook::Decided(payment));
         }
-        let policy = self.store.policy(&payment.payment.key).await?;
+        let own = &payment.payment.key;
+        let mut asks_from = self.fitting(own, &payment).await?;
+        if own != key {
+            asks_from = asks_from.min(self.fitting(key, &payment).await?);
+        }
         // What looks like a payment that was made already is never let through unasked.
-        let is_automatic = payment.payment.amount.minor() < policy.automatic_below_minor;
-        if is_automatic && payment.payment.duplicate_of.is_none() {
+        if payment.payment.amount.minor() < asks_from && payment.payment.duplicate_of.is_none() {
             return Ok(Outlook::Automatic(payment));
         }
         let text = self.question(&payment).await?;
         Ok(Outlook::Ask(payment, text))
+    }
+
+    /// From which amount on the key asks, in minor units, if it may pay this at all.
+    async fn fitting(&self, key: &KeyId, payment: &StoredPayment) -> Result<i64, PaymentError> {
+        let stored = self.store.key(key).await?.filter(|key| key.ended(UnixMillis::now()).is_none());
+        let stored = stored.ok_or_else(ended_key)?;
+        let policy = self.store.policy(key).await?;
+        Intent::of(payment).fits(&stored, &policy)?;
+        Ok(policy.automatic_below_minor)
     }
 
     /// The words in which a person is asked: all of them from what is kept.
@@ -190,6 +206,20 @@ struct Decide {
 }
 
 impl Decide {
+    /// Whether a key may pay what was prepared with another one.
+    async fn confirmed_by(
+        &self,
+        transaction: &mut dyn Transaction,
+        key: &KeyId,
+        payment: &StoredPayment,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        let lineage = transaction.key(key).await?.map(|(key, _)| key.lineage);
+        // The line that prepared it has counted it, whichever of its keys did.
+        let is_counted = lineage.as_ref() == Some(&payment.payment.lineage);
+        let intent = Intent { is_counted, ..Intent::of(payment) };
+        Ok(intent.allowed(transaction, key, self.now).await?.map(|_| ()))
+    }
+
     async fn carry_out(
         &self,
         transaction: &mut dyn Transaction,
@@ -243,6 +273,13 @@ impl Work for Decide {
         if payment.payment.expires_at <= self.now {
             step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
             return Ok(Ending::Keep(Err(Refusal::Expired(self.id.0.clone()))));
+        }
+        // Another key of the same user's: what it may not pay is not its to confirm, and is left as it is.
+        if let Some(key) = self.actor.key.as_ref().filter(|key| **key != payment.payment.key)
+            && matches!(self.consent, Consent::Accepted)
+            && let Err(refusal) = self.confirmed_by(transaction, key, &payment).await?
+        {
+            return Ok(Ending::Undo(Err(refusal)));
         }
         self.carry_out(transaction, &payment).await
     }

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     Refusal,
-    terms::{available, ended_key},
+    terms::{Intent, available},
 };
 use crate::{
     clock::UnixMillis,
@@ -23,9 +23,9 @@ pub(super) async fn settle(
 ) -> Result<Result<StoredPayment, Refusal>, StoreError> {
     let terms = &payment.payment;
     let accounts = transaction.lock_accounts(&[terms.payer, terms.payee]).await?;
-    let key = transaction.key(&terms.key).await?;
-    if key.is_none_or(|(key, _)| key.ended(now).is_some()) {
-        return Ok(Err(ended_key()));
+    // Much may have been said about the key since the payment was prepared.
+    if let Err(refusal) = Intent::of(payment).allowed(transaction, &terms.key, now).await? {
+        return Ok(Err(refusal));
     }
     // Its own amount is among what is set aside, so what is left must be no debt beyond the credit.
     let bears = accounts.iter().find(|account| account.user == terms.payer).is_some_and(|account| {

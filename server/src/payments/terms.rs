@@ -8,8 +8,12 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
+    identity::{Permission, PermissionSet},
     money::Amount,
-    store::{AccountState, KeyId, PaymentId, PaymentPolicy, StoreError, Transaction, UserId},
+    store::{
+        AccountState, KeyId, PaymentId, PaymentPolicy, StoreError, StoredKey, StoredPayment, Transaction,
+        UserId,
+    },
 };
 
 /// Over how long a budget is counted.
@@ -83,28 +87,72 @@ pub(super) async fn agree(
         let text = "`to` is the payer; nobody pays themselves. Name another user.";
         return Ok(Err(Refusal::InvalidArgument(text.to_owned())));
     }
-    let Some((stored, policy)) = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none())
-    else {
-        return Ok(Err(ended_key()));
+    let intent = Intent { to: &wish.to, amount, is_counted: false };
+    let (lineage, policy) = match intent.allowed(transaction, key, now).await? {
+        Ok(allowed) => allowed,
+        Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Err(refusal) = within(&policy, &wish.to, amount).and_then(|()| bearable(&account, amount)) {
+    if let Err(refusal) = bearable(&account, amount) {
         return Ok(Err(refusal));
-    }
-    if let Some(budget) = policy.day_budget_minor {
-        let spent = transaction.spent(&stored.lineage, before(now, BUDGET_SPAN)).await?;
-        let left = Amount::from_minor(budget.saturating_sub(spent).max(0), amount.currency());
-        if amount.minor() > left.minor() {
-            return Ok(Err(Refusal::LimitExceeded(format!(
-                "this key may spend {} in 24 hours, and {} of it is left. Pay less, or wait.",
-                Amount::from_minor(budget, amount.currency()).with_code(),
-                left.with_code()
-            ))));
-        }
     }
     let since = before(now, SIMILAR_WITHIN);
     let duplicate_of = transaction.similar_payment(payer, payee, amount, since).await?;
-    let (to, lineage) = (wish.to.clone(), stored.lineage);
+    let to = wish.to.clone();
     Ok(Ok(Terms { payee, to, amount, memo, lineage, policy, duplicate_of }))
+}
+
+/// What a key would pay, held against what it may pay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Intent<'a> {
+    /// Whom, by name.
+    pub(super) to: &'a str,
+    /// How much.
+    pub(super) amount: Amount,
+    /// Whether the amount is among what the key has spent already.
+    pub(super) is_counted: bool,
+}
+
+impl<'a> Intent<'a> {
+    /// What a prepared payment would pay; its own key has counted it.
+    pub(super) fn of(payment: &'a StoredPayment) -> Self {
+        Self { to: &payment.to, amount: payment.payment.amount, is_counted: true }
+    }
+
+    /// Whether a key may pay this, by what it may do at this moment; then its line and its policy.
+    pub(super) async fn allowed(
+        self,
+        transaction: &mut dyn Transaction,
+        key: &KeyId,
+        now: UnixMillis,
+    ) -> Result<Result<(KeyId, PaymentPolicy), Refusal>, StoreError> {
+        let found = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none());
+        let Some((stored, policy)) = found else { return Ok(Err(ended_key())) };
+        if let Err(refusal) = self.fits(&stored, &policy) {
+            return Ok(Err(refusal));
+        }
+        if let Some(budget) = policy.day_budget_minor {
+            let spent = transaction.spent(&stored.lineage, before(now, BUDGET_SPAN)).await?;
+            let own = if self.is_counted { self.amount.minor() } else { 0 };
+            let left = budget.saturating_sub(spent.saturating_sub(own)).max(0);
+            if self.amount.minor() > left {
+                return Ok(Err(Refusal::LimitExceeded(format!(
+                    "this key may spend {} in 24 hours, and {} of it is left. Pay less, or wait.",
+                    Amount::from_minor(budget, self.amount.currency()).with_code(),
+                    Amount::from_minor(left, self.amount.currency()).with_code()
+                ))));
+            }
+        }
+        Ok(Ok((stored.lineage, policy)))
+    }
+
+    /// What of that can be told without a transaction: everything but the budget.
+    pub(super) fn fits(self, key: &StoredKey, policy: &PaymentPolicy) -> Result<(), Refusal> {
+        if !PermissionSet::from_bits(key.permissions).contains(Permission::PaymentsWrite) {
+            let text = "the key may not pay any more. Use another key, or ask whoever issued it.";
+            return Err(Refusal::PermissionDenied(text.to_owned()));
+        }
+        within(policy, self.to, self.amount)
+    }
 }
 
 fn before(now: UnixMillis, span: Duration) -> UnixMillis {
@@ -150,5 +198,6 @@ pub(super) fn available(account: &AccountState) -> Amount {
 }
 
 pub(super) fn ended_key() -> Refusal {
-    Refusal::PermissionDenied("the key has ended. Use another key.".to_owned())
+    let text = "the key of this payment has ended. Create the payment again, with another key.";
+    Refusal::PermissionDenied(text.to_owned())
 }

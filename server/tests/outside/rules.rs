@@ -4,6 +4,7 @@
 mod abandoned;
 mod crowd;
 mod endings;
+mod narrowing;
 mod page;
 mod replicas;
 mod scanner;

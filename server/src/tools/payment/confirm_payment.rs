@@ -46,7 +46,8 @@ impl Tool for ConfirmPayment {
 
     async fn call(&self, context: RequestContext, named: Named) -> Result<Payment, ToolError> {
         let id = named.id()?;
-        let consent = match self.payments.outlook(context.principal().user(), &id).await? {
+        let principal = context.principal();
+        let consent = match self.payments.outlook(principal.user(), principal.key(), &id).await? {
             Outlook::Decided(payment) => return Ok(Payment::new(payment, true)),
             Outlook::Automatic(_) => Consent::Accepted,
             Outlook::Ask(_, text) => consent(&context, text).await?,
