@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod interrupt;
+mod outcome;
 mod prompts;
 mod readable;
 mod resources;

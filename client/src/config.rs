@@ -18,7 +18,7 @@ pub use model::{EndpointSettings, ModelChoice};
 pub use user::{Key, User};
 
 use crate::mcp::{Credentials, Endpoint, EndpointError};
-use arguments::{Arguments, Protocol, Subcommand};
+use arguments::{Arguments, Confirm, Protocol, Subcommand};
 
 /// A setting that cannot be used. The text names it and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +71,8 @@ pub struct Settings {
     pub max_steps: u32,
     /// How long one call of a tool may take; `None` leaves it to the `mcp` room.
     pub timeout: Option<Duration>,
+    /// What to say when the server asks yes or no.
+    pub confirm: Confirm,
     /// Show what passes on the wire.
     pub wire: bool,
     /// Tell scripts instead of people.
@@ -168,6 +170,7 @@ impl Settings {
             model: ModelChoice::new(shared.model, &variables)?,
             max_steps: shared.max_steps.map_or(shared::demo::MAX_STEPS, u32::from),
             timeout: shared.timeout.map(|seconds| Duration::from_secs(u64::from(seconds))),
+            confirm: shared.confirm,
             wire: shared.wire,
             json: shared.json,
             dumb_terminal: variables.text("TERM")?.is_some_and(|terminal| terminal == "dumb"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Run, session::Session};
+use super::{Failure, Run, outcome::Outcome, session::Session};
 use crate::{
     agent::{
         Agent, AgentLimits, Conversation, McpToolbox, Model, Offline, OpenAi, OpenAiSettings, OpenAiTimeouts,
@@ -78,8 +78,9 @@ impl<'a> Answering<'a> {
         run.terminal.show(&Event::Question { text: question });
         let limits = AgentLimits { max_steps: run.settings.max_steps, ..AgentLimits::default() };
         let agent = Agent::new(self.model, &self.toolbox, limits);
+        let payments = Outcome::new(&run.terminal, &self.session.tools.tools);
         let answer = agent
-            .ask(&mut self.conversation, question, run.terminal.as_ref(), cancel)
+            .ask(&mut self.conversation, question, &payments, cancel)
             .await
             .map_err(|error| Failure::of_agent(&error, self.session.user, &self.session.endpoint))?;
         let (complete, exit) = match answer.stop {
@@ -87,6 +88,6 @@ impl<'a> Answering<'a> {
             Stop::StepLimit => (false, Exit::StepLimit),
         };
         run.terminal.show(&Event::Answer { text: &answer.text, steps: answer.steps, complete });
-        Ok(exit)
+        Ok(exit.or(payments.exit()))
     }
 }

@@ -6,22 +6,28 @@ use async_trait::async_trait;
 use shared::mcp::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitResult};
 use tokio::sync::Mutex;
 
+use super::Run;
 use crate::{
+    config::arguments::Confirm,
     mcp::{Answerer, declined},
     terminal::{
         Event, Terminal,
         form::{Question, yes_or_no},
-        prompt::{Input, Prompt},
+        prompt::{self, Input, Prompt},
     },
 };
 
 const SEND: &str = "send this answer? (yes, or no to decline; Ctrl-C to stop): ";
+const YES_OR_NO: &str = "yes or no? [no]: ";
 
-/// Whoever sits at this terminal.
+/// Whoever sits at this terminal, or whoever started the program and said beforehand what to answer.
 #[derive(Debug)]
 pub(super) struct Person {
     terminal: Arc<Terminal>,
     server: String,
+    /// Somebody sits here who can be asked.
+    is_present: bool,
+    confirm: Confirm,
     /// One question at a time.
     turn: Mutex<()>,
 }
@@ -34,9 +40,40 @@ enum Typed {
 }
 
 impl Person {
-    /// The person at `terminal`, asked by the server at a URL.
-    pub(super) fn at(terminal: Arc<Terminal>, server: String) -> Self {
-        Self { terminal, server, turn: Mutex::new(()) }
+    /// The person of a run, asked by the server at a URL; `None` where nobody sits and nothing was said beforehand.
+    pub(super) fn of(run: &Run, server: &str) -> Option<Self> {
+        let is_present = !run.settings.json && prompt::is_attended();
+        let confirm = run.settings.confirm;
+        if !is_present && confirm == Confirm::Ask {
+            return None;
+        }
+        let terminal = Arc::clone(&run.terminal);
+        Some(Self { terminal, server: server.to_owned(), is_present, confirm, turn: Mutex::new(()) })
+    }
+
+    /// A question without fields: the server's words, and yes or no to them. Enter alone is no.
+    async fn yes_or_no(&self) -> Option<ElicitResult> {
+        let yes = match self.confirm {
+            Confirm::Ask => loop {
+                let Typed::Line(line) = self.typed(YES_OR_NO.to_owned()).await else { return None };
+                match yes_or_no(&line) {
+                    Some(yes) => break yes,
+                    None if line.trim().is_empty() => break false,
+                    None => {}
+                }
+            },
+            Confirm::Yes | Confirm::No => {
+                let yes = self.confirm == Confirm::Yes;
+                let answer = if yes { "yes, as --confirm says" } else { "no, as --confirm says" };
+                self.terminal.show(&Event::Notice { text: answer });
+                yes
+            }
+        };
+        Some(if yes {
+            ElicitResult { action: ElicitAction::Accept, content: Some(BTreeMap::new()) }
+        } else {
+            declined()
+        })
     }
 
     async fn typed(&self, prompt: String) -> Typed {
@@ -48,6 +85,12 @@ impl Person {
     }
 
     async fn form(&self, form: &ElicitRequestFormParams) -> Option<ElicitResult> {
+        if form.requested_schema.properties.is_empty() {
+            return self.yes_or_no().await;
+        }
+        if !self.is_present {
+            return Some(declined());
+        }
         let required = form.requested_schema.required.as_deref().unwrap_or_default();
         let mut content = BTreeMap::new();
         for (name, field) in &form.requested_schema.properties {

@@ -6,7 +6,9 @@ use shared::mcp::{
 };
 
 use super::{
-    Failure, Run, readable,
+    Failure, Run,
+    outcome::Outcome,
+    readable,
     session::{Session, in_session},
 };
 use crate::{
@@ -24,12 +26,15 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObje
         };
         let result = call(session, tool, arguments).await?;
         run.terminal.show(&Event::ToolResult { name: &tool.name, arguments, result: &result });
+        let payments = Outcome::new(&run.terminal, tools);
+        payments.note(&tool.name, &result);
         if result.failed() {
+            let exit = payments.exit().or(Exit::Failed);
             let message = format!("{} reported an error: {}", tool.name, result.text());
-            return Err(Failure::new(Exit::Failed, message, "").into());
+            return Err(Failure::new(exit, message, "").into());
         }
         run.terminal.print(&Text::new().block(&shown(&result)).end());
-        Ok(Exit::Answered)
+        Ok(payments.exit())
     })
     .await
 }

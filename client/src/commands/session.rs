@@ -9,7 +9,7 @@ use crate::{
     config::{Key, User},
     exit::Exit,
     mcp::{ConnectOptions, Connection, Endpoint, McpError, ToolList},
-    terminal::{Event, Wire, prompt, style},
+    terminal::{Event, Wire, style},
 };
 
 /// How long the end of a session may keep the person waiting. A server ends it by itself later.
@@ -64,8 +64,7 @@ pub(super) fn endpoint(run: &Run, user: &User) -> Result<Endpoint, Failure> {
 /// Opens a connection; Ctrl-C gives up.
 pub(super) async fn open(run: &Run, user: &User, endpoint: &Endpoint) -> Result<Connection, Failure> {
     let mut options = ConnectOptions { era: run.settings.protocol.into(), ..ConnectOptions::default() };
-    if !run.settings.json && prompt::is_attended() {
-        let person = Person::at(Arc::clone(&run.terminal), endpoint.url().to_owned());
+    if let Some(person) = Person::of(run, endpoint.url()) {
         options.answerer = Some(Arc::new(person));
     }
     options.credentials = run.settings.credentials.clone();

@@ -114,6 +114,9 @@ pub struct SharedArguments {
     /// The longest that one call may take, in seconds, 1 to 3600 [default: 300]
     #[arg(long, value_name = "SECONDS", global = true, value_parser = clap::value_parser!(u16).range(1..=3600))]
     pub timeout: Option<u16>,
+    /// What to say when the server asks yes or no, as it does before a payment
+    #[arg(long, value_name = "ANSWER", global = true, default_value = "ask")]
+    pub confirm: Confirm,
     /// Show every HTTP exchange and JSON-RPC message on stderr as it passes, keys hidden
     #[arg(long, global = true)]
     pub wire: bool,
@@ -143,6 +146,18 @@ pub struct ServiceArguments {
     /// Certificates of authorities, in PEM, to trust instead of those of this machine
     #[arg(long, value_name = "FILE", global = true, help_heading = "Services")]
     pub ca: Option<PathBuf>,
+}
+
+/// What to say when the server asks yes or no.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Confirm {
+    /// Ask at the terminal; where nobody sits at one, the server is told that nobody can be asked
+    #[default]
+    Ask,
+    /// Yes to everything, unseen: every payment that a model prepares is paid
+    Yes,
+    /// No to everything
+    No,
 }
 
 /// A revision of MCP that this client speaks.

@@ -13,17 +13,22 @@ fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["call", "pay", "--protocol", "2026-07-28", "--as", "bob", "--url", url], more].concat()
 }
 
-/// The program at a terminal, up to its first question.
-fn asked(server: &Server) -> PtySession {
-    let url = server.url();
-    let program = client(&arguments(&url, &[]));
+/// The program at a terminal.
+pub(crate) fn at_terminal(arguments: &[&str]) -> PtySession {
+    let program = client(arguments);
     let mut command = std::process::Command::new(program.get_program());
     command
         .args(program.get_args())
         .env_clear()
         .env("TERM", "xterm")
         .current_dir(env!("CARGO_TARGET_TMPDIR"));
-    let mut session = spawn_command(command, Some(PATIENCE_MS)).unwrap();
+    spawn_command(command, Some(PATIENCE_MS)).unwrap()
+}
+
+/// Up to its first question.
+fn asked(server: &Server) -> PtySession {
+    let url = server.url();
+    let mut session = at_terminal(&arguments(&url, &[]));
     session.exp_string("asks you:").unwrap();
     // What the server wrote cannot steer the terminal.
     session.exp_string(r"Pay 25.00 USD to alice?\u{1b}[2J").unwrap();

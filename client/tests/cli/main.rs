@@ -4,6 +4,8 @@
 
 #[cfg(unix)]
 mod asking;
+#[cfg(unix)]
+mod confirming;
 mod conversations;
 mod endings;
 mod hostile;

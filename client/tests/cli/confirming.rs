@@ -1,0 +1,133 @@
+//! The question before a payment: yes or no in the server's words, at a real terminal or said beforehand, and the exit
+//! code that stands for the answer.
+
+use rexpect::{process::WaitStatus, session::PtySession};
+use serde_json::{Value, json};
+
+use crate::{
+    asking::at_terminal,
+    program::{Ended, client, run},
+    server::{Reply, Script, Server, result},
+};
+
+const QUESTION: &str = r"Pay 25.00 USD to alice?\u{1b}[2J";
+
+fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["call", "confirmPayment", "--protocol", "2026-07-28", "--as", "bob", "--url", url], more].concat()
+}
+
+/// Up to the question.
+fn asked(server: &Server) -> PtySession {
+    let url = server.url();
+    let mut session = at_terminal(&arguments(&url, &[]));
+    session.exp_string("asks you:").unwrap();
+    session.exp_string(QUESTION).unwrap();
+    session.exp_string("After this 750.00 USD can still be spent.").unwrap();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    session
+}
+
+/// The exit code after what the server heard was printed.
+fn ends(session: &mut PtySession, heard: &str) -> i32 {
+    session.exp_string(&format!(r#""heard": "{heard}""#)).unwrap();
+    session.exp_eof().unwrap();
+    match session.process().wait().unwrap() {
+        WaitStatus::Exited(_, code) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn yes_pays_and_everything_else_does_not() {
+    let server = Server::start(Script::default());
+    for (typed, heard, code) in [
+        (&["yes"][..], "accept", 0),
+        (&["Y"], "accept", 0),
+        (&["no"], "decline", 7),
+        (&[""], "decline", 7),
+        (&["perhaps", "pay", "n"], "decline", 7),
+    ] {
+        let mut session = asked(&server);
+        for (again, line) in typed.iter().enumerate() {
+            if again > 0 {
+                session.exp_string("yes or no? [no]: ").unwrap();
+            }
+            session.send_line(line).unwrap();
+        }
+        assert_eq!(ends(&mut session, heard), code, "{typed:?}");
+    }
+}
+
+#[test]
+fn whoever_goes_away_has_not_said_yes() {
+    let server = Server::start(Script::default());
+    for key in ['c', 'd'] {
+        let mut session = asked(&server);
+        session.send_control(key).unwrap();
+        session.exp_string("not answered").unwrap();
+        assert_eq!(ends(&mut session, "cancel"), 7, "{key}");
+    }
+}
+
+#[test]
+fn what_was_said_beforehand_is_answered_without_asking() {
+    let server = Server::start(Script::default());
+    for (confirm, heard, code) in [("yes", "accept", 0), ("no", "decline", 7)] {
+        for more in [&["--confirm", confirm][..], &["--confirm", confirm, "--json"]] {
+            let Ended { code: ended, stdout, stderr } = run(&mut client(&arguments(&server.url(), more)));
+            assert_eq!(ended, code, "{more:?}: {stderr}");
+            // Whoever reads the screen later sees what was asked and who answered.
+            for shown in ["Pay 25.00 USD to alice?", "as --confirm says", heard] {
+                assert!(stdout.contains(shown), "{more:?}, {shown}: {stdout}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_form_is_not_filled_in_by_what_was_said_beforehand() {
+    let server = Server::start(Script::default());
+    let url = server.url();
+    let pay = ["call", "pay", "--protocol", "2026-07-28", "--as", "bob", "--url", &url, "--confirm", "yes"];
+    let ended = run(&mut client(&pay));
+    assert!(ended.stdout.contains(r#"heard: {"action":"decline"}"#), "{}", ended.stdout);
+}
+
+#[test]
+fn where_nobody_can_be_asked_the_payment_waits_and_it_is_said_for_what() {
+    let server = Server::start(Script::default());
+    let ended = run(&mut client(&arguments(&server.url(), &[])));
+    assert_eq!(ended.code, 7, "{}", ended.stderr);
+    assert!(!ended.stdout.contains("asks you"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("`server payments approve pay_1`"), "{}", ended.stderr);
+}
+
+/// What a run ends with whose call is answered with this, in a session.
+fn exit_after(reply: Value) -> i32 {
+    let server = Server::start(Script {
+        tools: json!([
+            { "name": "move", "inputSchema": { "type": "object" } },
+            { "name": "look", "inputSchema": { "type": "object" }, "annotations": { "readOnlyHint": true } },
+        ]),
+        reply: Reply::Result(reply),
+        ..Script::default()
+    });
+    let url = server.url();
+    let code = |tool| run(&mut client(&["call", tool, "--as", "bob", "--url", &url])).code;
+    let looked = code("look");
+    let moved = code("move");
+    assert!(looked != 7, "to look at a payment is no failure of it");
+    moved
+}
+
+#[test]
+fn the_exit_code_says_how_the_payment_stands() {
+    for (status, code) in
+        [("declined", 7), ("requires_action", 7), ("succeeded", 0), ("requires_confirmation", 0)]
+    {
+        let reply = result(&json!({ "paymentId": "pay_1", "status": status }));
+        assert_eq!(exit_after(reply), code, "{status}");
+    }
+    let error = |text: &str| json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+    assert_eq!(exit_after(error("not_found: there is no such payment.")), 1);
+}
