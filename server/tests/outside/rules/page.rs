@@ -25,7 +25,7 @@ fn the_page_about_security_names_tests_that_are_there_for_every_rule() {
         let text = fs::read_to_string(docs.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let place = text.find(&format!("fn {name}()")).unwrap_or_else(|| panic!("{name} is not in {file}"));
         let before: String = text[..place].lines().rev().take(3).collect();
-        assert!(before.contains("test]") || before.contains("tset"), "{name} in {file} is no test");
+        assert!(before.contains("test]") || before.contains("::test("), "{name} in {file} is no test");
         if let Some(number) = name.strip_prefix("rule_").and_then(|rest| rest.get(..2)) {
             shown.insert(number.parse::<u32>().unwrap());
         }
