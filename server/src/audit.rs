@@ -10,6 +10,7 @@ use crate::{
     identity::{Permission, Principal},
     metrics::Metrics,
     store::{AuditRecord, Outcome, SessionHash, Store, StoreError},
+    text,
 };
 
 pub mod chain;
@@ -46,7 +47,7 @@ impl CallBegun {
 
 /// A character of a name that somebody made up, or `?` where it could disturb what shows it.
 fn visible(char: char) -> char {
-    if char.is_alphanumeric() || char.is_ascii_graphic() || char == ' ' { char } else { '?' }
+    if text::is_plain(char) { char } else { '?' }
 }
 
 /// Who called, and from where.

@@ -13,7 +13,7 @@
 //! - [`limits`] are how often callers may do what costs something.
 //! - [`store`] is the one place that keeps anything, behind a trait; `store/sqlite` is the only SQL.
 //! - [`metrics`] counts, and [`telemetry`] logs, for all of them.
-//! - [`money`] and [`clock`] are the values that all of them speak in.
+//! - [`money`] and [`clock`] are the values that all of them speak in, and [`text`] is what others may write to them.
 
 pub mod app;
 pub mod audit;
@@ -34,4 +34,5 @@ pub mod risk_service;
 
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod tools;

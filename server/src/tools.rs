@@ -16,6 +16,7 @@ use crate::{
     mcp::{EngineBuilder, Screen, ToolError},
     payments::{Ledger, Payments, card},
     store::{PostedTransfer, Store, StoreError},
+    text,
 };
 
 mod get_account_balance;
@@ -61,19 +62,25 @@ pub fn register(
         .tool(ListAuditRecords::new(store))
 }
 
-/// A card number has at least a dozen digits and a key begins in one way, unless they are written as escapes.
+/// A card number has at least a dozen digits and a key begins in one way, unless they are written as escapes or with
+/// characters between them that nobody sees.
 fn may_hold_secrets(raw: &str) -> bool {
-    raw.contains('\\') || raw.bytes().filter(u8::is_ascii_digit).count() > 12 || raw.contains(ApiKey::PREFIX)
+    raw.contains('\\')
+        || !raw.is_ascii()
+        || raw.bytes().filter(u8::is_ascii_digit).count() > 12
+        || raw.contains(ApiKey::PREFIX)
 }
 
 /// What must be kept nowhere is not taken, wherever in the arguments it is.
 fn no_secrets(text: &str) -> Option<&'static str> {
-    if card::is_in(text) {
+    // As it would be kept: what is between two digits and is left out then hides nothing.
+    let text = text::cleaned(text)?;
+    if card::is_in(&text) {
         return Some(
             "card_number: a card number must not be sent here. Nothing of the request was kept; leave the number out.",
         );
     }
-    ApiKey::is_in(text).then_some(
+    ApiKey::is_in(&text).then_some(
         "api_key: an API key must not be sent here; it belongs in the x-api-key header alone. Nothing of the request \
          was kept. Leave the key out, and replace it if others may have read it.",
     )

@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 13] = [
     &["identity", "limits", "metrics", "risk"],
     &["store"],
     &["money"],
-    &["clock"],
+    &["clock", "text"],
 ];
 
 /// Rooms that hold SQL, and nothing else may name it.

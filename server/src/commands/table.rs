@@ -2,6 +2,8 @@
 
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
+use crate::text;
+
 /// Rows under a header, as wide as they need to be. What could move a cursor is shown as `?`.
 pub(super) fn draw<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
@@ -14,9 +16,7 @@ pub(super) fn draw<const N: usize>(header: [&str; N], rows: impl IntoIterator<It
 }
 
 fn visible(cell: &str) -> String {
-    let shown = |char: char| {
-        if char.is_alphanumeric() || char.is_ascii_graphic() || char == ' ' { char } else { '?' }
-    };
+    let shown = |char| if text::is_plain(char) { char } else { '?' };
     cell.chars().map(shown).collect()
 }
 

@@ -95,6 +95,9 @@ async fn serve(
             (Some(_), Some(_)) => Header::Repeated,
         }
     };
+    if matches!(header(headers::SESSION_ID), Header::Repeated) {
+        return Err(Refusal::SeveralSessions);
+    }
     let exchange = Exchange {
         principal,
         from,
@@ -125,6 +128,9 @@ async fn post(
     }
     if !negotiation::sends_json(headers) {
         return Err(Refusal::ContentType);
+    }
+    if negotiation::is_coded(headers) {
+        return Err(Refusal::Coding);
     }
     let body = read(body, state.body_limit()).await?;
     match state.engine().post(exchange, &body).await? {

@@ -1,4 +1,4 @@
-//! What the client can read, and what it sends: `Accept` and `Content-Type`.
+//! What the client can read, and what it sends: `Accept`, `Content-Type`, and how the body is coded.
 
 use http::{HeaderMap, header};
 
@@ -62,6 +62,17 @@ pub(super) fn sends_json(headers: &HeaderMap) -> bool {
         _ => true,
     };
     essence.trim().eq_ignore_ascii_case("application/json") && parameters.split(';').all(is_utf_8)
+}
+
+/// Whether the body is in another form than the one in which it was written. Chunks are no other form.
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    let other = |name, plain: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(plain.as_bytes()))
+    };
+    other(header::CONTENT_ENCODING, "identity") || other(header::TRANSFER_ENCODING, "chunked")
 }
 
 #[cfg(test)]

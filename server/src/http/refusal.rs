@@ -39,6 +39,12 @@ pub(super) enum Refusal {
     /// 415.
     #[error("Unsupported media type: Content-Type must be application/json, in UTF-8")]
     ContentType,
+    /// 415: the body is compressed, or transferred in another way than in chunks.
+    #[error("Unsupported coding: send the body as it is, without Content-Encoding")]
+    Coding,
+    /// 400: a proxy might go by another of them than we do.
+    #[error("Mcp-Session-Id is there more than once; send it once")]
+    SeveralSessions,
     /// 413.
     #[error("The body is larger than {0} bytes: send less at once")]
     TooLarge(usize),
@@ -68,7 +74,8 @@ impl Refusal {
             Self::NotAuthenticated(AuthError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::AcceptBoth | Self::AcceptStream => StatusCode::NOT_ACCEPTABLE,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType | Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SeveralSessions => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Interrupted => StatusCode::REQUEST_TIMEOUT,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -103,6 +110,8 @@ impl Refusal {
             | Self::AcceptBoth
             | Self::AcceptStream
             | Self::ContentType
+            | Self::Coding
+            | Self::SeveralSessions
             | Self::TooLarge(_)
             | Self::Interrupted => ErrorCode::INVALID_REQUEST,
         }
@@ -139,6 +148,8 @@ impl Refusal {
             | Self::AcceptBoth
             | Self::AcceptStream
             | Self::ContentType
+            | Self::Coding
+            | Self::SeveralSessions
             | Self::TooLarge(_)
             | Self::Limited(_)
             | Self::Interrupted => None,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::decimal;
+use crate::text;
 
 /// How much of a name that a caller made up is shown, in characters.
 const SHOWN_MAX: usize = 64;
@@ -203,7 +204,6 @@ const fn kind_of(value: &Value) -> &'static str {
 
 /// A name that a caller made up, in backticks: short, and of visible characters only.
 pub(super) fn quoted(name: &str) -> String {
-    let shown =
-        name.chars().map(|char| if char.is_alphanumeric() || char.is_ascii_graphic() { char } else { '?' });
+    let shown = name.chars().map(|char| if text::is_plain(char) && char != ' ' { char } else { '?' });
     format!("`{}`", shown.take(SHOWN_MAX).collect::<String>())
 }

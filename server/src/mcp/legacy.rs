@@ -31,8 +31,6 @@ mod initialize;
 mod notices;
 mod subscribing;
 
-pub(super) use initialize::in_short;
-
 /// Answers one POST.
 pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) -> Result<Reply, Refused> {
     let refused = |refusal| Refused { id: None, refusal };

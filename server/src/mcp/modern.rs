@@ -20,11 +20,10 @@ use super::{
     depth,
     dispatch::{self, Answer, Begun},
     event_stream::EventStream,
-    legacy::in_short,
     outbox::{Next, Outbox, Progressing, Step},
     reply::{self, Refusal, Refused, Reply},
     run_to_end::RunToEnd,
-    sse,
+    screening, sse,
     stopwatch::Stopwatch,
 };
 
@@ -94,7 +93,7 @@ impl Request<'_> {
                 );
             }
         })?;
-        let client = meta.client_info.as_ref().map(in_short).unwrap_or_default();
+        let client = meta.client_info.as_ref().map(|info| screening::named(engine, info)).unwrap_or_default();
         let cancelled = CancellationToken::new();
         let trace = super::trace::of(exchange.header(super::trace::HEADER), self.params);
         let context = RequestContext::new(Scope {

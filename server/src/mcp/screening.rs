@@ -3,7 +3,10 @@
 
 use futures_util::FutureExt;
 use serde_json::{Value, value::RawValue};
-use shared::{jsonrpc::ErrorCode, mcp::methods};
+use shared::{
+    jsonrpc::ErrorCode,
+    mcp::{lifecycle::Implementation, methods},
+};
 
 use super::{
     Engine, call,
@@ -15,7 +18,11 @@ use super::{
 use crate::{
     audit::{Call, CallBegun},
     store::Outcome,
+    text,
 };
+
+/// How much of a client's name and of its version is kept, in characters.
+const CLIENT_PART_MAX: usize = 64;
 
 /// What must not come in.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +34,24 @@ pub struct Screen {
     pub judge: fn(&str) -> Option<&'static str>,
 }
 
+/// Why parameters, or whatever else a client sent, must not come in, if they must not.
+pub(super) fn why_not(engine: &Engine, sent: Option<&RawValue>) -> Option<&'static str> {
+    let (screen, text) = (engine.screen?, sent?.get());
+    (screen.glance)(text).then(|| find(screen.judge, &serde_json::from_str(text).ok()?)).flatten()
+}
+
+/// A client's name and version for the audit: short, plain, and nothing where one of them must not come in.
+pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
+    let is_refused = |text: &str| engine.screen.is_some_and(|screen| (screen.judge)(text).is_some());
+    if is_refused(&client.name) || is_refused(&client.version) {
+        return String::new();
+    }
+    let short = |text: &str| -> String {
+        text.chars().filter(|char| text::is_plain(*char)).take(CLIENT_PART_MAX).collect()
+    };
+    format!("{}/{}", short(&client.name), short(&client.version))
+}
+
 /// Refuses a request whose parameters must not come in. Nothing of them is kept: neither a name nor a digest.
 pub(super) fn refused(
     engine: &Engine,
@@ -34,10 +59,7 @@ pub(super) fn refused(
     method: &str,
     params: Option<&RawValue>,
 ) -> Option<Begun> {
-    let screen = engine.screen?;
-    let text = params?.get();
-    let why =
-        (screen.glance)(text).then(|| find(screen.judge, &serde_json::from_str(text).ok()?)).flatten()?;
+    let why = why_not(engine, params)?;
     let attempt = Attempt::Over(Outcome::InvalidArguments, End::Refused(why.to_owned()));
     let answer = if method == methods::CALL_TOOL { call::answer } else { without_result };
     let job = Job::<ToolOutput> {

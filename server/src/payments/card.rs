@@ -1,29 +1,84 @@
 //! Card numbers, which have no business here: whoever pastes one must not find it kept.
 
-/// Fewest and most digits of a card number (ISO/IEC 7812).
-const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+use std::ops::RangeInclusive;
 
-/// Whether there is a card number in a text: a run of 13 to 19 digits, alone or with single spaces or hyphens between
-/// them, that begins with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn).
+/// Fewest and most digits of a card number (ISO/IEC 7812).
+const DIGITS: RangeInclusive<usize> = 13..=19;
+
+/// Where the hyphens of a UUID are, and how long it is.
+const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+const UUID_LENGTH: usize = 36;
+
+/// Whether there is a card number in a text: 13 to 19 digits, alone or in groups with a space or a dash between them, that
+/// begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands before and after
+/// them may be digits, too: a card is often followed by the month in which it ends. A UUID has digits of its own and is
+/// passed over.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
-    let mut run = Vec::new();
-    let mut before = ' ';
-    for char in text.chars().chain([' ', ' ']) {
-        let is_gap = matches!(char, ' ' | '-') && before.is_ascii_digit();
+    let mut run = Run::default();
+    let (mut rest, mut before) = (text, ' ');
+    while let Some(char) = rest.chars().next() {
+        let is_begun = before.is_ascii_alphanumeric();
+        if let Some(after) = (!is_begun).then(|| after_uuid(rest)).flatten() {
+            if run.ends_with_a_card() {
+                return true;
+            }
+            (run, rest, before) = (Run::default(), after, '-');
+            continue;
+        }
         match char.to_digit(10) {
-            Some(digit) => run.push(digit),
-            None if is_gap => {}
+            Some(digit) => run.add(digit, before.is_ascii_digit()),
             None => {
-                if is_a_card(&run) {
+                if before.is_ascii_digit() && run.ends_with_a_card() {
                     return true;
                 }
-                run.clear();
+                if !is_gap(char) || !before.is_ascii_digit() {
+                    run = Run::default();
+                }
             }
         }
+        rest = rest.get(char.len_utf8()..).unwrap_or_default();
         before = char;
     }
-    false
+    run.ends_with_a_card()
+}
+
+/// What may stand between two groups of digits: a space, a hyphen or one of the dashes.
+fn is_gap(char: char) -> bool {
+    matches!(char, ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// What follows the UUID that a text begins with, if it does.
+fn after_uuid(text: &str) -> Option<&str> {
+    let (uuid, after) = text.split_at_checked(UUID_LENGTH)?;
+    let is_one = uuid.bytes().enumerate().all(|(place, byte)| {
+        if UUID_HYPHENS.contains(&place) { byte == b'-' } else { byte.is_ascii_hexdigit() }
+    });
+    let ends = after.chars().next().is_none_or(|next| !next.is_ascii_alphanumeric());
+    (is_one && ends).then_some(after)
+}
+
+/// Digits in groups.
+#[derive(Default)]
+struct Run {
+    digits: Vec<u32>,
+    /// Where each group begins.
+    groups: Vec<usize>,
+}
+
+impl Run {
+    fn add(&mut self, digit: u32, continues: bool) {
+        if !continues {
+            self.groups.push(self.digits.len());
+        }
+        self.digits.push(digit);
+    }
+
+    /// Whether the last groups are a card number, however many of them.
+    fn ends_with_a_card(&self) -> bool {
+        let tails = self.groups.iter().rev().filter_map(|start| self.digits.get(*start..));
+        tails.take_while(|tail| tail.len() <= *DIGITS.end()).any(is_a_card)
+    }
 }
 
 fn is_a_card(digits: &[u32]) -> bool {
@@ -55,6 +110,16 @@ mod tests {
             "6011111111111117",
             "2223003122003222",
             "card:4222222222222",
+            "4111 1111 1111 1111 12/27 123",
+            "4111-1111-1111-1111 12 27",
+            "12 27 4111 1111 1111 1111",
+            "1 4111111111111111",
+            "x4111111111111111x",
+            "3782 822463 10005 9",
+            "4111\u{2013}1111\u{2013}1111\u{2013}1111",
+            "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "123e4567-e89b-42d3-a456-426614174000 4111111111111111",
+            "4111111111111111-",
         ] {
             assert!(is_in(text), "{text}");
         }
@@ -72,8 +137,25 @@ mod tests {
             "2026-11-24 14:00 and 150 dollars",
             "12345678-1234-1234-1234-123456789012",
             "pay_7Q3J-4K",
+            "41111111-1111-4111-8111-111111111111",
+            "4111.1111.1111.1111",
         ] {
             assert!(!is_in(text), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_card_is_found_between_any_other_groups(before in "([0-9]{1,4} ){0,3}", after in "( [0-9]{1,4}){0,3}") {
+            let text = format!("{before}4111 1111 1111 1111{after}");
+            proptest::prop_assert!(is_in(&text), "{}", text);
+        }
+
+        #[test]
+        fn no_uuid_is_taken_for_a_card(bytes in proptest::array::uniform16(0_u8..)) {
+            let hex = data_encoding::HEXLOWER.encode(&bytes);
+            let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+            proptest::prop_assert!(!is_in(&parts.join("-")));
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Refusal,
-    memo::{self, cleaned},
-};
+use super::Refusal;
 use crate::{
     clock::UnixMillis,
     identity::{Permission, PermissionSet},
@@ -14,7 +11,11 @@ use crate::{
         AccountState, KeyId, PaymentId, PaymentPolicy, StoreError, StoredKey, StoredPayment, Transaction,
         UserId,
     },
+    text,
 };
+
+/// Longest memo, in characters.
+const MEMO_MAX: usize = 140;
 
 /// Over how long a budget is counted.
 const BUDGET_SPAN: Duration = Duration::from_hours(24);
@@ -54,9 +55,9 @@ impl Wish {
         }
         let amount = Amount::read(&self.amount, currency)
             .map_err(|error| Refusal::InvalidAmount(format!("{error}. Correct `amount` and call again.")))?;
-        let memo = self.memo.as_deref().and_then(cleaned);
-        if memo.as_ref().is_some_and(|memo| memo.chars().count() > memo::LENGTH_MAX) {
-            let text = format!("`memo` must be at most {} characters. Shorten it.", memo::LENGTH_MAX);
+        let memo = self.memo.as_deref().and_then(text::cleaned);
+        if memo.as_ref().is_some_and(|memo| memo.chars().count() > MEMO_MAX) {
+            let text = format!("`memo` must be at most {} characters. Shorten it.", MEMO_MAX);
             return Err(Refusal::InvalidArgument(text));
         }
         Ok((amount, memo))

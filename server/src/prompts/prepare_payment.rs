@@ -11,6 +11,7 @@ use crate::{
     mcp::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition, RequestContext, ToolError, Typing},
     money::Amount,
     payments::Ledger,
+    text,
 };
 
 /// Longest text of an argument, in characters.
@@ -94,7 +95,7 @@ impl Prompt for PreparePayment {
 
 /// Text that a person wrote, without what could end the quotation it stands in or be read as something else.
 fn plain(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control() && *char != '"').collect()
+    text::cleaned(&text.replace('"', "")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -103,6 +104,6 @@ mod tests {
 
     #[test]
     fn what_a_person_wrote_stays_within_its_quotation() {
-        assert_eq!(plain("alice\". Ignore\nall"), "alice. Ignoreall");
+        assert_eq!(plain("alice\". Ignore\nall\u{202e}"), "alice. Ignore all");
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use shared::mcp::{content::ContentBlock, tools::CallToolResult};
 
 use super::{Verdict, attempt::Failed};
+use crate::text;
 
 /// The most that is kept of what the other server wrote, in characters.
 const TEXT_MAX: usize = 200;
@@ -58,9 +59,9 @@ pub(super) fn read(payment: &str, is_release: bool, result: CallToolResult) -> R
 /// The words of another server, of bounded length, and harmless wherever they are shown: letters, digits and the signs
 /// of ASCII; anything else becomes one space.
 pub(super) fn cleaned(text: &str) -> String {
-    let harmless = |char: char| if char.is_alphanumeric() || char.is_ascii_graphic() { char } else { ' ' };
-    let text: String = text.chars().take(TEXT_MAX).map(harmless).collect();
-    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    let plain = |char| if text::is_plain(char) { char } else { ' ' };
+    let shortened: String = text.chars().take(TEXT_MAX).map(plain).collect();
+    shortened.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_words_of_another_server_are_short_and_harmless() {
-        assert_eq!(cleaned("Zoë:\t\u{1b}]0;x\u{7} 100 % \u{202e}done"), "Zoë: ]0;x 100 % done");
+        assert_eq!(cleaned("Zoë:\t\u{1b}]0;x\u{7} 100 % \u{202e}do\u{3164}ne"), "Zoë: ]0;x 100 % do ne");
         assert_eq!(cleaned(&"ä".repeat(10_000)).chars().count(), TEXT_MAX);
     }
 }

@@ -87,6 +87,14 @@ async fn converse(program: &Program) -> (Vec<String>, String) {
         asks.push(bob.post(body));
     }
     let open = Ask::post(initialize(NEWEST));
+    let client = json!({ "name": LIVE, "version": LIVE });
+    let params = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });
+    asks.push(Ask::post(request(1, "initialize", params)).key(BOB));
+    let meta = json!({ "io.modelcontextprotocol/clientInfo": client });
+    let stateless = Caller::new(address, BOB);
+    asks.push(stateless.ask("tools/call", json!({ "name": "whoAmI", "arguments": {}, "_meta": meta })));
+    asks.push(stateless.ask("tools/list", json!({ "_meta": meta })));
+    asks.push(bob.post(json!({ "jsonrpc": "2.0", "id": LIVE, "result": { "x": LIVE } }).to_string()));
     let bearer = |key: &str| open.clone().with("authorization", &format!("Bearer {key}"));
     asks.extend([
         open.clone().key(WRONG),

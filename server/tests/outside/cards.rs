@@ -5,9 +5,10 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::{
-    client::{BOB, Client, request},
+    client::{BOB, Client, NEWEST, request},
     modern::Caller,
     process::Program,
+    wire::Ask,
 };
 
 const CARD: &str = "4111111111111111";
@@ -20,10 +21,16 @@ async fn rule_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
     let (bob, stateless) = (Client::open(address, BOB).await, Caller::new(address, BOB));
     let number: u64 = CARD.parse().unwrap();
     let escaped = format!(r#"{{"limit":"\u0034{}"}}"#, &CARD[1..]);
-    let arguments: [Value; 6] = [
+    let arguments: [Value; 11] = [
         json!({ "limit": CARD }),
         json!({ "limit": number }),
         json!({ "memo": "my card is 4111 1111-1111 1111." }),
+        json!({ "memo": "4111 1111 1111 1111 12/27 123" }),
+        json!({ "memo": "12 27 4111111111111111" }),
+        // As it would be kept, there is nothing between the digits.
+        json!({ "memo": "4111  1111\t1111\n1111" }),
+        json!({ "memo": "4111\u{200b}1111\u{202e}1111\u{3164}1111" }),
+        json!({ "memo": "4111\u{a0}1111\u{2013}1111\u{a0}1111" }),
         json!({ "deep": [{ "down": [CARD] }] }),
         json!({ CARD: 1 }),
         serde_json::from_str(&escaped).unwrap(),
@@ -52,6 +59,18 @@ async fn rule_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
         let answer = bob.post(request(4, method, params)).send(address).await;
         assert!(answer.body.contains("card_number: ") && !answer.body.contains(CARD), "{method}: {answer:?}");
     }
+    // Nor as the name of a client, in either era, nor as an answer to nothing that was asked.
+    let client = json!({ "name": CARD, "version": "4111 1111 1111 1111" });
+    let opening = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });
+    let answer = Ask::post(request(1, "initialize", opening)).key(BOB).send(address).await;
+    assert_eq!((answer.code(), answer.header("mcp-session-id")), (Some(-32602), None), "{answer:?}");
+    let call = json!({
+        "name": "whoAmI", "arguments": {}, "_meta": { "io.modelcontextprotocol/clientInfo": client },
+    });
+    let result = stateless.answer("tools/call", call).await.json()["result"].clone();
+    assert!(result["content"][0]["text"].as_str().unwrap().starts_with("card_number: "), "{result}");
+    let response = json!({ "jsonrpc": "2.0", "id": "1", "result": { "card": CARD } });
+    assert_eq!(bob.post(response.to_string()).send(address).await.status, 202);
     program.signal("INT");
     let ended = program.ended();
     let mut written = vec![ended.stdout.into_bytes(), ended.stderr.into_bytes()];

@@ -75,6 +75,34 @@ async fn a_session_that_never_was_is_404_on_every_method() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_named_twice_is_400_and_neither_is_used() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    for ask in [bob.post(request(1, "ping", json!({}))), bob.dress(Ask::get()), bob.dress(Ask::delete())] {
+        for other in ["another", &bob.session] {
+            refused(&ask.clone().with("mcp-session-id", other).send(app.address).await, 400, -32600);
+        }
+    }
+    assert_eq!(bob.ping().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_in_a_coding_is_415_and_not_read_as_something_else() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let ping = || bob.post(request(1, "ping", json!({})));
+    for coding in ["gzip", "br", "gzip, identity", ""] {
+        refused(&ping().with("content-encoding", coding).send(app.address).await, 415, -32600);
+    }
+    assert_eq!(ping().with("content-encoding", "Identity").send(app.address).await.status, 200);
+    let chunks = bob.post("0\r\n\r\n").with("transfer-encoding", "gzip, chunked").without("content-length");
+    let mut wire = Wire::connect(app.address).await;
+    let bytes = String::from_utf8(chunks.bytes(app.address)).unwrap().replace("Content-Length: 5\r\n", "");
+    wire.write(bytes.as_bytes()).await;
+    refused(&wire.answer().await, 415, -32600);
+}
+
+#[tokio::test]
 async fn a_path_that_does_not_exist_is_404() {
     let app = spawn_app().await;
     for path in ["/", "/mcp/", "/MCP", "/mcp/x", "/streams", "/healthz/x"] {

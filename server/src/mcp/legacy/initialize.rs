@@ -12,10 +12,8 @@ use shared::{
 use crate::mcp::{
     Engine, Exchange, abilities,
     reply::{self, Refusal, Reply},
+    screening,
 };
-
-/// How much of a client's name and of its version is kept, in characters.
-const CLIENT_PART_MAX: usize = 64;
 
 /// Answers `initialize`.
 pub(super) async fn answer(
@@ -27,6 +25,9 @@ pub(super) async fn answer(
     let invalid = |text: String| {
         Ok(Reply::Message(reply::error(Some(id), &ErrorObject::new(ErrorCode::INVALID_PARAMS, text))))
     };
+    if let Some(why) = screening::why_not(engine, params) {
+        return invalid(why.to_owned());
+    }
     let read = params.map(|params| serde_json::from_str::<InitializeRequestParams>(params.get()));
     let params = match read {
         Some(Ok(params)) => params,
@@ -35,7 +36,7 @@ pub(super) async fn answer(
     };
     let protocol = ProtocolVersion::negotiate(&params.protocol_version);
     let abilities = abilities::of(&params.capabilities);
-    let client = in_short(&params.client_info);
+    let client = screening::named(engine, &params.client_info);
     engine.limits.initialization(exchange.from)?;
     let session = engine.sessions.open(&exchange.principal, protocol, client, abilities).await?;
     let result = InitializeResult {
@@ -48,24 +49,4 @@ pub(super) async fn answer(
     // What a server says of itself can always be written as JSON.
     let message = serde_json::to_vec(&ResultResponse::new(id, result)).unwrap_or_default();
     Ok(Reply::Opened { session, message })
-}
-
-/// `clientInfo` for the audit: name and version, short, and of characters that cannot disturb what shows them.
-pub(in crate::mcp) fn in_short(client: &Implementation) -> String {
-    let cleaned = |text: &str| -> String {
-        let visible = |char: &char| char.is_alphanumeric() || char.is_ascii_graphic() || *char == ' ';
-        text.chars().filter(visible).take(CLIENT_PART_MAX).collect()
-    };
-    format!("{}/{}", cleaned(&client.name), cleaned(&client.version))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_named_in_short_and_without_what_moves_a_cursor() {
-        let client = Implementation::new("evil\u{1b}[2J\u{202e}näme\n", "1".repeat(500));
-        assert_eq!(in_short(&client), format!("evil[2Jnäme/{}", "1".repeat(64)));
-    }
 }

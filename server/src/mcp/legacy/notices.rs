@@ -12,6 +12,7 @@ use crate::mcp::{
     dispatch::Answer,
     mail::Mail,
     reply::{self, Lifetime},
+    screening,
     session::Session,
 };
 
@@ -34,6 +35,9 @@ pub(super) async fn take_response(
 ) {
     let Some(RequestId::String(id)) = id else { return };
     let outcome = outcome.and_then(|result| {
+        if let Some(why) = screening::why_not(engine, Some(result)) {
+            return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, why));
+        }
         read(result).map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
     });
     if let Err(outcome) = session.streams().answer(id, outcome) {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::support::{
     app::spawn_app,
-    client::{ALICE, BOB, Client},
+    client::{ALICE, BOB, Client, NEWEST, request},
+    wire::Ask,
 };
 
 /// What somebody might write to change what another one sees, and what is left of it.
@@ -36,4 +37,14 @@ async fn rule_16_what_could_move_a_cursor_or_hide_is_left_out_of_a_memo() {
     assert_eq!(names["isError"], true, "{names}");
     let text = names["content"][0]["text"].as_str().unwrap();
     assert!(!text.contains('\u{202e}'), "a name is repeated as it came: {text}");
+}
+
+#[tokio::test]
+async fn rule_16_a_client_is_named_in_short_and_without_what_moves_a_cursor_or_hides() {
+    let app = spawn_app().await;
+    let client = json!({ "name": "evil\u{1b}[2J\u{202e}n\u{3164}äme\n", "version": "1".repeat(500) });
+    let params = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });
+    assert_eq!(Ask::post(request(1, "initialize", params)).key(BOB).send(app.address).await.status, 200);
+    let sessions = app.store.sessions(Default::default()).await.unwrap();
+    assert_eq!(sessions[0].client, format!("evil[2Jnäme/{}", "1".repeat(64)));
 }
