@@ -30,8 +30,9 @@ pub(super) fn check(question: &InputRequest, answer: &Value) -> Result<(), Strin
 }
 
 fn read<T: serde::de::DeserializeOwned>(answer: &Value) -> Result<T, String> {
-    // Serde's message may quote a value.
-    T::deserialize(answer).map_err(|_| "it is not what the protocol says".to_owned())
+    // Serde would take a list for an object with its members in order, and its message may quote a value.
+    let object = answer.is_object().then(|| T::deserialize(answer).ok()).flatten();
+    object.ok_or_else(|| "it is not what the protocol says".to_owned())
 }
 
 fn fits(schema: &Value, content: &Value) -> Result<(), String> {

@@ -40,8 +40,9 @@ pub(super) fn read(payment: &str, is_release: bool, result: CallToolResult) -> R
     }
     let nonsense = |text: &str| Failed::Nonsense(text.to_owned());
     let structured = result.structured_content.ok_or_else(|| nonsense("there is no structured content"))?;
-    let said: Said = serde_json::from_value(structured)
-        .map_err(|_| nonsense("`payment` and `decision` are not there, or are no texts"))?;
+    // Serde would take a list for an object with its members in order.
+    let said = structured.is_object().then(|| serde_json::from_value::<Said>(structured).ok()).flatten();
+    let said = said.ok_or_else(|| nonsense("`payment` and `decision` are not there, or are no texts"))?;
     if said.payment != payment {
         return Err(nonsense("it is about another payment"));
     }
@@ -102,6 +103,10 @@ mod tests {
             ),
             (
                 structured(json!({ "payment": "pay_1", "decision": true })),
+                "nonsense: `payment` and `decision` are not there, or are no texts",
+            ),
+            (
+                structured(json!(["pay_1", "approved"])),
                 "nonsense: `payment` and `decision` are not there, or are no texts",
             ),
             (

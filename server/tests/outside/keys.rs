@@ -13,11 +13,11 @@ use crate::support::{
 };
 
 /// A request of each method and each era, the way its method wants it, without a key.
-fn each_method() -> [Ask; 5] {
+fn each_method() -> [Ask; 6] {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let modern = Caller::new(anywhere, "").ask("tools/call", json!({ "name": "whoAmI", "arguments": {} }));
     let legacy = Ask::post(initialize(NEWEST));
-    [legacy, Ask::get(), Ask::delete(), Ask::bare("PUT"), modern.without("x-api-key")]
+    [legacy, Ask::get(), Ask::delete(), Ask::bare("PUT"), Ask::bare("OPTIONS"), modern.without("x-api-key")]
 }
 
 /// Bob's key is revoked and Alice's has expired.

@@ -2,8 +2,10 @@
 //! several servers, many callers, and the page itself.
 
 mod abandoned;
+mod consent;
 mod crowd;
 mod endings;
+mod library;
 mod narrowing;
 mod page;
 mod replicas;
