@@ -10,6 +10,8 @@ use shared::mcp::tools::Tool;
 
 #[path = "offline_planner/answers.rs"]
 mod answers;
+#[path = "offline_planner/orders.rs"]
+mod orders;
 #[path = "offline_planner/properties.rs"]
 mod properties;
 
@@ -43,6 +45,7 @@ fn server(name: &str) -> Vec<Tool> {
     let json = match name {
         "payments" => include_str!("offline_planner/payments.json"),
         "paying" => include_str!("offline_planner/paying.json"),
+        "payment-server" => include_str!("offline_planner/payment_server.json"),
         "weather" => include_str!("offline_planner/weather.json"),
         "issues" => include_str!("offline_planner/issues.json"),
         other => panic!("no server {other}"),

@@ -58,8 +58,14 @@ pub const KEYS: [(&str, &str); 4] = [
     ("auditor", AUDITOR_API_KEY),
 ];
 
+/// What the demo asks to see how much money there is.
+pub const BALANCE: &str = "Show me my account balance.";
+
 /// The two questions that the demo asks for each user, in order.
-pub const QUESTIONS: [&str; 2] = ["Show me my account balance.", "Show me my recent transactions."];
+pub const QUESTIONS: [&str; 2] = [BALANCE, "Show me my recent transactions."];
+
+/// What Bob asks for at the end of the demo.
+pub const PAYMENT: &str = "Pay alice 25 for lunch.";
 
 /// How many model turns one question may take.
 pub const MAX_STEPS: u32 = 20;

@@ -7,17 +7,20 @@
 //!
 //! A question passes through the rooms in this order: [`words`] cuts it, [`clause`] gives every word a part and [`act`]
 //! tells a request to see from an order, [`lexicon`] knows what words mean; [`candidate`] takes a tool apart, [`bind`]
-//! fills its parameters, [`fit`] weighs it, [`plan`] decides. [`answer`] tells what came back.
+//! fills its parameters, [`fit`] weighs it, [`plan`] decides. [`chain`] goes on where a result asks for one more step,
+//! and [`answer`] tells what came back.
 
 mod abstain;
 mod act;
 mod answer;
 mod bind;
 mod candidate;
+mod chain;
 mod clause;
 mod datum;
 mod fit;
 mod lexicon;
+mod movement;
 mod numbers;
 mod parameter;
 mod plan;
@@ -29,6 +32,7 @@ use serde_json::Value;
 
 use super::conversation::{Conversation, Message, Reply, ToolCall, ToolResult};
 use super::model::{Model, ModelError, Prompt};
+use plan::Step;
 
 /// The embedded planner.
 ///
@@ -49,20 +53,25 @@ impl Offline {
         let results = results(prompt);
         let question = question(prompt.conversation);
         if !results.is_empty() {
-            return Reply { text: answer::compose(question, &results), tool_calls: Vec::new() };
+            return match chain::next(question, &results, prompt.tools) {
+                Some(step) => Self::call(prompt, [step]),
+                None => Reply { text: answer::compose(question, &results), tool_calls: Vec::new() },
+            };
         }
         match plan::plan(question, prompt.tools) {
-            Ok(steps) => {
-                let made = calls_so_far(prompt.conversation);
-                let calls = steps.into_iter().zip(made.saturating_add(1)..).map(|(step, number)| ToolCall {
-                    id: format!("offline-{number}"),
-                    name: step.tool,
-                    arguments: Value::Object(step.arguments).to_string(),
-                });
-                Reply { text: String::new(), tool_calls: calls.collect() }
-            }
+            Ok(steps) => Self::call(prompt, steps),
             Err(why) => Reply { text: abstain::explain(&why, prompt.tools), tool_calls: Vec::new() },
         }
+    }
+
+    fn call(prompt: Prompt<'_>, steps: impl IntoIterator<Item = Step>) -> Reply {
+        let made = calls_so_far(prompt.conversation);
+        let calls = steps.into_iter().zip(made.saturating_add(1)..).map(|(step, number)| ToolCall {
+            id: format!("offline-{number}"),
+            name: step.tool,
+            arguments: Value::Object(step.arguments).to_string(),
+        });
+        Reply { text: String::new(), tool_calls: calls.collect() }
     }
 }
 

@@ -42,11 +42,10 @@ enum Typed {
 impl Person {
     /// The person of a run, asked by the server at a URL; `None` where nobody sits and nothing was said beforehand.
     pub(super) fn of(run: &Run, server: &str) -> Option<Self> {
-        let is_present = !run.settings.json && prompt::is_attended();
-        let confirm = run.settings.confirm;
-        if !is_present && confirm == Confirm::Ask {
+        if !answers(run) {
             return None;
         }
+        let (is_present, confirm) = (is_present(run), run.settings.confirm);
         let terminal = Arc::clone(&run.terminal);
         Some(Self { terminal, server: server.to_owned(), is_present, confirm, turn: Mutex::new(()) })
     }
@@ -115,6 +114,16 @@ impl Person {
             return Some(result);
         }
     }
+}
+
+/// Whether a server that asks yes or no gets an answer.
+pub(super) fn answers(run: &Run) -> bool {
+    is_present(run) || run.settings.confirm != Confirm::Ask
+}
+
+/// Whether somebody sits here who can be asked.
+fn is_present(run: &Run) -> bool {
+    !run.settings.json && prompt::is_attended()
 }
 
 #[async_trait]

@@ -38,6 +38,13 @@ pub enum Event<'a> {
         /// Whose access is tested.
         user: &'a str,
     },
+    /// The demo turns to a payment.
+    PaymentStarted {
+        /// Who pays.
+        payer: &'a str,
+        /// Who is paid.
+        payee: &'a str,
+    },
     /// A session is open.
     SessionOpened {
         /// In whose name; absent without `--as`.

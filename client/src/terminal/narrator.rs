@@ -99,9 +99,8 @@ impl Narrator {
     fn line(&mut self, event: &Event<'_>) -> Text {
         match *event {
             Event::ModelChosen { model, why } => model_chosen(model, why),
-            Event::UserStarted { user } => {
-                Text::new().end().styled(HEADING, &format!("=== Testing {user}'s Access ===")).end()
-            }
+            Event::UserStarted { user } => heading(&format!("Testing {user}'s Access")),
+            Event::PaymentStarted { payer, payee } => heading(&format!("{payer} Pays {payee}")),
             Event::SessionOpened { server, version, protocol, session, ref tools, .. }
                 if self.look.narrated =>
             {
@@ -194,6 +193,11 @@ impl Narrator {
         };
         text.end()
     }
+}
+
+/// A part of the demo begins.
+fn heading(text: &str) -> Text {
+    Text::new().end().styled(HEADING, &format!("=== {text} ===")).end()
 }
 
 fn model_chosen(model: &str, why: &str) -> Text {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     asking::at_terminal,
     program::{Ended, client, run},
-    server::{Reply, Script, Server, result},
+    server::{Reply, Script, Server, payment_tools, result},
 };
 
 const QUESTION: &str = r"Pay 25.00 USD to alice?\u{1b}[2J";
@@ -130,4 +130,29 @@ fn the_exit_code_says_how_the_payment_stands() {
     }
     let error = |text: &str| json!({ "content": [{ "type": "text", "text": text }], "isError": true });
     assert_eq!(exit_after(error("not_found: there is no such payment.")), 1);
+}
+
+#[test]
+fn the_demo_pays_only_where_somebody_answers_and_the_server_can() {
+    let pay = json!({ "name": "createPayment", "description": "Pay somebody", "inputSchema": {
+        "type": "object", "required": ["to", "amount"],
+        "properties": { "to": { "type": "string" }, "amount": { "type": "number" } },
+    } });
+    let mut tools = payment_tools();
+    tools.as_array_mut().unwrap().push(pay);
+    let paying = Server::start(Script { tools, ..Script::default() });
+    let original = Server::start(Script::default());
+    for (server, more, pays, left_out) in [
+        (&paying, &[][..], false, true),
+        (&paying, &["--confirm", "yes"], true, false),
+        (&paying, &["--confirm", "yes", "--as", "bob"], false, false),
+        (&original, &["--confirm", "yes"], false, false),
+        (&original, &[], false, false),
+    ] {
+        let url = server.url();
+        let ended = run(&mut client(&[&["--url", &url], more].concat()));
+        assert_eq!(ended.code, 0, "{more:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout.contains("=== Bob Pays Alice ==="), pays, "{more:?}: {}", ended.stdout);
+        assert_eq!(ended.stderr.contains("left out"), left_out, "{more:?}: {}", ended.stderr);
+    }
 }

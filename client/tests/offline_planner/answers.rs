@@ -8,7 +8,7 @@ use shared::mcp::tools::CallToolResult;
 
 use super::{ask, reply, server};
 
-fn structured(value: Value) -> CallToolResult {
+pub(crate) fn structured(value: Value) -> CallToolResult {
     CallToolResult {
         content: vec![ContentBlock::text(serde_json::to_string_pretty(&value).unwrap())],
         structured_content: Some(value),
@@ -16,11 +16,11 @@ fn structured(value: Value) -> CallToolResult {
     }
 }
 
-fn text(text: &str) -> CallToolResult {
+pub(crate) fn text(text: &str) -> CallToolResult {
     CallToolResult { content: vec![ContentBlock::text(text)], ..CallToolResult::default() }
 }
 
-fn asked(question: &str, results: &[(&str, CallToolResult)]) -> Conversation {
+pub(crate) fn asked(question: &str, results: &[(&str, CallToolResult)]) -> Conversation {
     let mut conversation = Conversation::new("system");
     conversation.push(Message::User(question.to_owned()));
     let call = |(at, (name, _)): (usize, &(&str, CallToolResult))| ToolCall {

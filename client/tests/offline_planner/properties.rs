@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn no_text_panics_and_nothing_changes_without_an_order(text in words()) {
-        for name in ["payments", "paying", "weather", "issues"] {
+        for name in ["payments", "paying", "payment-server", "weather", "issues"] {
             let tools = server(name);
             let called = called(&tools, &text);
             prop_assert!(called.len() <= 3);

@@ -5,6 +5,7 @@ use shared::mcp::content::ContentBlock;
 use super::super::conversation::ToolResult;
 use super::datum::Datum;
 use super::lexicon;
+use super::movement;
 use super::words::{Kind, split_name, stem, tokens};
 
 /// A record of more members than this becomes a table.
@@ -12,7 +13,11 @@ const LONGEST_SENTENCE: usize = 4;
 
 /// The answer to a question from the results of its calls, in their order.
 pub(super) fn compose(question: &str, results: &[&ToolResult]) -> String {
-    let mut pieces: Vec<String> = results.iter().map(|result| one(result)).collect();
+    let told = results.iter().enumerate().filter(|(at, result)| {
+        let later = results.iter().skip(at.saturating_add(1));
+        !later.clone().any(|later| is_superseded(result, later))
+    });
+    let mut pieces: Vec<String> = told.map(|(_, result)| one(result)).collect();
     let lists =
         results.iter().any(|result| !result.result.failed() && holds_rows(&Datum::of(&result.result)));
     let asks_for_a_part =
@@ -24,6 +29,20 @@ pub(super) fn compose(question: &str, results: &[&ToolResult]) -> String {
         );
     }
     pieces.join("\n\n")
+}
+
+/// A later result tells of the same thing: it has the same handle.
+fn is_superseded(result: &ToolResult, later: &ToolResult) -> bool {
+    let handles = |result: &ToolResult| -> Vec<(String, String)> {
+        let record = result.result.structured_content.as_ref().and_then(|value| value.as_object());
+        let texts = record.into_iter().flatten().filter_map(|(name, value)| Some((name, value.as_str()?)));
+        texts
+            .filter(|(name, _)| name.ends_with("Id"))
+            .map(|(name, id)| (name.clone(), id.to_owned()))
+            .collect()
+    };
+    let known = handles(result);
+    !later.result.failed() && handles(later).iter().any(|handle| known.contains(handle))
 }
 
 fn one(result: &ToolResult) -> String {
@@ -56,7 +75,11 @@ fn describe(subject: &[String], datum: &Datum) -> String {
         Datum::Plain(text) if subject.is_empty() => format!("{text}."),
         Datum::Plain(text) => format!("{}: {text}.", capital(&subject.join(" "))),
         Datum::List(items) => list(subject, items),
-        Datum::Record(members) => record(subject, members),
+        Datum::Record(members) => match movement::sentence(members) {
+            Some(sentence) if subject.is_empty() => capital(&sentence),
+            Some(sentence) => format!("{}: {sentence}", capital(&subject.join(" "))),
+            None => record(subject, members),
+        },
     }
 }
 

@@ -57,6 +57,12 @@ pub(super) enum Role {
     Receiver,
     /// Whose, or by whom.
     Person,
+    /// In which currency.
+    Currency,
+    /// What it is for, in the asker's words.
+    Note,
+    /// For programs to make up: nothing in a question says it.
+    Opaque,
     /// What to look for.
     Query,
     /// Anything else: given by its name or in quotation marks only.
@@ -173,13 +179,20 @@ fn role(words: &[Term], takes: &Takes, description: &str) -> Role {
     if called(&["amount", "sum", "price", "value"]) && numeric {
         return Role::Amount;
     }
+    if called(&["idempotency", "nonce", "cursor"]) {
+        return Role::Opaque;
+    }
     if called(&["id", "key", "number", "no", "uuid", "ref", "reference", "identifier", "handle"]) {
         return Role::Identifier;
     }
     if *takes != Takes::Text {
         return Role::Plain;
     }
-    if called(&["city", "location", "place", "town", "country", "region", "address", "area"]) {
+    if called(&["currency"]) {
+        Role::Currency
+    } else if called(&["memo", "note", "purpose", "reason"]) {
+        Role::Note
+    } else if called(&["city", "location", "place", "town", "country", "region", "address", "area"]) {
         Role::Place
     } else if called(&["to", "recipient", "payee", "receiver", "assignee", "beneficiary"]) {
         Role::Receiver

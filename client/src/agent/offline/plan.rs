@@ -21,7 +21,7 @@ pub(super) struct Step {
     /// Its arguments.
     pub(super) arguments: JsonObject,
     /// The tool only reads.
-    reads: bool,
+    pub(super) reads: bool,
 }
 
 /// Why nothing is called.

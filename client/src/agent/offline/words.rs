@@ -67,12 +67,17 @@ impl Token {
         self.raw.chars().next().is_some_and(char::is_uppercase)
     }
 
-    /// It looks like an identifier: letters or signs, and digits, in one piece.
+    /// It looks like an identifier: letters, and digits or a low line, in one piece.
     pub(super) fn is_identifier(&self) -> bool {
         self.kind == Kind::Word
-            && self.raw.chars().any(|c| c.is_ascii_digit())
+            && self.raw.chars().any(|c| c.is_ascii_digit() || c == '_')
             && self.raw.chars().any(|c| !c.is_ascii_digit())
             && !numbers::is_ordinal(&self.text)
+    }
+
+    /// It is written as the code of a currency is: three capital letters.
+    pub(super) fn is_currency_code(&self) -> bool {
+        self.kind == Kind::Word && self.raw.len() == 3 && self.raw.bytes().all(|b| b.is_ascii_uppercase())
     }
 
     /// It ends a sentence.

@@ -119,10 +119,15 @@ fn places(
     match parameter.role {
         Role::Count => counts(clause, candidate, at, token),
         Role::Identifier => identifies(clause, candidate, parameter, at),
-        Role::Amount => amounts(clause, at, token),
-        Role::Place | Role::Receiver | Role::Person | Role::Query | Role::Plain => {
-            named(clause, parameter, at)
-        }
+        Role::Amount => amounts(clause, candidate, at, token),
+        Role::Opaque => None,
+        Role::Place
+        | Role::Receiver
+        | Role::Person
+        | Role::Currency
+        | Role::Note
+        | Role::Query
+        | Role::Plain => named(clause, parameter, at),
     }
 }
 
@@ -174,10 +179,13 @@ fn identifies(
 }
 
 /// An amount in an order: the only number in it, without a currency that nobody asked about.
-fn amounts(clause: &Clause, at: usize, token: &Token) -> Option<Vec<usize>> {
+fn amounts(clause: &Clause, candidate: &Candidate<'_>, at: usize, token: &Token) -> Option<Vec<usize>> {
     let alone = numbers(clause).all(|(other, _)| other == at);
     let next = clause.tokens.get(at.saturating_add(1));
-    let bare = next.is_none_or(|next| next.kind == Kind::Break || lexicon::is_filler(next));
+    let asks_currency = candidate.parameters.iter().any(|parameter| parameter.role == Role::Currency);
+    let bare = next.is_none_or(|next| {
+        next.kind == Kind::Break || lexicon::is_filler(next) || (asks_currency && next.is_currency_code())
+    });
     (alone && bare && order_verb(clause).is_some() && !token.money && !token.text.starts_with('-'))
         .then(Vec::new)
 }

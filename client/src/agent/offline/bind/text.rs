@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::candidate::Candidate;
-use super::super::clause::Clause;
+use super::super::clause::{Clause, Mark};
 use super::super::lexicon::{self, Strength};
 use super::super::parameter::{Parameter, Role, Takes};
 use super::super::words::{Kind, Token};
@@ -11,8 +11,10 @@ use super::{Binding, is_narrowing, is_noun_of, order_verb};
 
 impl Binding {
     pub(super) fn bind_texts(&mut self, clause: &Clause, candidate: &Candidate<'_>) {
-        let texts: Vec<&Parameter> =
+        let mut texts: Vec<&Parameter> =
             candidate.parameters.iter().filter(|parameter| parameter.takes == Takes::Text).collect();
+        // A note is what is left.
+        texts.sort_by_key(|parameter| parameter.role == Role::Note);
         for parameter in &texts {
             if parameter.role == Role::Identifier && self.is_open(parameter) {
                 let code = clause
@@ -33,13 +35,20 @@ impl Binding {
                     self.run_after(clause, candidate, "for about matching containing mentioning", true)
                 }
                 Role::Receiver => self
-                    .run_after(clause, candidate, "to for", false)
-                    .or_else(|| self.object(clause, candidate)),
+                    .run_after(clause, candidate, "to", false)
+                    .or_else(|| self.object(clause, candidate))
+                    .or_else(|| {
+                        // Where there are notes, "for" says what it is for.
+                        let notes = texts.iter().any(|parameter| parameter.role == Role::Note);
+                        (!notes).then(|| self.run_after(clause, candidate, "for", false)).flatten()
+                    }),
+                Role::Currency => self.currency(clause),
+                Role::Note => self.note(clause),
                 Role::Person => {
                     self.owner(clause).or_else(|| self.run_after(clause, candidate, "by from of for", false))
                 }
                 Role::Plain => self.named(clause, candidate, parameter),
-                Role::Identifier | Role::Count | Role::Amount => None,
+                Role::Identifier | Role::Count | Role::Amount | Role::Opaque => None,
             };
             if let Some((words, mut places)) = run.filter(|_| self.is_open(parameter)) {
                 let cue = places.first().and_then(|first| first.checked_sub(2)).filter(|cue| {
@@ -132,6 +141,46 @@ impl Binding {
         self.run(clause, candidate, order_verb(clause)?.saturating_add(1), false)
     }
 
+    /// The code right behind an amount: "25 USD".
+    fn currency(&self, clause: &Clause) -> Option<(String, Vec<usize>)> {
+        let mut pairs = clause.tokens.iter().zip(clause.tokens.iter().skip(1)).enumerate();
+        let (at, (_, code)) = pairs.find(|(at, (amount, code))| {
+            amount.kind == Kind::Number && self.used.contains(at) && code.is_currency_code()
+        })?;
+        Some((code.raw.clone(), vec![at.saturating_add(1)]))
+    }
+
+    /// What an order says it is for, up to its end: "pay alice 25 for lunch". Words that may be part of the order, and
+    /// those that set conditions or name somebody, leave doubt.
+    fn note(&self, clause: &Clause) -> Option<(String, Vec<usize>)> {
+        order_verb(clause)?;
+        let end = clause.tokens.iter().rposition(|token| token.kind != Kind::Break && !token.is("please"))?;
+        let amount = clause.tokens.iter().rposition(|token| token.kind == Kind::Number)?;
+        let said =
+            clause.tokens.iter().enumerate().skip(amount).take(end.saturating_add(1).checked_sub(amount)?);
+        let words: Vec<(usize, &Token)> = said.skip_while(|(_, token)| !token.is("for")).skip(1).collect();
+        let doubtful = |(at, token): &(usize, &Token)| {
+            token.kind != Kind::Word
+                || token.is_any(DOUBTFUL)
+                || NOT_NAMES.split(' ').any(|word| word == token.text)
+                || lexicon::is_self(token)
+                || token.possessive
+                || self.used.contains(at)
+                || !clause.at(*at).is_some_and(|(_, mark)| matches!(mark, Mark::Content | Mark::Filler))
+        };
+        if words.len() > MOST_WORDS_OF_A_NOTE || words.iter().any(doubtful) {
+            return None;
+        }
+        let text: Vec<&str> = words
+            .iter()
+            .skip_while(|(_, token)| token.is_any("the a an"))
+            .map(|(_, token)| token.raw.as_str())
+            .collect();
+        let before = words.first()?.0.checked_sub(1);
+        (!text.is_empty())
+            .then(|| (text.join(" "), before.into_iter().chain(words.iter().map(|(at, _)| *at)).collect()))
+    }
+
     /// Whose it is: "alice's".
     fn owner(&self, clause: &Clause) -> Option<(String, Vec<usize>)> {
         let owner = clause
@@ -163,6 +212,13 @@ impl Binding {
         Some((text, places))
     }
 }
+
+/// A longer note has to be put between quotation marks.
+const MOST_WORDS_OF_A_NOTE: usize = 8;
+
+/// Words that may belong to an order rather than to what it is for.
+const DOUBTFUL: &str = "and or but then also plus to from by on in at as of now not no never only each every all per \
+                        twice again times today tomorrow tonight day days hour hours him her them it this that";
 
 /// Words that announce a text.
 const CUES: &str = "titled title called named entitled saying says say text reading body comment message with about that subject";
