@@ -1,5 +1,5 @@
 //! Just enough of an HTTP/1.1 client to keep a server busy: one kept-alive connection, requests as prepared bytes,
-//! answers with `Content-Length`. The load generator's own cost must stay small beside the server's.
+//! answers in JSON or as an event stream that ends. The load generator's own cost must stay small beside the server's.
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::{
@@ -12,6 +12,8 @@ use tokio::{
 pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The body of an answer that came in pieces.
+    joined: Vec<u8>,
 }
 
 /// One answer, borrowing from the connection's buffer.
@@ -21,7 +23,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     /// Status line and headers.
     pub(crate) head: &'a str,
-    /// The body.
+    /// The body; of an event stream, the data of its last event.
     pub(crate) body: &'a str,
 }
 
@@ -44,7 +46,7 @@ impl Wire {
     pub(crate) async fn connect(address: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), joined: Vec::new() })
     }
 
     /// Sends a request and waits for its answer.
@@ -52,32 +54,86 @@ impl Wire {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head_end = loop {
-            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
-            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            self.read_more().await?;
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end + 4;
             }
         };
         let head = std::str::from_utf8(self.buffer.get(..head_end).unwrap_or_default())?;
         let status = head.get(9..12).context("no status line")?.parse()?;
-        let length: usize = match header(head, "content-length") {
-            Some(length) => length.parse()?,
-            None if matches!(status, 202 | 204) => 0,
-            None => bail!("an answer without Content-Length: {head}"),
+        let chunked = header(head, "transfer-encoding").is_some_and(|coding| coding.ends_with("chunked"));
+        let events = header(head, "content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let body = if chunked {
+            self.join_chunks(head_end).await?;
+            std::str::from_utf8(&self.joined)?
+        } else {
+            let length: usize = match header(head, "content-length") {
+                Some(length) => length.parse()?,
+                None if matches!(status, 202 | 204) => 0,
+                None => bail!("an answer without Content-Length: {head}"),
+            };
+            while self.buffer.len() < head_end + length {
+                self.read_more().await?;
+            }
+            std::str::from_utf8(self.buffer.get(head_end..head_end + length).unwrap_or_default())?
         };
-        let end = head_end + length;
-        while self.buffer.len() < end {
-            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the answer was cut off");
-        }
+        let body = if events { last_event(body).context("an event stream without data")? } else { body };
         let head = std::str::from_utf8(self.buffer.get(..head_end).unwrap_or_default())?;
-        let body = std::str::from_utf8(self.buffer.get(head_end..end).unwrap_or_default())?;
         Ok(Answer { status, head, body })
     }
+
+    async fn read_more(&mut self) -> anyhow::Result<()> {
+        ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
+        Ok(())
+    }
+
+    /// Reads chunks up to the empty one (RFC 9112, 7.1) and joins what they hold.
+    async fn join_chunks(&mut self, from: usize) -> anyhow::Result<()> {
+        self.joined.clear();
+        let mut at = from;
+        loop {
+            let line = loop {
+                match find(self.buffer.get(at..).unwrap_or_default(), b"\r\n") {
+                    Some(line) => break line,
+                    None => self.read_more().await?,
+                }
+            };
+            let size = std::str::from_utf8(self.buffer.get(at..at + line).unwrap_or_default())?;
+            let size = usize::from_str_radix(size, 16).with_context(|| format!("{size:?} is no size"))?;
+            let data = at + line + 2;
+            while self.buffer.len() < data + size + 2 {
+                self.read_more().await?;
+            }
+            if size == 0 {
+                return Ok(());
+            }
+            self.joined.extend_from_slice(self.buffer.get(data..data + size).unwrap_or_default());
+            at = data + size + 2;
+        }
+    }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// The data of the last event that has any.
+fn last_event(stream: &str) -> Option<&str> {
+    stream.lines().rev().find_map(|line| {
+        let data = line.strip_prefix("data:")?.trim_start();
+        (!data.is_empty()).then_some(data)
+    })
 }
 
 /// A POST to `/mcp` as bytes.
 pub(crate) fn post(host: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    request("POST", host, headers, body)
+}
+
+/// A request to `/mcp` as bytes.
+pub(crate) fn request(method: &str, host: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut request = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+        "{method} /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n",
         body.len()
     );
@@ -87,4 +143,16 @@ pub(crate) fn post(host: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> 
     request.push_str("\r\n");
     request.push_str(body);
     request.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_event;
+
+    #[test]
+    fn the_last_event_with_data_is_the_answer() {
+        let stream = "id: 0\nretry: 3000\ndata: \n\nid: 1\ndata: {\"id\":1}\n\n";
+        assert_eq!(last_event(stream), Some("{\"id\":1}"));
+        assert_eq!(last_event("id: 0\ndata:\n\n"), None);
+    }
 }

@@ -1,88 +1,191 @@
 //! Keeps a number of connections busy with prepared requests and checks every answer.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::{
-    contender::{Contender, ID_DIGITS, Work},
-    http::Wire,
+    contender::{Era, ID_DIGITS, Server, Work, prepare},
+    http::{Answer, Wire},
     process::{Process, own_cpu_micros},
 };
 
-/// What one round cost.
-#[derive(Debug, Clone)]
+/// How many connections are kept busy.
+pub(crate) const CONNECTIONS: u32 = 32;
+
+/// What a while of work cost.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Round {
-    /// How many calls were made; every one of them was answered rightly.
-    pub(crate) calls: u64,
-    /// How long it took.
+    /// How long each call took, in microseconds, ascending; every one of them was answered rightly.
+    pub(crate) latencies_micros: Vec<u64>,
+    /// How long it all took.
     pub(crate) elapsed: Duration,
     /// CPU time of the server, in microseconds.
     pub(crate) server_cpu_micros: u64,
     /// CPU time of the load generator, in microseconds.
     pub(crate) own_cpu_micros: u64,
-    /// How long each call took, in microseconds, ascending.
-    pub(crate) latencies_micros: Vec<u64>,
     /// Memory of the server afterwards, in KiB.
     pub(crate) resident_kib: u64,
 }
 
-/// Drives `calls` calls through `connections` connections.
-pub(crate) async fn drive(
-    contender: Contender,
-    process: &Process,
-    connections: u32,
-    calls: u32,
-) -> anyhow::Result<Round> {
-    let mut lanes = Vec::new();
-    for lane in 0..connections {
-        let mut wire = Wire::connect(&process.address).await?;
-        let works = contender.prepare(&mut wire, &process.address).await?;
-        lanes.push((lane, wire, works));
+impl Round {
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> u64 {
+        u64::try_from(self.latencies_micros.len()).unwrap_or(u64::MAX)
     }
-    let each = (calls / connections).max(1);
-    let (cpu, own, start) = (process.cpu_micros()?, own_cpu_micros()?, Instant::now());
-    let mut tasks = tokio::task::JoinSet::new();
-    for (lane, wire, works) in lanes {
-        tasks.spawn(run_lane(lane, wire, works, each));
+
+    /// How many of them a second.
+    pub(crate) fn a_second(&self) -> u64 {
+        let micros = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX);
+        (self.calls() * 1_000_000).checked_div(micros).unwrap_or_default()
     }
-    let mut latencies_micros = Vec::new();
-    while let Some(lane) = tasks.join_next().await {
-        latencies_micros.extend(lane.context("a lane ended early")??);
+
+    /// CPU time of the server for each of them, in nanoseconds.
+    pub(crate) fn cpu_nanos(&self) -> u64 {
+        (self.server_cpu_micros * 1_000).checked_div(self.calls()).unwrap_or_default()
     }
-    let elapsed = start.elapsed();
-    let (server_cpu_micros, own_cpu_micros) = (process.cpu_micros()? - cpu, own_cpu_micros()? - own);
-    latencies_micros.sort_unstable();
-    let calls = u64::from(each) * u64::from(connections);
-    let resident_kib = process.resident_kib()?;
-    Ok(Round { calls, elapsed, server_cpu_micros, own_cpu_micros, latencies_micros, resident_kib })
+
+    /// CPU time of the load generator for each of them, in nanoseconds.
+    pub(crate) fn own_nanos(&self) -> u64 {
+        (self.own_cpu_micros * 1_000).checked_div(self.calls()).unwrap_or_default()
+    }
+
+    /// The latency that so many of a thousand calls stayed within, in microseconds.
+    pub(crate) fn within(&self, thousandths: usize) -> u64 {
+        let at = self.latencies_micros.len() * thousandths / 1_000;
+        let at = at.min(self.latencies_micros.len().saturating_sub(1));
+        self.latencies_micros.get(at).copied().unwrap_or_default()
+    }
 }
 
-/// One connection's share: the prepared requests in turn, each under an id of its own.
-async fn run_lane(lane: u32, mut wire: Wire, works: Vec<Work>, calls: u32) -> anyhow::Result<Vec<u64>> {
+/// Runs lanes, which return their latencies, and measures what they cost a server.
+pub(crate) async fn measure<Lane>(process: &Process, lanes: Vec<Lane>) -> anyhow::Result<Round>
+where
+    Lane: Future<Output = anyhow::Result<Vec<u64>>> + Send + 'static,
+{
+    let (cpu, own, start) = (process.cpu_micros()?, own_cpu_micros()?, Instant::now());
+    let mut tasks = tokio::task::JoinSet::new();
+    for lane in lanes {
+        tasks.spawn(lane);
+    }
+    let mut round = Round::default();
+    while let Some(lane) = tasks.join_next().await {
+        round.latencies_micros.extend(lane.context("a lane ended early")??);
+    }
+    round.elapsed = start.elapsed();
+    round.server_cpu_micros = process.cpu_micros()?.saturating_sub(cpu);
+    round.own_cpu_micros = own_cpu_micros()?.saturating_sub(own);
+    round.resident_kib = process.resident_kib()?;
+    round.latencies_micros.sort_unstable();
+    Ok(round)
+}
+
+/// Connections that are prepared: each works for itself.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Vec<(Wire, Vec<Work>)>,
+}
+
+impl Lanes {
+    /// Connects and prepares all of them.
+    pub(crate) async fn open(server: Server, era: Era, address: &str) -> anyhow::Result<Self> {
+        let mut lanes = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut wire = Wire::connect(address).await?;
+            let works = prepare(server, era, &mut wire, address).await?;
+            lanes.push((wire, works));
+        }
+        Ok(Self { lanes })
+    }
+
+    /// Keeps every one of them busy for a while.
+    pub(crate) async fn drive(self, process: &Process, time: Duration) -> anyhow::Result<Round> {
+        let until = Instant::now() + time;
+        let lanes = self.lanes.into_iter().map(|(wire, works)| keep_busy(wire, works, until)).collect();
+        measure(process, lanes).await
+    }
+
+    /// Sends `rate` calls a second in all, evenly, whether the answers have come or not: what waits for its connection
+    /// has waited since it was due.
+    pub(crate) async fn pace(self, process: &Process, time: Duration, rate: u64) -> anyhow::Result<Round> {
+        let start = Instant::now();
+        let every = Duration::from_nanos(1_000_000_000 / rate.max(1));
+        let lanes = self.lanes.into_iter().zip(0_u32..).map(|((wire, works), lane)| {
+            let due = start + every * lane;
+            keep_pace(wire, works, due, every * CONNECTIONS, start + time)
+        });
+        measure(process, lanes.collect()).await
+    }
+}
+
+/// The ids of a connection's calls, each of the same width.
+const IDS: Range<u64> = 200_000_000..999_999_999;
+
+/// The prepared requests in turn, one after the other.
+async fn keep_busy(mut wire: Wire, works: Vec<Work>, until: Instant) -> anyhow::Result<Vec<u64>> {
     let mut latencies = Vec::new();
     let mut request = Vec::new();
-    for (call, work) in (0..calls).zip(works.iter().cycle()) {
-        let id = 100_000_000 + u64::from(lane) * 500_000 + u64::from(call);
-        let digits = id.to_string();
-        ensure!(digits.len() == ID_DIGITS, "too many calls for the width of an id");
-        request.clear();
-        request.extend_from_slice(&work.before_id);
-        request.extend_from_slice(digits.as_bytes());
-        request.extend_from_slice(&work.after_id);
+    for (id, work) in IDS.zip(works.iter().cycle()) {
         let start = Instant::now();
-        let answer = wire.exchange(&request).await?;
+        if start >= until {
+            break;
+        }
+        call(&mut wire, work, id, &mut request).await?;
         latencies.push(u64::try_from(start.elapsed().as_micros())?);
-        check(&answer, id, &work.expected)?;
     }
     Ok(latencies)
 }
 
-fn check(answer: &crate::http::Answer<'_>, id: u64, expected: &Value) -> anyhow::Result<()> {
+/// The prepared requests in turn, each when it is due.
+async fn keep_pace(
+    mut wire: Wire,
+    works: Vec<Work>,
+    first: Instant,
+    every: Duration,
+    until: Instant,
+) -> anyhow::Result<Vec<u64>> {
+    let mut latencies = Vec::new();
+    let mut request = Vec::new();
+    let mut due = first;
+    for (id, work) in IDS.zip(works.iter().cycle()) {
+        if due >= until {
+            break;
+        }
+        // A timer would be late by up to a millisecond; the generator has a core to itself.
+        while Instant::now() < due {
+            tokio::task::yield_now().await;
+        }
+        call(&mut wire, work, id, &mut request).await?;
+        latencies.push(u64::try_from(due.elapsed().as_micros())?);
+        due += every;
+    }
+    Ok(latencies)
+}
+
+async fn call(wire: &mut Wire, work: &Work, id: u64, request: &mut Vec<u8>) -> anyhow::Result<()> {
+    let digits = id.to_string();
+    ensure!(digits.len() == ID_DIGITS, "too many calls for the width of an id");
+    request.clear();
+    request.extend_from_slice(&work.before_id);
+    request.extend_from_slice(digits.as_bytes());
+    request.extend_from_slice(&work.after_id);
+    let answer = wire.exchange(request).await?;
+    check(&answer, id, &digits, work)
+}
+
+fn check(answer: &Answer<'_>, id: u64, digits: &str, work: &Work) -> anyhow::Result<()> {
     ensure!(answer.status == 200, "a call was answered with {}: {}", answer.status, answer.body);
+    let (before, after) = &work.answer;
+    let rest = answer.body.strip_prefix(before.as_str()).and_then(|rest| rest.strip_prefix(digits));
+    if rest == Some(after) {
+        return Ok(());
+    }
     let message: Value = serde_json::from_str(answer.body)?;
     ensure!(message.get("id").and_then(Value::as_u64) == Some(id), "another call's answer: {}", answer.body);
-    ensure!(message.get("result") == Some(expected), "a wrong answer: {}", answer.body);
+    ensure!(message.get("result") == Some(&work.expected), "a wrong answer: {}", answer.body);
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! A server under measurement: started on its own core, watched through `/proc`, stopped by its process id.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -10,6 +14,42 @@ use tokio::{
 
 /// Microseconds in one clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every Linux there is).
 const MICROS_PER_TICK: u64 = 10_000;
+
+/// What is started, and what it is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    path: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Program {
+    /// A program and its arguments.
+    pub(crate) fn of(path: &Path, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { path: path.to_owned(), arguments, environment: Vec::new() }
+    }
+
+    /// The same with more in its environment.
+    #[must_use]
+    pub(crate) fn with(mut self, more: &[(&'static str, &str)]) -> Self {
+        self.environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// The command that runs it on some cores, or wherever there is room. It ends when this process does.
+    pub(crate) fn command(&self, cores: Option<&str>) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        if let Some(cores) = cores {
+            command.args(["taskset", "-c", cores]);
+        }
+        command.arg(&self.path).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -21,27 +61,26 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program` on core 0 and waits for the line in which it prints its URL.
-    pub(crate) async fn start(
-        program: &Path,
-        arguments: &[&str],
-        environment: &[(&str, String)],
-    ) -> anyhow::Result<Self> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).args(arguments);
-        command.envs(environment.iter().map(|(name, value)| (*name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    /// Starts a program on `cores` and waits for the line in which it prints its URL. What it complains about goes to a
+    /// file in `scratch`.
+    pub(crate) async fn start(program: &Program, scratch: &Path, cores: &str) -> anyhow::Result<Self> {
+        let complaints = scratch.join("stderr");
+        let mut command = program.command(Some(cores));
+        command.current_dir(scratch).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(&complaints)?);
+        let shown = program.path.display();
+        let mut child = command.spawn().with_context(|| format!("cannot start {shown}"))?;
         let pid = child.id().context("the server ended at once")?;
         let out = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(out).lines();
-        let address = tokio::time::timeout(Duration::from_secs(20), async {
+        let address = tokio::time::timeout(Duration::from_secs(30), async {
             while let Some(line) = lines.next_line().await? {
                 if let Some((_, rest)) = line.split_once("listening on http://") {
                     return Ok(rest.trim_end_matches("/mcp").to_owned());
                 }
             }
-            bail!("{} ended without printing its URL", program.display())
+            let complaints = std::fs::read_to_string(&complaints).unwrap_or_default();
+            bail!("{shown} ended without printing its URL; {}", complaints.trim())
         })
         .await
         .context("the server printed no URL in time")??;

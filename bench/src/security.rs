@@ -12,9 +12,10 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream, process::Command, task::JoinS
 
 use crate::{
     contender::{open_session, open_session_with},
+    figures::percentile,
     http::{Wire, post},
-    process::Process,
-    report::{print, sorted_percentile},
+    print,
+    process::{Process, Program},
 };
 
 /// How many sessions are abandoned, and how many wrong keys are tried.
@@ -40,10 +41,9 @@ pub(crate) async fn run(binaries: &Path) -> anyhow::Result<()> {
 
 async fn start(binaries: &Path, folder: &Path, more: &[(&'static str, &str)]) -> anyhow::Result<Process> {
     let database = format!("sqlite://{}", folder.join("payments.db").display());
-    let mut environment =
-        vec![("PORT", "0".to_owned()), ("DATABASE_URL", database), ("RUST_LOG", "error".to_owned())];
-    environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    Process::start(&binaries.join("server"), &[], &environment).await
+    let settings = [("PORT", "0"), ("DATABASE_URL", &*database), ("RUST_LOG", "error")];
+    let program = Program::of(&std::path::absolute(binaries.join("server"))?, &[]).with(&settings).with(more);
+    Process::start(&program, folder, "0").await
 }
 
 /// 10,000 sessions are opened and never used again. Twice: what the first lot leaves in the allocator is no session's.
@@ -113,10 +113,10 @@ async fn wrong_keys(binaries: &Path) -> anyhow::Result<String> {
          them ({} calls)\n",
         statuses.0,
         statuses.1,
-        sorted_percentile(&alone, 50),
-        sorted_percentile(&alone, 99),
-        sorted_percentile(&beside, 50),
-        sorted_percentile(&beside, 99),
+        percentile(&alone, 50),
+        percentile(&alone, 99),
+        percentile(&beside, 50),
+        percentile(&beside, 99),
         beside.len(),
     ))
 }
@@ -190,8 +190,8 @@ async fn revocation(binaries: &Path) -> anyhow::Result<String> {
     Ok(format!(
         "revocation                   {REVOCATIONS} keys, from the end of `server keys revoke`: the next call is refused \
          (answer after {} µs), an open stream has ended after {} ms (median) and {} ms (most)\n",
-        sorted_percentile(&calls, 50),
-        sorted_percentile(&streams, 50) / 1_000,
+        percentile(&calls, 50),
+        percentile(&streams, 50) / 1_000,
         streams.last().copied().unwrap_or_default() / 1_000,
     ))
 }

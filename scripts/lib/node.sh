@@ -40,3 +40,12 @@ npm_install() {
     done
     return 1
 }
+
+# install_node_counterparts: puts what scripts/interop/package.json pins beside it.
+install_node_counterparts() {
+    local folder=$ROOT/scripts/interop
+    ! cmp -s "$folder/package.json" "$folder/node_modules/.installed" || return 0
+    say "installing the counterparts from npm"
+    npm_install "$folder" || return
+    cp "$folder/package.json" "$folder/node_modules/.installed"
+}

@@ -56,12 +56,14 @@ prepare_postgres() {
     POSTGRES_URL=postgres://payments:$password@127.0.0.1:$port/postgres
 }
 
-# become_postgres FOLDER PORT: becomes the server of a folder that was prepared. It does not wait for the disk: what it has
-# acknowledged outlives its own death, though not the machine's.
+# become_postgres FOLDER PORT: becomes the server of a folder that was prepared. It does not wait for the disk unless
+# POSTGRES_FSYNC=on: what it has acknowledged outlives its own death, though not the machine's. POSTGRES_CORES names the
+# cores it may use; all of them otherwise.
 become_postgres() {
     cd "$1" || return
+    [ -z "${POSTGRES_CORES:-}" ] || taskset -pc "$POSTGRES_CORES" "$BASHPID" >/dev/null || return
     unprivileged "$POSTGRES_BIN/postgres" -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c fsync=off -c max_connections=200
+        -c unix_socket_directories= -c fsync="${POSTGRES_FSYNC:-off}" -c max_connections=200
 }
 
 # start_postgres: starts one that is stopped and gone at the end of the script. Sets POSTGRES_URL and POSTGRES_PID.

@@ -1,0 +1,117 @@
+//! Read calls: the balance and the latest transactions in turn, on connections that stay open.
+
+use anyhow::Context as _;
+
+use crate::{
+    contender::{Era, Server},
+    figures::{Spread, ratio, thousandths},
+    findings::Findings,
+    load::{Lanes, Round},
+    setup::Setup,
+};
+
+const HEAD: [&str; 8] = [
+    "server",
+    "CPU a call, µs (min-max)",
+    "x bare",
+    "calls/s (min-max)",
+    "p50, µs",
+    "p99, µs",
+    "load's own CPU a call, µs",
+    "memory, MiB",
+];
+
+/// Calls in sessions, or as near to them as a server comes.
+pub(crate) async fn in_sessions(setup: &Setup) -> anyhow::Result<Findings> {
+    let findings = Findings::new(
+        "Read calls in open sessions",
+        "`getAccountBalance` and `getLatestTransactions` in turn, on 32 connections with a session each (revision \
+         2025-11-25; the TypeScript SDK v2 keeps no sessions). Every answer is checked. The ceiling is axum with one JSON \
+         body in and one out: no protocol, no key, no store.",
+        &HEAD,
+    );
+    let contenders = [
+        (Server::Bare, Era::Sessions),
+        (Server::Sqlite, Era::Sessions),
+        (Server::Postgres, Era::Sessions),
+        (Server::Rmcp, Era::Sessions),
+        (Server::FastMcp, Era::Sessions),
+        (Server::Sdk2, Era::Sessionless),
+    ];
+    compare(setup, findings, &contenders).await
+}
+
+/// Calls of the revision that knows no sessions.
+pub(crate) async fn modern(setup: &Setup) -> anyhow::Result<Findings> {
+    let findings = Findings::new(
+        "Modern stateless calls",
+        "The same two tools under revision 2026-07-28, each request by itself, on 32 connections. FastMCP does not speak \
+         it.",
+        &HEAD,
+    );
+    let contenders = [
+        (Server::Bare, Era::Modern),
+        (Server::Sqlite, Era::Modern),
+        (Server::Postgres, Era::Modern),
+        (Server::RmcpStateless, Era::Modern),
+        (Server::Sdk2, Era::Modern),
+    ];
+    compare(setup, findings, &contenders).await
+}
+
+/// Measures the contenders in interleaved rounds. One that fails is left out from then on.
+async fn compare(
+    setup: &Setup,
+    mut findings: Findings,
+    contenders: &[(Server, Era)],
+) -> anyhow::Result<Findings> {
+    let mut done: Vec<(Server, Era, Vec<Round>)> =
+        contenders.iter().map(|(server, era)| (*server, *era, Vec::new())).collect();
+    for _ in 0..setup.effort.rounds {
+        let mut left = Vec::new();
+        for (server, era, mut rounds) in done {
+            match round(setup, server, era).await {
+                Ok(round) => {
+                    rounds.push(round);
+                    left.push((server, era, rounds));
+                }
+                Err(error) => findings.failed(server.name(), &error),
+            }
+        }
+        done = left;
+    }
+    let bare = done.iter().find(|(server, ..)| *server == Server::Bare);
+    let (_, _, bare) = bare.context("the ceiling could not be measured")?;
+    let ceiling = Spread::of(bare.iter().map(Round::cpu_nanos)).median;
+    for (server, _, rounds) in &done {
+        row(&mut findings, *server, rounds, ceiling);
+    }
+    Ok(findings)
+}
+
+async fn round(setup: &Setup, server: Server, era: Era) -> anyhow::Result<Round> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let process = server.start(setup, scratch.path(), &[]).await?;
+    Lanes::open(server, era, &process.address).await?.drive(&process, setup.effort.warm).await?;
+    let round = Lanes::open(server, era, &process.address).await?.drive(&process, setup.effort.time).await?;
+    process.stop().await?;
+    Ok(round)
+}
+
+fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) {
+    let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
+    let (cpu, speed) = (spread(&Round::cpu_nanos), spread(&Round::a_second));
+    let (p50, p99) = (spread(&|round| round.within(500)), spread(&|round| round.within(990)));
+    findings.figure(format!("cpu_nanos.{}", server.key()), cpu.median);
+    findings.figure(format!("a_second.{}", server.key()), speed.median);
+    findings.row([
+        server.name().to_owned(),
+        cpu.thousandths(),
+        thousandths(ratio(cpu.median, ceiling), 2),
+        speed.whole(),
+        p50.median.to_string(),
+        p99.median.to_string(),
+        thousandths(spread(&Round::own_nanos).median, 1),
+        thousandths(ratio(spread(&|round| round.resident_kib).median, 1_024), 1),
+    ]);
+}

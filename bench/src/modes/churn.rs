@@ -1,0 +1,90 @@
+//! Session churn: initialize, initialized, DELETE, again and again.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use shared::{
+    demo::BOB_API_KEY,
+    headers::{API_KEY, SESSION_ID},
+};
+
+use crate::{
+    contender::{Server, open_session},
+    figures::{Spread, thousandths},
+    findings::Findings,
+    http::{Wire, request},
+    load::{CONNECTIONS, Round, measure},
+    process::Process,
+    setup::Setup,
+};
+
+/// Opens and ends sessions on 32 connections.
+pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+    let mut findings = Findings::new(
+        "Session churn",
+        "`initialize`, `notifications/initialized` and `DELETE`, on 32 connections. The payment server's sessions are \
+         durable: they are in the database before the answer is sent, and what is committed at the same time shares one \
+         wait for the disk.",
+        &["server", "sessions/s (min-max)", "CPU a session, µs (min-max)", "p50, µs", "p99, µs"],
+    );
+    let mut done: Vec<(Server, Vec<Round>)> =
+        [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp]
+            .map(|server| (server, Vec::new()))
+            .into();
+    for _ in 0..setup.effort.rounds {
+        let mut left = Vec::new();
+        for (server, mut rounds) in done {
+            match round(setup, server).await {
+                Ok(round) => {
+                    rounds.push(round);
+                    left.push((server, rounds));
+                }
+                Err(error) => findings.failed(server.name(), &error),
+            }
+        }
+        done = left;
+    }
+    for (server, rounds) in &done {
+        let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
+        let speed = spread(&Round::a_second);
+        findings.figure(format!("a_second.{}", server.key()), speed.median);
+        findings.row([
+            server.name().to_owned(),
+            speed.whole(),
+            spread(&Round::cpu_nanos).thousandths(),
+            thousandths(spread(&|round| round.within(500)).median * 1_000, 0),
+            thousandths(spread(&|round| round.within(990)).median * 1_000, 0),
+        ]);
+    }
+    Ok(findings)
+}
+
+async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let process = server.start(setup, scratch.path(), &[]).await?;
+    drive(&process, Instant::now() + setup.effort.warm).await?;
+    let round = drive(&process, Instant::now() + setup.effort.time).await?;
+    process.stop().await?;
+    Ok(round)
+}
+
+async fn drive(process: &Process, until: Instant) -> anyhow::Result<Round> {
+    let lanes = (0..CONNECTIONS).map(|_| churn(process.address.clone(), until)).collect();
+    measure(process, lanes).await
+}
+
+async fn churn(address: String, until: Instant) -> anyhow::Result<Vec<u64>> {
+    let mut wire = Wire::connect(&address).await?;
+    let mut latencies = Vec::new();
+    loop {
+        let start = Instant::now();
+        if start >= until {
+            return Ok(latencies);
+        }
+        let session = open_session(&mut wire, &address).await?;
+        let end = request("DELETE", &address, &[(API_KEY, BOB_API_KEY), (SESSION_ID, &session)], "");
+        let answer = wire.exchange(&end).await?;
+        ensure!((200..300).contains(&answer.status), "DELETE was answered with {}", answer.status);
+        latencies.push(u64::try_from(start.elapsed().as_micros())?);
+    }
+}

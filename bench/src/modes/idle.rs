@@ -1,0 +1,90 @@
+//! Sessions that are opened and left alone: what each holds in memory.
+
+use anyhow::Context as _;
+
+use crate::{
+    contender::{Server, open_session},
+    figures::{grouped, ratio, thousandths},
+    findings::Findings,
+    http::Wire,
+    load::{CONNECTIONS, measure},
+    process::Process,
+    setup::Setup,
+};
+
+/// A server that holds no more than this many is asked for no more.
+const HEAVY_SESSIONS: u32 = 5_000;
+
+/// What every server is given first: what the allocator takes for these is no session's.
+const FIRST: u32 = 2_000;
+
+/// Opens sessions by the thousands and compares what the process holds before and after.
+pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+    let mut findings = Findings::new(
+        "Idle sessions",
+        "Sessions that are opened and never used again, after 2,000 that were opened before: the resident memory that the \
+         process has gained, for each of them.",
+        &[
+            "server",
+            "idle sessions",
+            "opened in, s",
+            "memory before, MiB",
+            "memory after, MiB",
+            "bytes a session",
+        ],
+    );
+    let most = setup.effort.sessions;
+    let servers = [
+        (Server::Sqlite, vec![most / 10, most - most / 10]),
+        (Server::Postgres, vec![most / 10]),
+        (Server::Rmcp, vec![HEAVY_SESSIONS.min(most)]),
+        (Server::FastMcp, vec![(HEAVY_SESSIONS / 5).min(most)]),
+    ];
+    for (server, lots) in servers {
+        if let Err(error) = one(setup, server, &lots, &mut findings).await {
+            findings.failed(server.name(), &error);
+        }
+    }
+    Ok(findings)
+}
+
+async fn one(setup: &Setup, server: Server, lots: &[u32], findings: &mut Findings) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let caps = [("MAX_SESSIONS_PER_KEY", "1000000"), ("MAX_SESSIONS", "1000000")];
+    let process = server.start(setup, scratch.path(), &caps).await?;
+    open(&process, FIRST).await?;
+    let before = process.resident_kib()?;
+    let mut idle = 0;
+    for lot in lots {
+        let millis = open(&process, *lot).await?;
+        idle += lot;
+        let after = process.resident_kib()?;
+        let each = after.saturating_sub(before) * 1_024 / u64::from(idle.max(1));
+        findings.figure(format!("session_bytes.{}", server.key()), each);
+        findings.row([
+            server.name().to_owned(),
+            grouped(u64::from(idle)),
+            thousandths(millis, 1),
+            thousandths(ratio(before, 1_024), 1),
+            thousandths(ratio(after, 1_024), 1),
+            grouped(each),
+        ]);
+    }
+    process.stop().await
+}
+
+/// Opens so many sessions, and returns how many milliseconds that took.
+async fn open(process: &Process, sessions: u32) -> anyhow::Result<u64> {
+    let lanes = (0..CONNECTIONS).map(|lane| {
+        let (address, mine) = (process.address.clone(), (sessions + lane) / CONNECTIONS);
+        async move {
+            let mut wire = Wire::connect(&address).await?;
+            for _ in 0..mine {
+                open_session(&mut wire, &address).await?;
+            }
+            Ok(Vec::new())
+        }
+    });
+    let round = measure(process, lanes.collect()).await?;
+    Ok(u64::try_from(round.elapsed.as_millis())?)
+}

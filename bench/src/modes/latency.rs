@@ -1,0 +1,54 @@
+//! How long a call takes at half of the rate that a server can take at most, its callers not waiting for one another.
+
+use anyhow::Context as _;
+
+use crate::{
+    contender::{Era, Server},
+    figures::{Spread, grouped, ratio, thousandths},
+    findings::Findings,
+    load::{Lanes, Round},
+    setup::Setup,
+};
+
+/// Finds each server's own highest rate, and sends half of it.
+pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+    let mut findings = Findings::new(
+        "Latency at half the highest rate",
+        "Read calls in sessions, each sent when it is due and not when the one before it is answered, at half of what the \
+         same server answered a second at most just before. A call that waits for its connection is counted from when it \
+         was due.",
+        &["server", "calls/s sent", "p50, µs (min-max)", "p99, µs (min-max)", "p99.9, µs", "x bare's p99"],
+    );
+    let mut done = [Server::Bare, Server::Sqlite, Server::Rmcp].map(|server| (server, Vec::new()));
+    for _ in 0..setup.effort.rounds {
+        for (server, rounds) in &mut done {
+            rounds.push(round(setup, *server).await.with_context(|| server.name().to_owned())?);
+        }
+    }
+    let p99 = |rounds: &[Round]| Spread::of(rounds.iter().map(|round| round.within(990)));
+    let bare = done.first().map_or(0, |(_, rounds)| p99(rounds).median);
+    for (server, rounds) in &done {
+        let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
+        findings.figure(format!("p99_micros.{}", server.key()), p99(rounds).median);
+        findings.row([
+            server.name().to_owned(),
+            grouped(spread(&Round::a_second).median),
+            spread(&|round| round.within(500)).whole(),
+            p99(rounds).whole(),
+            grouped(spread(&|round| round.within(999)).median),
+            thousandths(ratio(p99(rounds).median, bare), 2),
+        ]);
+    }
+    Ok(findings)
+}
+
+async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let process = server.start(setup, scratch.path(), &[]).await?;
+    let open = || Lanes::open(server, Era::Sessions, &process.address);
+    open().await?.drive(&process, setup.effort.warm).await?;
+    let most = open().await?.drive(&process, setup.effort.warm).await?.a_second();
+    let round = open().await?.pace(&process, setup.effort.time, most / 2).await?;
+    process.stop().await?;
+    Ok(round)
+}

@@ -1,0 +1,92 @@
+//! One run: every mode in turn, what it found kept and printed as it comes.
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::Context as _;
+
+use crate::{
+    findings::Findings,
+    modes::Mode,
+    page, print,
+    setup::{Effort, Setup},
+};
+
+/// How to measure.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArguments {
+    /// The folder of the release binaries `server`, `client` and `bench`.
+    #[arg(long, default_value = "target/release")]
+    binaries: PathBuf,
+    /// The folder of the counterparts that Node.js runs; without it they are left out.
+    #[arg(long)]
+    counterparts: Option<PathBuf>,
+    /// A PostgreSQL of this run alone, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; without it what needs one is left
+    /// out.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// The folder in which what was found is kept.
+    #[arg(long, default_value = "target/bench")]
+    kept: PathBuf,
+    /// The folder in which the page is written.
+    #[arg(long, default_value = "docs")]
+    page: PathBuf,
+    /// What the measured code is called in the report.
+    #[arg(long, default_value = "unknown")]
+    revision: String,
+    /// Fewer calls, sessions and rows: for every day.
+    #[arg(long)]
+    quick: bool,
+    /// Only these modes; the rest is taken from what was kept.
+    #[arg(long, num_args = 1.., value_enum)]
+    only: Vec<Mode>,
+}
+
+/// Measures, and prints each mode as it is done. A mode that fails is reported, and does not keep the others from running.
+pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    let setup = Setup {
+        binaries: absolute(&arguments.binaries)?,
+        counterparts: arguments.counterparts.as_ref().map(absolute).transpose()?,
+        postgres: arguments.postgres.clone(),
+        effort: if arguments.quick { Effort::QUICK } else { Effort::FULL },
+    };
+    let mut failures = Vec::new();
+    for mode in Mode::ALL {
+        if !arguments.only.is_empty() && !arguments.only.contains(&mode) {
+            continue;
+        }
+        let began = Instant::now();
+        match mode.run(&setup).await {
+            Ok(mut findings) => {
+                findings.taken = taken(&arguments.revision, began)?;
+                findings.keep(&arguments.kept, mode.name())?;
+                report(&findings)?;
+            }
+            Err(error) => {
+                print(&format!("## {} failed: {error:#}\n\n", mode.name()))?;
+                failures.push(mode.name());
+            }
+        }
+    }
+    let command = if arguments.quick { "scripts/bench --quick" } else { "scripts/bench" };
+    let targets = page::write(&arguments.kept, &arguments.page, command)?;
+    print(&format!(
+        "## Targets\n\n{targets}\nThe page: {}\n",
+        arguments.page.join("performance.md").display()
+    ))?;
+    anyhow::ensure!(failures.is_empty(), "these modes failed: {}", failures.join(", "));
+    Ok(())
+}
+
+fn report(findings: &Findings) -> anyhow::Result<()> {
+    print(&format!("{}\n", findings.markdown()))
+}
+
+/// When it was measured, how long that took, and of what.
+fn taken(revision: &str, began: Instant) -> anyhow::Result<String> {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
+    Ok(format!("Measured {now} in {} s, revision {revision}.", began.elapsed().as_secs()))
+}
+
+fn absolute(path: &PathBuf) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
+}
