@@ -33,10 +33,9 @@ const SESSION_BYTES_MAX: u64 = 1_024;
 
 /// Measures everything, prints it, and fails where a session takes more than it may.
 pub(crate) async fn run(binaries: &Path) -> anyhow::Result<()> {
-    let abandoned = abandoned_sessions(binaries).await?;
-    let flood = wrong_keys(binaries).await?;
-    let revoked = revocation(binaries).await?;
-    print(&format!("{abandoned}{flood}{revoked}"))
+    print(&revocation(binaries).await?)?;
+    print(&wrong_keys(binaries).await?)?;
+    print(&abandoned_sessions(binaries).await?)
 }
 
 async fn start(binaries: &Path, folder: &Path, more: &[(&'static str, &str)]) -> anyhow::Result<Process> {
@@ -169,8 +168,13 @@ async fn revocation(binaries: &Path) -> anyhow::Result<String> {
         let session = open_session_with(&mut wire, &process.address, key).await?;
         let mut stream = open_stream(&process.address, key, &session).await?;
         let ended = tokio::spawn(async move {
-            let mut buffer = [0; 4_096];
-            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            // The last chunk ends the stream; the connection may go on.
+            let (mut buffer, mut end) = ([0; 4_096], Vec::new());
+            while !end.ends_with(b"0\r\n\r\n")
+                && let Ok(read @ 1..) = stream.read(&mut buffer).await
+            {
+                end.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            }
             Instant::now()
         });
         operate(binaries, folder.path(), &["keys", "revoke", id]).await?;
