@@ -167,3 +167,41 @@ fn a_mistake_is_told_with_what_to_do_and_ends_with_2() {
         assert!(ended.stderr.contains(words), "{arguments:?}: {}", ended.stderr);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_05_a_key_tells_from_where_it_is_taken_when_it_was_used_and_when_it_ends_and_ends_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let create = ["keys", "create", "--user", "bob", "--role", "read-only", "--expires-in", "30s"];
+    let made = |more: &[&str]| {
+        let made = told(folder.path(), &[&create, more].concat());
+        (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+    };
+    let (away, elsewhere) = made(&["--source", "10.1.2.3/8", "--source", "2001:db8::/32"]);
+    assert_eq!(status(&program, &elsewhere).await, 401);
+    let shown = told(folder.path(), &["keys", "show", &away]);
+    assert_eq!(shown["sources"], serde_json::json!(["10.0.0.0/8", "2001:db8::/32"]));
+    assert_eq!(shown["usedAt"], Value::Null, "a refusal is no use");
+
+    let (home, key) = made(&["--source", "127.0.0.0/8"]);
+    assert_eq!(status(&program, &key).await, 200);
+    let used_at = || told(folder.path(), &["keys", "show", &home])["usedAt"].clone();
+    crate::support::eventually("the use is noted", async || used_at() != Value::Null).await;
+    let first = used_at();
+    for _ in 0..3 {
+        assert_eq!(status(&program, &key).await, 200);
+    }
+    assert_eq!(used_at(), first, "it is noted once a minute");
+
+    // It ends by itself, at the time that it tells.
+    let shown = told(folder.path(), &["keys", "show", &home]);
+    let at = |member: &str| shown[member].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(at("expiresAt").duration_since(at("createdAt")).as_secs(), 30);
+    let brief = ["keys", "create", "--user", "bob", "--role", "read-only", "--expires-in", "1s"];
+    let made = told(folder.path(), &brief);
+    let (brief, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    crate::support::eventually("it ends", async || status(&program, key).await == 401).await;
+    assert_eq!(told(folder.path(), &["keys", "show", brief])["state"], "expired");
+    let again = operate(folder.path(), &["keys", "rotate", brief]);
+    assert!(again.status.code() == Some(2) && again.stderr.contains("has expired"), "{again:?}");
+}

@@ -10,6 +10,7 @@ pub(crate) mod modern;
 pub(crate) mod official;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod secrets;
 pub(crate) mod stage;
 pub(crate) mod wire;
 

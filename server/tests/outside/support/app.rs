@@ -5,6 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use server::{app::Application, config::Config, store::Store};
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use super::secrets;
+
 /// A running server. It stops with the test's runtime, or in order with [`App::stop`].
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
@@ -25,8 +27,9 @@ pub(crate) async fn spawn_app_with(change: impl FnOnce(&mut Config)) -> App {
     run(Application::build(config).await.unwrap())
 }
 
-/// Runs a server that was built.
+/// Runs a server that was built. Its log is searched for secrets.
 pub(crate) fn run(application: Application) -> App {
+    secrets::watch_the_log();
     let (address, store) = (application.address(), application.store());
     let (shutdown, asked) = oneshot::channel();
     let running = tokio::spawn(application.run(async move {

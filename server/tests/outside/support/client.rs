@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 pub(crate) use shared::demo::{ALICE_API_KEY as ALICE, BOB_API_KEY as BOB};
 
-use super::wire::{Answer, Ask};
+use super::{
+    secrets,
+    wire::{Answer, Ask},
+};
 
 /// The newest revision with sessions.
 pub(crate) const NEWEST: &str = "2025-11-25";
@@ -60,6 +63,8 @@ impl Client {
         let answer = Ask::post(initialize_with(version, &capabilities)).key(key).send(address).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let session = answer.header("mcp-session-id").expect("a session id").to_owned();
+        secrets::keep(&session);
+        secrets::keep(key);
         let client = Self { address, key: key.to_owned(), session, version: version.to_owned() };
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         assert_eq!(client.post(initialized).send(address).await.status, 202);

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Ask};
+use super::{
+    secrets,
+    wire::{Answer, Ask},
+};
 
 /// The revision without sessions.
 pub(crate) const STATELESS: &str = "2026-07-28";
@@ -76,7 +79,11 @@ impl Caller {
     pub(crate) async fn result(&self, method: &str, params: Value) -> Value {
         let answer = self.answer(method, params).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["result"].clone()
+        let result = answer.json()["result"].clone();
+        if let Some(state) = result["requestState"].as_str() {
+            secrets::keep(state);
+        }
+        result
     }
 
     /// The result of a tool call.

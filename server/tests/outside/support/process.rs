@@ -3,17 +3,18 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread::JoinHandle,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, secrets};
 
-/// A program that runs; it is killed when the test is over.
+/// A program that runs; it is killed when the test is over. What it wrote is searched for secrets then.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
+    folder: PathBuf,
     child: Child,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
@@ -27,10 +28,11 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// The program in `folder`, with no settings but `set` and a free port.
+/// The program in `folder`, with no settings but `set` and a free port. It logs all that it can.
 pub(crate) fn command(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-    command.args(arguments).current_dir(folder).env_clear().env("PORT", "0").envs(set.iter().copied());
+    command.args(arguments).current_dir(folder).env_clear();
+    command.env("PORT", "0").env("RUST_LOG", "trace").envs(set.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -40,7 +42,10 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> En
     let mut child = command(folder, arguments, set).spawn().unwrap();
     let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
     let status = wait(&mut child);
-    Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    let ended = Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
+    // What an operator asks for may be a key; what is logged beside it is none.
+    secrets::search("the log of a command", &ended.stderr);
+    ended
 }
 
 impl Program {
@@ -67,7 +72,7 @@ impl Program {
         });
         let stderr = collect(child.stderr.take().unwrap());
         match hears.recv_timeout(PATIENCE) {
-            Ok(address) => Self { address, child, stdout, stderr },
+            Ok(address) => Self { address, folder: folder.to_owned(), child, stdout, stderr },
             Err(_) => {
                 let _ = child.kill();
                 panic!("the program did not start: {}", stderr.join().unwrap());
@@ -95,9 +100,20 @@ impl Program {
     /// Waits until it has ended.
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait(&mut self.child);
-        let stdout = std::mem::replace(&mut self.stdout, std::thread::spawn(String::new));
-        let stderr = std::mem::replace(&mut self.stderr, std::thread::spawn(String::new));
-        Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+        let (stdout, stderr) = self.written();
+        Ended { status, stdout, stderr }
+    }
+
+    /// Everything that it wrote, once it has ended.
+    fn written(&mut self) -> (String, String) {
+        let take = |output: &mut JoinHandle<String>| {
+            std::mem::replace(output, std::thread::spawn(String::new)).join().unwrap()
+        };
+        let written = (take(&mut self.stdout), take(&mut self.stderr));
+        secrets::search("what a server printed", &written.0);
+        secrets::search("the log of a server", &written.1);
+        secrets::search_files(&self.folder);
+        written
     }
 }
 
@@ -106,6 +122,9 @@ impl Drop for Program {
         // It may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            self.written();
+        }
     }
 }
 

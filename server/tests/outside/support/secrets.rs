@@ -1,0 +1,102 @@
+//! Rule 13 over the whole run: whatever a server of these tests writes, at its most talkative, is searched for secrets.
+//!
+//! A server in this process writes its log here, where every line is searched as it comes; of a program everything is
+//! searched when it has ended: what it printed, its log, and the files of its database. Looked for are keys and tokens,
+//! by their form, and every session id and request state that a server gave to a test.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{LazyLock, Once, RwLock},
+};
+
+use regex::Regex;
+use server::identity::ApiKey;
+
+/// What must not be written, beside what is recognised by its form.
+static GIVEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// A signed token, or the beginning of one.
+static TOKEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}").unwrap());
+
+/// From now on nobody writes this.
+pub(crate) fn keep(secret: &str) {
+    let mut given = GIVEN.write().unwrap();
+    if !given.iter().any(|known| known == secret) {
+        given.push(secret.to_owned());
+    }
+}
+
+/// The secret in a text, if there is one.
+pub(crate) fn found_in(text: &str) -> Option<String> {
+    if ApiKey::is_in(text) {
+        return Some("an API key".to_owned());
+    }
+    if let Some(token) = TOKEN.find(text) {
+        return Some(token.as_str().to_owned());
+    }
+    GIVEN.read().unwrap().iter().find(|secret| text.contains(secret.as_str())).cloned()
+}
+
+/// That there is none in what `who` wrote.
+pub(crate) fn search(who: &str, text: &str) {
+    let Some(secret) = found_in(text) else { return };
+    let line = text.lines().find(|line| found_in(line).is_some()).unwrap_or_default();
+    panic!("{secret} is in {who}: {}", line.chars().take(500).collect::<String>());
+}
+
+/// That there is none in the files of the database in `folder`.
+pub(crate) fn search_files(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder.join("data")) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        // The files of a database come and go while a server runs on it.
+        let bytes = fs::read(&path).unwrap_or_default();
+        search(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// Has everything that servers in this process log searched, from now on. A secret ends the whole run: a panic in a task
+/// of a server's would end only that task.
+pub(crate) fn watch_the_log() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::level_filters::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Watched)
+            .init();
+    });
+}
+
+struct Watched;
+
+impl io::Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        if let Some(secret) = found_in(&line) {
+            eprintln!("{secret} is in the log: {line}");
+            std::process::abort();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_secret_is_found_wherever_it_is_and_nothing_else_is_one() {
+    keep("a-session-id-that-was-given");
+    for text in [
+        format!("key={}", shared::demo::BOB_API_KEY),
+        "Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJiaWxsaW5nIn0.c2ln".to_owned(),
+        "\u{0}\u{1}a-session-id-that-was-given\u{2}".to_owned(),
+    ] {
+        assert!(found_in(&text).is_some(), "{text}");
+    }
+    for text in ["", "eyJ", "session.hash=0123abcd", "mcpay_live_ in words", "request.id=00ff"] {
+        assert_eq!(found_in(text), None, "{text}");
+    }
+}
