@@ -3,7 +3,7 @@
 //! The room does not know what a model is. What it promises its callers:
 //!
 //! - one call in, one result or one [`McpError`] out, always within the [`Timeouts`];
-//! - a call is repeated only when it cannot have run, or when the server says that repeating it is safe;
+//! - a call is repeated only when it cannot have run, or when running twice does no harm ([`Repetition`]);
 //! - the key goes to the endpoint it was given for and nowhere else: no redirect is followed, and plain HTTP is spoken
 //!   to loopback addresses only, unless the caller insists.
 
@@ -18,6 +18,7 @@ mod exchange;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod options;
+mod repetition;
 mod retry;
 mod sse;
 mod tap;
@@ -28,6 +29,7 @@ pub use credentials::{ClientCertificate, Credentials, NotPem, Roots, TokenOrigin
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{McpError, TimedOut};
 pub use options::{ConnectOptions, Era, Timeouts};
+pub use repetition::{IDEMPOTENCY_KEY, Repetition};
 pub use retry::RetryPolicy;
 pub use tap::{NoTap, WireEvent, WireTap};
 

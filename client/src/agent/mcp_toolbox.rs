@@ -11,7 +11,7 @@ use shared::mcp::{
 use tokio_util::sync::CancellationToken;
 
 use super::Toolbox;
-use crate::mcp::{CallOptions, Connection, McpError, RejectedTool, ToolList};
+use crate::mcp::{CallOptions, Connection, McpError, RejectedTool, Repetition, ToolList};
 
 /// Hears how far a tool call has come; told the tool's name first.
 type Progress = dyn Fn(&str, ProgressNotificationParams) + Send + Sync;
@@ -66,10 +66,11 @@ impl Toolbox for McpToolbox {
     async fn call(
         &self,
         name: &str,
-        arguments: JsonObject,
+        mut arguments: JsonObject,
         cancel: &CancellationToken,
     ) -> Result<CallToolResult, McpError> {
-        let repeatable = self.tools.iter().any(|tool| tool.name == name && tool.is_safe_to_repeat());
+        let tool = self.tools.iter().find(|tool| tool.name == name);
+        let repeatable = tool.is_some_and(|tool| Repetition::of(tool, &mut arguments).is_safe());
         let hear = self.progress.as_deref().map(|hear| move |progress| hear(name, progress));
         let progress = hear.as_ref().map(|hear| hear as &(dyn Fn(ProgressNotificationParams) + Send + Sync));
         let options = CallOptions { repeatable, cancel: cancel.clone(), progress, ..CallOptions::default() };

@@ -13,7 +13,7 @@ use super::{
     planning::{Plan, Step},
     wording,
 };
-use crate::mcp::McpError;
+use crate::mcp::{McpError, Repetition};
 
 /// How long a cancelled call may take to tell its server before it is dropped.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
@@ -73,7 +73,8 @@ impl<'a> ToolTurn<'a> {
         result
     }
 
-    async fn call(&self, tool: &Tool, arguments: JsonObject, readers: &[Tool]) -> CallToolResult {
+    async fn call(&self, tool: &Tool, mut arguments: JsonObject, readers: &[Tool]) -> CallToolResult {
+        let repetition = Repetition::of(tool, &mut arguments);
         let outcome = tokio::select! {
             biased;
             outcome = self.toolbox.call(&tool.name, arguments, self.cancel) => outcome,
@@ -83,7 +84,7 @@ impl<'a> ToolTurn<'a> {
             Ok(result) => return result,
             Err(error) => error,
         };
-        let result = wording::no_result(tool, &error, readers);
+        let result = wording::no_result(tool, &error, &repetition, readers);
         if ends_question(&error) {
             // The first one is kept; those of calls beside it say the same.
             drop(self.fatal.set(error));

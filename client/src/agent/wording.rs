@@ -3,7 +3,7 @@
 use shared::mcp::tools::{CallToolResult, Tool};
 
 use super::{AgentError, ToolCall};
-use crate::mcp::{McpError, excerpt};
+use crate::mcp::{IDEMPOTENCY_KEY, McpError, Repetition, excerpt};
 
 /// How many tools are named in one sentence.
 const MAX_NAMES: usize = 50;
@@ -49,15 +49,15 @@ pub(super) fn never_begun() -> CallToolResult {
 }
 
 /// No result came back.
-pub(super) fn no_result(tool: &Tool, error: &McpError, tools: &[Tool]) -> CallToolResult {
+pub(super) fn no_result(
+    tool: &Tool,
+    error: &McpError,
+    repetition: &Repetition,
+    tools: &[Tool],
+) -> CallToolResult {
     let name = excerpt(&tool.name);
     if !error.may_have_run() {
         return CallToolResult::error(format!("`{name}` was not carried out: {error}."));
-    }
-    if tool.is_safe_to_repeat() {
-        return CallToolResult::error(format!(
-            "`{name}` gave no result: {error}. It is safe to call it again; if it keeps failing, say so."
-        ));
     }
     let readers = names(tools.iter().filter(|tool| tool.is_read_only()));
     let how = if readers.is_empty() {
@@ -65,10 +65,20 @@ pub(super) fn no_result(tool: &Tool, error: &McpError, tools: &[Tool]) -> CallTo
     } else {
         format!("Find out with a tool that only reads ({readers}), or ask the user to check.")
     };
-    CallToolResult::error(format!(
-        "The outcome of `{name}` is unknown: {error}. It may have been carried out. Do not call it again before you \
-         know whether it was. {how}"
-    ))
+    CallToolResult::error(match repetition {
+        Repetition::Harmless => format!(
+            "`{name}` gave no result: {error}. It is safe to call it again; if it keeps failing, say so."
+        ),
+        Repetition::Keyed(key) => format!(
+            "unknown_outcome: nobody knows how `{name}` ended: {error}. It may have been carried out. Called again \
+             with the same arguments and `{IDEMPOTENCY_KEY}` `{}` it does nothing twice; with another key it would. {how}",
+            excerpt(key)
+        ),
+        Repetition::Never => format!(
+            "unknown_outcome: nobody knows how `{name}` ended: {error}. It may have been carried out. Do not call it \
+             again before you know whether it was. {how}"
+        ),
+    })
 }
 
 /// Why there are no tools any more.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::User,
     exit::Exit,
-    mcp::CallOptions,
+    mcp::{CallOptions, IDEMPOTENCY_KEY, Repetition},
     terminal::{Event, style::Text},
 };
 
@@ -42,8 +42,10 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObje
 async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Result<CallToolResult, Failure> {
     let terminal = &session.run.terminal;
     terminal.working(&format!("calling {}", tool.name));
+    let mut arguments = arguments.clone();
+    let repetition = Repetition::of(tool, &mut arguments);
     let options = CallOptions {
-        repeatable: tool.is_safe_to_repeat(),
+        repeatable: repetition.is_safe(),
         cancel: session.run.interrupts.stop().clone(),
         progress: Some(&|progress| {
             if let Some(message) = progress.message {
@@ -52,8 +54,27 @@ async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Res
         }),
         ..CallOptions::default()
     };
-    let outcome = session.connection.call_tool(&tool.name, arguments.clone(), options).await;
-    outcome.map_err(|error| session.failure(&error))
+    let outcome = session.connection.call_tool(&tool.name, arguments, options).await;
+    outcome.map_err(|error| {
+        let failure = session.failure(&error);
+        if error.may_have_run() { with_unknown_outcome(failure, &tool.name, &repetition) } else { failure }
+    })
+}
+
+/// Nobody knows whether the tool ran: that is said, and how to find out.
+fn with_unknown_outcome(failure: Failure, tool: &str, repetition: &Repetition) -> Failure {
+    let next = match repetition {
+        Repetition::Harmless => return failure,
+        Repetition::Keyed(key) => format!(
+            "{tool} may have been carried out; called again with \"{IDEMPOTENCY_KEY}\": \"{key}\" it does nothing twice"
+        ),
+        Repetition::Never => {
+            format!(
+                "{tool} may have been carried out; look with a tool that only reads before you call it again"
+            )
+        }
+    };
+    Failure::new(failure.exit, format!("unknown outcome: {}", failure.message), next)
 }
 
 /// The result for reading: its text, and what else it holds by name; the structured result where there is no text.

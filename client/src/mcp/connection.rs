@@ -81,8 +81,8 @@ static SPOKEN_AT: LazyLock<Mutex<HashMap<String, Era>>> = LazyLock::new(Mutex::d
 /// How one tool call is to be treated.
 #[derive(Clone, Default)]
 pub struct CallOptions<'a> {
-    /// The call may run twice without harm ([`shared::mcp::tools::Tool::is_safe_to_repeat`]): it is sent again after
-    /// the connection broke or the server failed. Otherwise it is sent again only where it cannot have run.
+    /// The call may run twice without harm ([`super::Repetition::is_safe`]): it is sent again after the connection
+    /// broke, the server failed or no answer came in time. Otherwise it is sent again only where it cannot have run.
     pub repeatable: bool,
     /// Ends the call when cancelled: the server is told, and the call returns [`McpError::Cancelled`].
     pub cancel: CancellationToken,

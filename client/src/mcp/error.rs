@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::jsonrpc::ErrorObject;
+use shared::jsonrpc::{ErrorCode, ErrorObject};
 
 /// Which limit a call ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,17 @@ pub enum McpError {
     /// The server is an MCP server and broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Protocol(String),
-    /// The server answered with a JSON-RPC error: no tool ran.
+    /// The server answered with a JSON-RPC error. Nothing ran, unless it is an internal error of the server: that may
+    /// have come in the middle.
     #[error("the server refused the request: {0}")]
     Rpc(ErrorObject),
-    /// The server is at a limit (429, 503) and retrying as it asked did not help.
+    /// The server is at a limit (429, or 503 with `Retry-After`) and retrying as it asked did not help: nothing ran.
     #[error("the server is busy; {}", match retry_after { Some(wait) => format!("it asks to wait {} s", wait.as_secs()), None => "try again later".to_owned() })]
     Busy {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The server answered with 5xx.
+    /// The server, or what stands before it, answered with 5xx: the call may have run.
     #[error("the server failed with HTTP status {0}")]
     ServerFailed(u16),
     /// A limit of ours was reached. The call was cancelled at the server as far as that goes.
@@ -76,13 +77,13 @@ pub enum McpError {
 impl McpError {
     /// Whether the request may have run at the server although no result came back.
     #[must_use]
-    pub const fn may_have_run(&self) -> bool {
+    pub fn may_have_run(&self) -> bool {
         match self {
+            Self::Rpc(error) => error.code == ErrorCode::INTERNAL_ERROR,
             Self::TimedOut(TimedOut::Connect)
             | Self::Unauthorized(_)
             | Self::Unreachable { .. }
             | Self::NotMcp { .. }
-            | Self::Rpc(_)
             | Self::Busy { .. }
             | Self::SessionEnded => false,
             Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call)

@@ -1,11 +1,8 @@
-//! When a request is sent again, and how long to wait before.
-//!
-//! A request that may have run is repeated only where its caller says that this is safe; one that cannot have run (no
-//! connection, or a server that said "later") always may be.
+//! How often a request is sent again, and how long to wait before. Whether it may be is [`super::repetition`]'s.
 
 use std::time::{Duration, SystemTime};
 
-use super::{McpError, TimedOut};
+use super::{McpError, repetition::is_worth_repeating};
 
 /// How often and how patiently to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,23 +69,14 @@ impl Attempts {
         if self.failed >= self.policy.attempts {
             return None;
         }
-        match failure {
-            McpError::Busy { retry_after } => self.policy.pause(self.failed, *retry_after),
-            McpError::Unreachable { .. } | McpError::TimedOut(TimedOut::Connect) => {
-                self.policy.pause(self.failed, None)
-            }
-            McpError::ServerFailed(_) | McpError::Broken(_) => {
-                let pause = self.policy.backoff(self.failed).max(at_least.unwrap_or_default());
-                (repeatable && pause <= self.policy.max_wait).then_some(pause)
-            }
-            McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call)
-            | McpError::Unauthorized(_)
-            | McpError::NotMcp { .. }
-            | McpError::Protocol(_)
-            | McpError::Rpc(_)
-            | McpError::SessionEnded
-            | McpError::Cancelled => None,
+        if !is_worth_repeating(failure, repeatable) {
+            return None;
         }
+        if let McpError::Busy { retry_after } = failure {
+            return self.policy.pause(self.failed, *retry_after);
+        }
+        let pause = self.policy.backoff(self.failed).max(at_least.unwrap_or_default());
+        (pause <= self.policy.max_wait).then_some(pause)
     }
 }
 
@@ -163,12 +151,5 @@ mod tests {
             |asked| Attempts::new(POLICY).pause_after(&broken, true, Some(Duration::from_millis(asked)));
         assert_eq!(pause(1_500), Some(Duration::from_millis(1_500)));
         assert_eq!(pause(3_000), None);
-    }
-
-    #[test]
-    fn what_may_have_run_is_repeated_only_where_that_is_safe() {
-        for failure in [McpError::ServerFailed(500), McpError::Broken("cut".to_owned())] {
-            assert_eq!(Attempts::new(POLICY).pause_after(&failure, false, None), None, "{failure}");
-        }
     }
 }

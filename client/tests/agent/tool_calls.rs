@@ -199,7 +199,10 @@ async fn a_call_that_may_have_happened_says_so_and_how_to_find_out() {
         McpError::Protocol("no id".to_owned()),
     ] {
         let write = told("write", error.clone()).await;
-        assert!(write.contains("outcome of `write` is unknown") && write.contains("(read)"), "{write}");
+        assert!(
+            write.contains("unknown_outcome: nobody knows how `write` ended") && write.contains("(read)"),
+            "{write}"
+        );
         assert!(write.contains("Do not call it again before you know"), "{write}");
         for repeatable in ["read", "put"] {
             let told = told(repeatable, error.clone()).await;

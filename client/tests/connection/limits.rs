@@ -12,7 +12,7 @@ use tokio::{net::TcpSocket, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments, call, call_repeatable, endpoint,
+    arguments, call, endpoint,
     mcp_server::{Act, STREAM_HEAD, Step, TestServer, filled, steps},
     open, open_with, options,
 };
@@ -49,7 +49,7 @@ async fn each_limit_ends_the_call_and_the_server_is_told_once() {
         let connection = open_with(&server, options).await;
         server.arm_always("tools/call", act);
         let began = Instant::now();
-        let error = call_repeatable(&connection, true).await.unwrap_err();
+        let error = call(&connection).await.unwrap_err();
         assert!(matches!(error, McpError::TimedOut(which) if which == limit), "{limit:?}: {error:?}");
         assert!(error.may_have_run() && began.elapsed() >= SHORT, "{:?}", began.elapsed());
         let told = server.first("notifications/cancelled").await;

@@ -10,6 +10,7 @@ mod mcp_server;
 #[path = "../../../shared/tests/support/official.rs"]
 mod official;
 mod refusals;
+mod repetition;
 mod secrets;
 mod sessions;
 mod stateless;

@@ -34,15 +34,16 @@ fn kind(outcome: &Result<(), McpError>) -> &'static str {
 async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run() {
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     // What the server does with every call; how the call ends and how often it arrived: repeatable, and not.
-    let matrix: [(&str, Act, [Ending; 2]); 10] = [
+    let matrix: [(&str, Act, [Ending; 2]); 11] = [
         ("404", refuse(404, &[]), [("session ended", 2), ("session ended", 2)]),
         ("401", refuse(401, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
         ("403", refuse(403, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
         ("429", refuse(429, &[("retry-after", "0")]), [("busy", 3), ("busy", 3)]),
-        ("503", refuse(503, &[]), [("busy", 3), ("busy", 3)]),
+        ("503 with Retry-After", refuse(503, &[("retry-after", "0")]), [("busy", 3), ("busy", 3)]),
+        ("503", refuse(503, &[]), [("failed", 3), ("failed", 1)]),
         ("500", refuse(500, &[]), [("failed", 3), ("failed", 1)]),
         ("502", refuse(502, &[]), [("failed", 3), ("failed", 1)]),
-        ("timeout", steps(vec![Step::Hang]), [("no first byte", 1), ("no first byte", 1)]),
+        ("timeout", steps(vec![Step::Hang]), [("no first byte", 3), ("no first byte", 1)]),
         ("reset", steps(vec![Step::Reset]), [("broken", 3), ("broken", 1)]),
         (
             "cut in the middle",

@@ -65,7 +65,9 @@ impl Wire {
                 "it does not take {} (HTTP status 405); check the path of the URL",
                 if session.is_none() { "POST" } else { "the request" },
             )),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::TOO_MANY_REQUESTS => McpError::Busy { retry_after: wait_asked_for(response) },
+            // A server that is full says when to come back. Without that it may be a proxy that lost the answer.
+            StatusCode::SERVICE_UNAVAILABLE if response.headers().contains_key(RETRY_AFTER) => {
                 McpError::Busy { retry_after: wait_asked_for(response) }
             }
             status if status.is_redirection() => self.not_mcp(self.redirection(response)),

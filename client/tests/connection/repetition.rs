@@ -1,0 +1,144 @@
+//! Lost answers: what is sent again and what is not, whatever got lost and however the call is made, in both eras.
+
+#![cfg(test)]
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use client::{
+    agent::{McpToolbox, Toolbox},
+    mcp::{ConnectOptions, Era, IDEMPOTENCY_KEY, McpError, Timeouts},
+};
+use serde_json::{Value, json};
+use shared::mcp::JsonObject;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    mcp_server::{Act, Step, TestServer, json_result, status, steps, text_result},
+    open_with, options,
+};
+
+/// The tools: one that reads, one that takes a key, and one of which nothing is known.
+const TOOLS: [&str; 3] = ["look", "pay", "push"];
+
+fn tool_list() -> Value {
+    let plain = json!({ "type": "object" });
+    let keyed = json!({ "type": "object", "properties": { "idempotencyKey": { "type": "string" } } });
+    json!({ "resultType": "complete", "ttlMs": 60_000, "cacheScope": "private", "tools": [
+        { "name": "look", "inputSchema": plain, "annotations": { "readOnlyHint": true } },
+        { "name": "pay", "inputSchema": keyed },
+        { "name": "push", "inputSchema": plain },
+    ] })
+}
+
+/// A server that speaks the era, and a toolbox for it.
+async fn toolbox(era: Era, options: ConnectOptions) -> (TestServer, McpToolbox) {
+    let server = TestServer::start().await;
+    if era == Era::Stateless {
+        server.keep_no_sessions();
+        server.arm_always(
+            "server/discover",
+            json_result(json!({
+                "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+                "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} },
+            })),
+        );
+    }
+    server.arm_always("tools/list", json_result(tool_list()));
+    let connection = open_with(&server, ConnectOptions { era, ..options }).await;
+    let toolbox = McpToolbox::open(connection).await.unwrap();
+    (server, toolbox)
+}
+
+/// The keys that calls arrived with, in their order.
+fn keys(server: &TestServer) -> Vec<Value> {
+    let calls = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call");
+    calls.map(|seen| seen.body["params"]["arguments"][IDEMPOTENCY_KEY].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_key() {
+    let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
+    let now = [("retry-after", "0")];
+    // How often it arrives: reading, with a key, without one; and whether it may have run.
+    let matrix: [(&str, Act, [usize; 3], bool); 8] = [
+        ("401", refuse(401, &[]), [1, 1, 1], false),
+        ("429", refuse(429, &now), [3, 3, 3], false),
+        ("503 with Retry-After", refuse(503, &now), [3, 3, 3], false),
+        ("503 of something in between", refuse(503, &[]), [3, 3, 1], true),
+        ("500", refuse(500, &[]), [3, 3, 1], true),
+        ("timeout", steps(vec![Step::Hang]), [3, 3, 1], true),
+        ("reset", steps(vec![Step::Reset]), [3, 3, 1], true),
+        ("an internal error", internal_error(), [1, 1, 1], true),
+    ];
+    for era in [Era::Sessions, Era::Stateless] {
+        for (name, act, arrivals, may_have_run) in &matrix {
+            for (tool, expected) in TOOLS.into_iter().zip(arrivals) {
+                let what = format!("{name}, {tool}, {era:?}");
+                let mut options = options();
+                if *name == "timeout" {
+                    options.timeouts =
+                        Timeouts { first_byte: Duration::from_millis(100), ..options.timeouts };
+                }
+                let (server, toolbox) = toolbox(era, options).await;
+                server.arm_always("tools/call", Arc::clone(act));
+                let never = CancellationToken::new();
+                let error = toolbox.call(tool, JsonObject::new(), &never).await.unwrap_err();
+                assert_eq!(error.may_have_run(), *may_have_run, "{what}: {error}");
+                let keys = keys(&server);
+                assert_eq!(keys.len(), *expected, "{what}");
+                let different: BTreeSet<String> = keys.iter().map(Value::to_string).collect();
+                assert_eq!(different.len(), 1, "{what}: every repetition has the same key: {keys:?}");
+                assert_eq!(keys.iter().all(Value::is_string), tool == "pay", "{what}: {keys:?}");
+            }
+        }
+    }
+}
+
+/// An internal error of the server: it may have come in the middle of the call.
+fn internal_error() -> Act {
+    Arc::new(|seen| {
+        let error = json!({ "code": -32603, "message": "Internal error" });
+        let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
+        status(200, &[], "application/json", &body)(seen)
+    })
+}
+
+#[tokio::test]
+async fn what_cannot_have_run_is_sent_again_whatever_it_is() {
+    for tool in TOOLS {
+        // A session that is gone: one new one, and the call once more.
+        let (server, toolbox) = toolbox(Era::Sessions, options()).await;
+        server.forget_sessions();
+        let never = CancellationToken::new();
+        toolbox.call(tool, JsonObject::new(), &never).await.unwrap();
+        assert_eq!((server.count("initialize"), server.count("tools/call")), (2, 2), "{tool}");
+        let keys = keys(&server);
+        assert_eq!(keys.first(), keys.last(), "{tool}");
+    }
+    for era in [Era::Sessions, Era::Stateless] {
+        for tool in TOOLS {
+            let (server, toolbox) = toolbox(era, options()).await;
+            let arrived = server.stop().await;
+            let never = CancellationToken::new();
+            let error = toolbox.call(tool, JsonObject::new(), &never).await.unwrap_err();
+            // The first attempt may have gone into a connection that was just closed.
+            let is_refused = matches!(error, McpError::Unreachable { .. });
+            assert!(is_refused || (tool == "push" && error.may_have_run()), "{tool}, {era:?}: {error}");
+            assert!(arrived.iter().all(|seen| seen.kind() != "tools/call"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_all_is_the_answer() {
+    for era in [Era::Sessions, Era::Stateless] {
+        let (server, toolbox) = toolbox(era, options()).await;
+        server.arm("tools/call", steps(vec![Step::Reset]));
+        let mut result = text_result("paid");
+        result["resultType"] = json!("complete");
+        server.arm("tools/call", json_result(result));
+        let key = JsonObject::from_iter([(IDEMPOTENCY_KEY.to_owned(), json!("mine"))]);
+        let result = toolbox.call("pay", key, &CancellationToken::new()).await.unwrap();
+        assert_eq!((result.text().as_str(), keys(&server)), ("paid", vec![json!("mine"), json!("mine")]));
+    }
+}
