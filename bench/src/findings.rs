@@ -44,7 +44,10 @@ impl Findings {
 
     /// Notes that something could not be measured.
     pub(crate) fn failed(&mut self, what: &str, why: &anyhow::Error) {
-        self.failures.push(format!("{what}: {why:#}"));
+        let failure = format!("{what}: {why:#}");
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
     }
 
     /// Reads what was kept of a mode.

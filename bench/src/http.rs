@@ -145,6 +145,11 @@ pub(crate) fn request(method: &str, host: &str, headers: &[(&str, &str)], body: 
     request.into_bytes()
 }
 
+/// A GET of another path.
+pub(crate) fn get(host: &str, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::last_event;

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use anyhow::Context as _;
 
 use crate::{
-    contender::{Era, ID_DIGITS, Server, Work, prepare},
-    http::{Answer, Wire},
+    ask::{Era, Work},
+    contender::{Server, prepare},
+    http::Wire,
     process::{Process, own_cpu_micros},
 };
 
@@ -91,6 +91,11 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
+    /// These.
+    pub(crate) const fn of(lanes: Vec<(Wire, Vec<Work>)>) -> Self {
+        Self { lanes }
+    }
+
     /// Connects and prepares all of them.
     pub(crate) async fn open(server: Server, era: Era, address: &str) -> anyhow::Result<Self> {
         let mut lanes = Vec::new();
@@ -134,7 +139,7 @@ async fn keep_busy(mut wire: Wire, works: Vec<Work>, until: Instant) -> anyhow::
         if start >= until {
             break;
         }
-        call(&mut wire, work, id, &mut request).await?;
+        work.call(&mut wire, id, &mut request).await?;
         latencies.push(u64::try_from(start.elapsed().as_micros())?);
     }
     Ok(latencies)
@@ -159,33 +164,9 @@ async fn keep_pace(
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }
-        call(&mut wire, work, id, &mut request).await?;
+        work.call(&mut wire, id, &mut request).await?;
         latencies.push(u64::try_from(due.elapsed().as_micros())?);
         due += every;
     }
     Ok(latencies)
-}
-
-async fn call(wire: &mut Wire, work: &Work, id: u64, request: &mut Vec<u8>) -> anyhow::Result<()> {
-    let digits = id.to_string();
-    ensure!(digits.len() == ID_DIGITS, "too many calls for the width of an id");
-    request.clear();
-    request.extend_from_slice(&work.before_id);
-    request.extend_from_slice(digits.as_bytes());
-    request.extend_from_slice(&work.after_id);
-    let answer = wire.exchange(request).await?;
-    check(&answer, id, &digits, work)
-}
-
-fn check(answer: &Answer<'_>, id: u64, digits: &str, work: &Work) -> anyhow::Result<()> {
-    ensure!(answer.status == 200, "a call was answered with {}: {}", answer.status, answer.body);
-    let (before, after) = &work.answer;
-    let rest = answer.body.strip_prefix(before.as_str()).and_then(|rest| rest.strip_prefix(digits));
-    if rest == Some(after) {
-        return Ok(());
-    }
-    let message: Value = serde_json::from_str(answer.body)?;
-    ensure!(message.get("id").and_then(Value::as_u64) == Some(id), "another call's answer: {}", answer.body);
-    ensure!(message.get("result") == Some(&work.expected), "a wrong answer: {}", answer.body);
-    Ok(())
 }

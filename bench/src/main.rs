@@ -5,7 +5,9 @@
 //! neighbours that is the steady figure, calls a second is not. `bench bare` is the ceiling: axum, one JSON body in and
 //! one out, no protocol, no key, no store; `bench rmcp` the demo's tools on the official Rust SDK.
 
+mod ask;
 mod contender;
+mod desk;
 mod figures;
 mod findings;
 mod http;
@@ -18,6 +20,7 @@ mod plot;
 mod process;
 mod run;
 mod security;
+mod session;
 mod setup;
 mod targets;
 

@@ -1,9 +1,15 @@
 //! What can be measured, each by its name.
 
+mod audit;
 mod calls;
 mod churn;
 mod idle;
 mod latency;
+mod ledger;
+mod payments;
+mod replicas;
+mod rows;
+mod startup;
 
 use clap::ValueEnum;
 
@@ -22,11 +28,32 @@ pub(crate) enum Mode {
     Idle,
     /// Latency at half of the highest rate.
     Latency,
+    /// Payments that are created and confirmed.
+    Payments,
+    /// Several servers on one PostgreSQL database.
+    Replicas,
+    /// Answers from a ledger of millions of transfers.
+    Ledger,
+    /// An audit trail of millions of records.
+    Audit,
+    /// From the start of the program until it answers.
+    Startup,
 }
 
 impl Mode {
     /// Every mode, in the order of the page.
-    pub(crate) const ALL: [Self; 5] = [Self::Sessions, Self::Modern, Self::Churn, Self::Idle, Self::Latency];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Sessions,
+        Self::Modern,
+        Self::Churn,
+        Self::Idle,
+        Self::Latency,
+        Self::Payments,
+        Self::Replicas,
+        Self::Ledger,
+        Self::Audit,
+        Self::Startup,
+    ];
 
     /// Its name, on the command line and as a file.
     pub(crate) const fn name(self) -> &'static str {
@@ -36,6 +63,11 @@ impl Mode {
             Self::Churn => "churn",
             Self::Idle => "idle",
             Self::Latency => "latency",
+            Self::Payments => "payments",
+            Self::Replicas => "replicas",
+            Self::Ledger => "ledger",
+            Self::Audit => "audit",
+            Self::Startup => "startup",
         }
     }
 
@@ -47,6 +79,11 @@ impl Mode {
             Self::Churn => churn::run(setup).await,
             Self::Idle => idle::run(setup).await,
             Self::Latency => latency::run(setup).await,
+            Self::Payments => payments::run(setup).await,
+            Self::Replicas => replicas::run(setup).await,
+            Self::Ledger => ledger::run(setup).await,
+            Self::Audit => audit::run(setup).await,
+            Self::Startup => startup::run(setup).await,
         }
     }
 }

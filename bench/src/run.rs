@@ -47,8 +47,10 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         binaries: absolute(&arguments.binaries)?,
         counterparts: arguments.counterparts.as_ref().map(absolute).transpose()?,
         postgres: arguments.postgres.clone(),
+        disk: absolute(&arguments.kept)?,
         effort: if arguments.quick { Effort::QUICK } else { Effort::FULL },
     };
+    std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
     let mut failures = Vec::new();
     for mode in Mode::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&mode) {

@@ -11,11 +11,11 @@ use shared::{demo::BOB_API_KEY, headers::API_KEY};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, process::Command, task::JoinSet, time::sleep};
 
 use crate::{
-    contender::{open_session, open_session_with},
     figures::percentile,
     http::{Wire, post},
     print,
     process::{Process, Program},
+    session::{open_session, open_session_with},
 };
 
 /// How many sessions are abandoned, and how many wrong keys are tried.

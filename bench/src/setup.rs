@@ -19,6 +19,8 @@ pub(crate) struct Setup {
     pub(crate) counterparts: Option<PathBuf>,
     /// A PostgreSQL for this run alone, where databases are made.
     pub(crate) postgres: Option<String>,
+    /// A folder on a disk.
+    pub(crate) disk: PathBuf,
     /// How much is done.
     pub(crate) effort: Effort,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Effort {
     /// How long before that, unmeasured: caches, allocator and branch predictor get warm, and a compiler at run time
     /// compiles.
     pub(crate) warm: Duration,
+    /// How many rows a large table has.
+    pub(crate) rows: u64,
     /// How many sessions are left idle.
     pub(crate) sessions: u32,
 }
@@ -43,6 +47,7 @@ impl Effort {
         rounds: 3,
         time: Duration::from_secs(3),
         warm: Duration::from_millis(1_500),
+        rows: 10_000_000,
         sessions: 100_000,
     };
 
@@ -51,6 +56,7 @@ impl Effort {
         rounds: 3,
         time: Duration::from_millis(500),
         warm: Duration::from_millis(250),
+        rows: 100_000,
         sessions: 10_000,
     };
 }

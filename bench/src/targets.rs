@@ -39,7 +39,7 @@ impl Found<'_> {
     }
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 8] = [
     Target {
         what: "a read call in a session: CPU time of the server beside the bare ceiling's",
         figure: |found| found.ratio("sessions", "cpu_nanos.sqlite", "cpu_nanos.bare"),
@@ -68,6 +68,24 @@ const TARGETS: [Target; 5] = [
         what: "p99 at half of the highest rate, beside the bare ceiling's own",
         figure: |found| found.ratio("latency", "p99_micros.sqlite", "p99_micros.bare"),
         bound: Bound::AtMost(1_200),
+        unit: "x",
+    },
+    Target {
+        what: "payments on SQLite, on disk, 64 at once",
+        figure: |found| Some(found.figure("payments", "a_second.sqlite")? * 1_000),
+        bound: Bound::AtLeast(2_000_000),
+        unit: "/s",
+    },
+    Target {
+        what: "the balance from the large ledger: CPU time beside that from seven rows",
+        figure: |found| found.figure("ledger", "growth.balance"),
+        bound: Bound::AtMost(1_300),
+        unit: "x",
+    },
+    Target {
+        what: "the latest transactions, likewise",
+        figure: |found| found.figure("ledger", "growth.latest"),
+        bound: Bound::AtMost(1_300),
         unit: "x",
     },
 ];

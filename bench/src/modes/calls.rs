@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 
 use crate::{
-    contender::{Era, Server},
+    ask::Era,
+    contender::Server,
     figures::{Spread, ratio, thousandths},
     findings::Findings,
     load::{Lanes, Round},

@@ -9,12 +9,13 @@ use shared::{
 };
 
 use crate::{
-    contender::{Server, open_session},
+    contender::Server,
     figures::{Spread, thousandths},
     findings::Findings,
     http::{Wire, request},
     load::{CONNECTIONS, Round, measure},
     process::Process,
+    session::open_session,
     setup::Setup,
 };
 

@@ -3,12 +3,13 @@
 use anyhow::Context as _;
 
 use crate::{
-    contender::{Server, open_session},
+    contender::Server,
     figures::{grouped, ratio, thousandths},
     findings::Findings,
     http::Wire,
     load::{CONNECTIONS, measure},
     process::Process,
+    session::open_session,
     setup::Setup,
 };
 

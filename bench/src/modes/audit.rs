@@ -1,0 +1,176 @@
+//! What the audit trail costs as it grows: to read the newest, to write to, to check as a whole.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::Context as _;
+use rusqlite::params;
+use sha2::{Digest as _, Sha256};
+use shared::demo::AUDITOR_API_KEY;
+
+use super::rows::{self, Paused};
+use crate::{
+    ask::{Ask, Work},
+    desk::operate,
+    figures::{grouped, thousandths},
+    findings::Findings,
+    http::Wire,
+    load::{CONNECTIONS, Lanes, Round},
+    process::Process,
+    session::open_session_with,
+    setup::Setup,
+};
+
+/// Reads, writes and checks the trail when it is short, and when it is long.
+pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+    let mut findings = Findings::new(
+        "A long audit trail",
+        "On SQLite: a page of 20 records for the auditor, each page itself one record more; a read call of Bob's, which \
+         appends one; and `server audit verify`, which reads the whole trail and computes every hash of its chain again. The \
+         records that are added are written in bulk, chained as the server chains them.",
+        &[
+            "records",
+            "a page: CPU, µs",
+            "p50, µs",
+            "p99, µs",
+            "a read call: CPU, µs",
+            "verify, s",
+            "database, MiB",
+            "added in, s",
+        ],
+    );
+    let scratch = tempfile::tempdir_in(&setup.disk).context("no scratch folder")?;
+    let file = scratch.path().join("payments.db");
+    let url = format!("sqlite://{}", file.display());
+    for wanted in [0, setup.effort.rows] {
+        let began = Instant::now();
+        if wanted > 0 {
+            add(&file, wanted)?;
+        }
+        let added = began.elapsed().as_secs();
+        let began = Instant::now();
+        if wanted > 0 {
+            operate(setup, &url, &["audit", "verify"]).await?;
+        }
+        let verified = u64::try_from(began.elapsed().as_millis())?;
+        let process =
+            Process::start(&setup.payment_server(&url), scratch.path(), &setup.server_core(0)).await?;
+        let page = Ask { key: AUDITOR_API_KEY, ..Ask::tool("listAuditRecords", "{}") };
+        let page = drive(setup, &process, &page, "\"records\"").await?;
+        let call = drive(setup, &process, &Ask::tool("getAccountBalance", "{}"), "-200").await?;
+        process.stop().await?;
+        let size = if wanted == 0 { "short" } else { "long" };
+        findings.figure(format!("page_nanos.{size}"), page.cpu_nanos());
+        findings.figure(format!("call_nanos.{size}"), call.cpu_nanos());
+        findings.row([
+            if wanted == 0 { "few".to_owned() } else { grouped(wanted) },
+            thousandths(page.cpu_nanos(), 1),
+            grouped(page.within(500)),
+            grouped(page.within(990)),
+            thousandths(call.cpu_nanos(), 1),
+            thousandths(verified, 1),
+            grouped(rows::megabytes(&file)),
+            grouped(added),
+        ]);
+    }
+    Ok(findings)
+}
+
+/// Keeps 32 connections busy with one request.
+async fn drive(setup: &Setup, process: &Process, ask: &Ask<'_>, must_say: &str) -> anyhow::Result<Round> {
+    let open = async || {
+        let mut lanes = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut wire = Wire::connect(&process.address).await?;
+            let session = open_session_with(&mut wire, &process.address, ask.key).await?;
+            let ask = Ask { session: Some(&session), ..*ask };
+            let work = Work::learn(&mut wire, &ask, &process.address, must_say).await?.saying(must_say);
+            lanes.push((wire, vec![work]));
+        }
+        anyhow::Ok(Lanes::of(lanes))
+    };
+    open().await?.drive(process, setup.effort.warm).await?;
+    open().await?.drive(process, setup.effort.time).await
+}
+
+/// Adds records of Bob's, one a millisecond, each with the hash over itself and the one before it.
+fn add(file: &Path, records: u64) -> anyhow::Result<()> {
+    let connection = rows::open(file)?;
+    let paused = Paused::tables(&connection, &["audit_records"])?;
+    let (key, user): (String, i64) = connection.query_row(
+        "SELECT id, user_id FROM api_keys NATURAL JOIN accounts WHERE username = 'bob' LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let (mut seq, mut hash): (i64, [u8; 32]) = connection
+        .query_row("SELECT seq, hash FROM audit_records ORDER BY seq DESC LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .context("the trail has no record to chain to")?;
+    connection.execute_batch("BEGIN")?;
+    let mut insert = connection.prepare(
+        "INSERT INTO audit_records (seq, at, request_id, user_id, username, key_id, protocol, client, tool,
+             arguments_digest, rule, outcome, duration_us, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?;
+    let digest: [u8; 32] = Sha256::digest(b"{}").into();
+    for record in 0..i64::try_from(records)? {
+        seq += 1;
+        let (at, request) = (FIRST_AT + record, format!("{seq:032x}"));
+        // Members as the server chains them: the session and the trace are absent.
+        hash = chained(&[
+            &hash,
+            &seq.to_be_bytes(),
+            &at.to_be_bytes(),
+            request.as_bytes(),
+            &user.to_be_bytes(),
+            b"bob",
+            key.as_bytes(),
+            b"",
+            PROTOCOL.as_bytes(),
+            CLIENT.as_bytes(),
+            TOOL.as_bytes(),
+            &digest,
+            RULE.as_bytes(),
+            b"ok",
+            &DURATION_US.to_be_bytes(),
+            b"",
+        ]);
+        insert.execute(params![
+            seq,
+            at,
+            request,
+            user,
+            "bob",
+            key,
+            PROTOCOL,
+            CLIENT,
+            TOOL,
+            digest,
+            RULE,
+            "ok",
+            DURATION_US,
+            hash
+        ])?;
+    }
+    drop(insert);
+    connection.execute_batch("COMMIT")?;
+    paused.resume(&connection)
+}
+
+/// When the first of the records that are added was, in milliseconds since 1970.
+const FIRST_AT: i64 = 1_700_000_000_000;
+const PROTOCOL: &str = "2025-11-25";
+const CLIENT: &str = "bench/1";
+const TOOL: &str = "getAccountBalance";
+const RULE: &str = "balance:read";
+const DURATION_US: i64 = 100;
+
+/// The SHA-256 of members, each after its length.
+fn chained(members: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for member in members {
+        hash.update(u64::try_from(member.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(member);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,74 @@
+//! Several servers on one PostgreSQL database: what they answer together.
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+
+use crate::{
+    ask::Era,
+    contender::Server,
+    figures::{Spread, grouped},
+    findings::Findings,
+    load::{Lanes, Round},
+    process::Process,
+    setup::{Setup, cores},
+};
+
+/// How many servers there are.
+const REPLICAS: [usize; 3] = [1, 2, 4];
+
+/// Read calls on one, two and four servers.
+pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+    let said = format!(
+        "Read calls in sessions, on 32 connections to each of several servers on one database. Each server has a core of its \
+         own as far as there are cores: here {} for all servers and PostgreSQL, and one for the load.",
+        cores().saturating_sub(1).max(1)
+    );
+    let head = ["servers", "calls/s in all (min-max)", "CPU a call, µs (min-max)", "slowest p99, µs"];
+    let mut findings = Findings::new("Replicas on PostgreSQL", &said, &head);
+    let mut done = REPLICAS.map(|replicas| (replicas, Vec::new()));
+    for _ in 0..setup.effort.rounds {
+        for (replicas, rounds) in &mut done {
+            rounds.push(round(setup, *replicas).await?);
+        }
+    }
+    for (replicas, rounds) in &done {
+        let all = |figure: &dyn Fn(&[Round]) -> u64| Spread::of(rounds.iter().map(|round| figure(round)));
+        let speed = all(&|round| round.iter().map(Round::a_second).sum());
+        let cpu = all(&|round| {
+            let calls: u64 = round.iter().map(Round::calls).sum();
+            let cpu: u64 = round.iter().map(|one| one.server_cpu_micros * 1_000).sum();
+            cpu.checked_div(calls).unwrap_or_default()
+        });
+        let p99 = all(&|round| round.iter().map(|one| one.within(990)).max().unwrap_or_default());
+        findings.figure(format!("a_second.{replicas}"), speed.median);
+        findings.row([replicas.to_string(), speed.whole(), cpu.thousandths(), grouped(p99.median)]);
+    }
+    Ok(findings)
+}
+
+/// One round of so many servers at once.
+async fn round(setup: &Setup, replicas: usize) -> anyhow::Result<Vec<Round>> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let database = setup.new_database().await?;
+    let mut servers = Vec::new();
+    for number in 0..replicas {
+        let program = setup.payment_server(&database);
+        servers.push(Process::start(&program, scratch.path(), &setup.server_core(number)).await?);
+    }
+    let mut lanes = Vec::new();
+    for server in servers {
+        let warm = Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?;
+        warm.drive(&server, setup.effort.warm).await?;
+        lanes.push((Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?, server));
+    }
+    let mut together = JoinSet::new();
+    for (lanes, server) in lanes {
+        let time = setup.effort.time;
+        together.spawn(async move {
+            let round = lanes.drive(&server, time).await?;
+            server.stop().await?;
+            anyhow::Ok(round)
+        });
+    }
+    together.join_all().await.into_iter().collect()
+}
