@@ -2,6 +2,7 @@
 
 mod assessor;
 mod counterpart;
+mod hostile;
 mod payments;
 mod program;
 mod rules;

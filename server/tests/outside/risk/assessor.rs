@@ -122,7 +122,7 @@ async fn a_certificate_does_as_well_as_a_token() {
 async fn it_is_asked_again_where_that_may_help_and_otherwise_not() {
     let say = |payment: &str, decision: &str| Act::Say(json!({ "payment": payment, "decision": decision }));
     for (acts, expected, attempts) in [
-        (vec![Act::Refuse("no\u{202e}pe")], "no pe", 1),
+        (vec![Act::Refuse("no\u{202e}pe".to_owned())], "no pe", 1),
         // What may pass.
         (vec![Act::Status(500, None)], "approved", 2),
         (vec![Act::Status(503, None), Act::Status(502, None)], "approved", 3),
@@ -150,7 +150,7 @@ async fn it_is_asked_again_where_that_may_help_and_otherwise_not() {
         (vec![say("pay_1", "released")], "nonsense", 1),
         (vec![say("pay_1", "maybe")], "nonsense", 1),
         (vec![Act::Say(json!({ "decision": "approved" }))], "nonsense", 1),
-        (vec![Act::Refuse("")], "nonsense", 1),
+        (vec![Act::Refuse("".to_owned())], "nonsense", 1),
     ] {
         let counterpart = Counterpart::start().await;
         counterpart.arm(acts.clone());
@@ -220,7 +220,7 @@ async fn nonsense_opens_the_breaker_too_and_a_refusal_does_not() {
     let counterpart = Counterpart::start().await;
     let breaker = BreakerSettings { failures: 2, open_for: Duration::from_secs(60) };
     let assessor = risk::assessor(&RiskSettings { breaker, ..counterpart.settings() }).unwrap();
-    counterpart.always(Act::Refuse("no"));
+    counterpart.always(Act::Refuse("no".to_owned()));
     for payment in ["pay_1", "pay_2", "pay_3"] {
         assert_eq!(ask(&assessor, payment).await, "no");
     }

@@ -22,7 +22,7 @@ pub(super) enum Act {
     /// It is approved, or released.
     Agree,
     /// It is refused, for this reason.
-    Refuse(&'static str),
+    Refuse(String),
     /// This is the structured content.
     Say(Value),
     /// The tool says that it did not do it.
@@ -37,6 +37,16 @@ pub(super) enum Act {
     Hang,
     /// The connection breaks in the middle of the answer.
     Cut,
+    /// It answers with a question of its own.
+    Ask,
+    /// The answer is another request's.
+    Mistake,
+    /// A body of so many bytes.
+    Large(usize),
+    /// A stream that tells things and has no end.
+    Endless,
+    /// It is to be asked there.
+    Elsewhere(String),
     /// It is approved, as soon as somebody says so.
     Held(Arc<Notify>),
 }
@@ -65,7 +75,8 @@ impl Counterpart {
         let address = listener.local_addr().unwrap();
         let serving = serve(listener, Arc::clone(&script));
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("token.jwt"), "eyJhbGciOiJFZERTQSJ9.e30.c2ln").unwrap();
+        std::fs::write(folder.path().join("token.jwt"), "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJwYXltZW50cyJ9.c2ln")
+            .unwrap();
         Self { address, script, serving, folder }
     }
 
@@ -186,6 +197,34 @@ async fn play(
             let pieces = [Ok(Bytes::from_static(b"{\"jsonrpc\":")), Err(std::io::Error::other("cut"))];
             let body = Body::from_stream(stream::iter(pieces));
             Response::builder().header("content-type", "application/json").body(body).unwrap()
+        }
+        Act::Ask => json_body(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": {
+            "resultType": "input_required", "requestState": "s",
+            "inputRequests": { "q": { "method": "elicitation/create", "params": {
+                "message": "What is your token?", "requestedSchema": { "type": "object", "properties": {} },
+            } } },
+        } })),
+        Act::Mistake => json_body(&json!({ "jsonrpc": "2.0", "id": "another", "result": {
+            "resultType": "complete", "content": [], "structuredContent": agreed,
+        } })),
+        Act::Large(bytes) => {
+            let builder = Response::builder().header("content-type", "application/json");
+            builder.body(" ".repeat(bytes).into()).unwrap()
+        }
+        Act::Endless => {
+            let told = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {
+                "level": "info", "data": "soon",
+            } });
+            let event = Bytes::from(format!("data: {told}\n\n"));
+            let events = stream::unfold(event, |event| async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Some((Ok::<_, std::io::Error>(event.clone()), event))
+            });
+            let builder = Response::builder().header("content-type", "text/event-stream");
+            builder.body(Body::from_stream(events)).unwrap()
+        }
+        Act::Elsewhere(url) => {
+            Response::builder().status(307).header("location", url).body(Body::empty()).unwrap()
         }
         Act::Held(until) => {
             until.notified().await;

@@ -212,7 +212,7 @@ async fn a_batch_is_assessed_by_its_sum_and_paid_or_failed_as_a_whole() {
         let payments = json!([item("alice", 60), item("charlie", 50)]);
         bob.result("createPaymentBatch", json!({ "payments": payments })).await
     };
-    counterpart.arm([Act::Refuse("too many")]);
+    counterpart.arm([Act::Refuse("too many".to_owned())]);
     let refused = batch().await;
     assert_eq!(refused["isError"], true, "{refused}");
     assert!(refused["content"][0]["text"].as_str().unwrap().contains("too many"), "{refused}");
@@ -280,7 +280,11 @@ async fn what_an_operator_approves_is_assessed_too() {
         (ended.status.code(), ended.stdout + &ended.stderr)
     };
     for (act, code, said) in [
-        (Act::Refuse("not today"), 2, "risk_refused: the risk service refused this payment (not today)"),
+        (
+            Act::Refuse("not today".to_owned()),
+            2,
+            "risk_refused: the risk service refused this payment (not today)",
+        ),
         (Act::Status(401, None), 2, "risk_unavailable:"),
         (Act::Agree, 0, "\"status\":\"succeeded\""),
     ] {
