@@ -11,6 +11,7 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 /// How much randomness a pepper is made of.
 const PEPPER_BYTES: usize = 32;
@@ -53,6 +54,7 @@ pub(super) fn pepper_beside(database: &Path) -> Result<SecretString, PepperFileE
     }
     let text =
         fs::read_to_string(&path).map_err(|source| PepperFileError::Io { path: path.clone(), source })?;
+    let text = Zeroizing::new(text);
     let pepper = text.trim();
     if pepper.len() != PEPPER_BYTES * 2 || !pepper.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(PepperFileError::Damaged { path });
@@ -64,13 +66,14 @@ pub(super) fn pepper_beside(database: &Path) -> Result<SecretString, PepperFileE
 /// Writes a whole pepper under another name and links it into place: nobody ever sees half a file, and of several
 /// processes one wins.
 fn make(path: &Path) -> Result<(), PepperFileError> {
-    let mut random = [0; PEPPER_BYTES + 8];
-    getrandom::fill(&mut random).map_err(PepperFileError::Randomness)?;
+    let mut random = Zeroizing::new([0; PEPPER_BYTES + 8]);
+    getrandom::fill(&mut *random).map_err(PepperFileError::Randomness)?;
     let (pepper, suffix) = random.split_at(PEPPER_BYTES);
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", HEXLOWER.encode(suffix)));
     let draft = PathBuf::from(draft);
-    let written = write_private(&draft, &HEXLOWER.encode(pepper)).and_then(|()| fs::hard_link(&draft, path));
+    let written = write_private(&draft, &Zeroizing::new(HEXLOWER.encode(pepper)))
+        .and_then(|()| fs::hard_link(&draft, path));
     // The draft may not exist; and what could not be removed is as private as the file itself.
     let _ = fs::remove_file(&draft);
     match written {

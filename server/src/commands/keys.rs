@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use self::{
     limit::Limits,
@@ -307,9 +308,9 @@ async fn report_leaked(key: Option<SecretString>, json: bool, desk: &mut Desk<'_
     let text = match key {
         Some(key) => key,
         None => {
-            let mut text = String::new();
+            let mut text = Zeroizing::new(String::new());
             std::io::stdin().take(1_024).read_to_string(&mut text).context("no key could be read")?;
-            text.trim().to_owned().into()
+            text.trim().into()
         }
     };
     let not_ours = || mistake("this is no key of this server, so nothing was revoked");

@@ -161,7 +161,7 @@ impl Pepper {
     /// The pepper that this secret stands for; the same secret always gives the same pepper.
     #[must_use]
     pub fn from_secret(secret: &SecretString) -> Self {
-        Self::from_digest(Sha256::digest(secret.expose_secret()).into())
+        Self::from_digest(&Zeroizing::new(Sha256::digest(secret.expose_secret()).into()))
     }
 
     /// A fresh random pepper, for a store that does not outlive the process.
@@ -169,9 +169,9 @@ impl Pepper {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self::from_digest(bytes))
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes)?;
+        Ok(Self::from_digest(&bytes))
     }
 
     /// HMAC-SHA256 of the key under this pepper.
@@ -211,12 +211,12 @@ impl Pepper {
     }
 
     /// HMAC pads a short key with zeros to its block of 64 bytes; doing so here leaves nothing that can fail.
-    fn from_digest(digest: [u8; 32]) -> Self {
-        let mut block = [0; 64];
+    fn from_digest(digest: &[u8; 32]) -> Self {
+        let mut block = Zeroizing::new([0; 64]);
         for (padded, byte) in block.iter_mut().zip(digest) {
-            *padded = byte;
+            *padded = *byte;
         }
-        Self(Hmac::new(&block.into()))
+        Self(Hmac::new((&*block).into()))
     }
 }
 

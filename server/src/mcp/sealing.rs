@@ -12,6 +12,7 @@ use chacha20poly1305::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
 use crate::{identity::Pepper, store::SealingKey};
 
@@ -62,17 +63,17 @@ impl Sealing {
     #[must_use]
     pub fn new(keys: &[SealingKey], pepper: &Pepper) -> Self {
         let derived = keys.iter().map(|key| {
-            let own = pepper.derive("sealing", key.secret.expose_secret());
-            (key.id, XChaCha20Poly1305::new(&own.into()))
+            let own = Zeroizing::new(pepper.derive("sealing", key.secret.expose_secret()));
+            (key.id, XChaCha20Poly1305::new((&*own).into()))
         });
         Self(Arc::new(Keys { keys: derived.collect() }))
     }
 
     /// Seals with a key that nobody else has and that dies with it.
     pub(super) fn of_its_own() -> Result<Self, getrandom::Error> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)?;
-        Ok(Self::new(&[SealingKey::new(1, secret)], &Pepper::generate()?))
+        let mut secret = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *secret)?;
+        Ok(Self::new(&[SealingKey::new(1, *secret)], &Pepper::generate()?))
     }
 
     /// Seals `payload` for `purpose`, bound to `bound_to`.
