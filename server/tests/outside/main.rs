@@ -18,6 +18,7 @@ mod health;
 mod hostile;
 mod hosts;
 mod keys;
+mod killed;
 mod lifecycle;
 mod limits;
 mod memory;

@@ -17,7 +17,7 @@ use crate::support::{
     process::{Ended, Program, run},
 };
 
-mod load;
+pub(crate) mod load;
 mod storms;
 mod working_together;
 

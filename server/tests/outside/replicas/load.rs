@@ -21,11 +21,11 @@ use crate::support::{modern::Caller, wire::Ask};
 
 /// What the clients came to.
 #[derive(Debug, Default)]
-pub(super) struct Paid {
+pub(crate) struct Paid {
     /// The payments that somebody was told to be paid: handle and amount in cents.
-    pub(super) acknowledged: Vec<(String, i64)>,
+    pub(crate) acknowledged: Vec<(String, i64)>,
     /// How often a client had to begin again.
-    pub(super) repeated: i64,
+    pub(crate) repeated: i64,
 }
 
 /// Clients at work.
@@ -47,7 +47,7 @@ impl Load {
                 while !stop.load(Ordering::Acquire) {
                     // Each amount is another one, or it would be asked about as a duplicate.
                     let cents = 1 + NEXT.fetch_add(1, Ordering::Relaxed) % 1_500;
-                    pay(&caller, cents, &paid).await;
+                    pay(&caller, "alice", cents, &paid).await;
                 }
             });
         }
@@ -68,12 +68,12 @@ impl Load {
 }
 
 /// Pays until it is known to be paid.
-async fn pay(caller: &Caller, cents: i64, paid: &Mutex<Paid>) {
+pub(crate) async fn pay(caller: &Caller, to: &str, cents: i64, paid: &Mutex<Paid>) {
     let mut name = [0; 16];
     getrandom::fill(&mut name).unwrap();
     let name = data_encoding::HEXLOWER.encode(&name);
     let amount: f64 = format!("{}.{:02}", cents / 100, cents % 100).parse().unwrap();
-    let order = json!({ "to": "alice", "amount": amount, "idempotencyKey": name });
+    let order = json!({ "to": to, "amount": amount, "idempotencyKey": name });
     let made = until_known(caller, "createPayment", &order, paid).await;
     let id = made["paymentId"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
     let confirmed = until_known(caller, "confirmPayment", &json!({ "paymentId": id }), paid).await;

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::{
     Replicas,
     load::{Load, Paid},
-    settings,
 };
 use crate::support::{
     client::BOB,
@@ -101,39 +100,6 @@ async fn postgresql_is_stopped_killed_and_started_under_load_and_nothing_is_lost
     assert!(paid.repeated > 0, "nobody noticed");
     let alive = replicas.servers.remove(0);
     hold_against(&replicas, &alive, &key, &paid).await;
-}
-
-/// How often a server is killed; a hundred times where somebody has the time (`KILLS=100`).
-#[expect(clippy::disallowed_methods, reason = "tests have settings, too")]
-fn kills() -> usize {
-    std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(6)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_on_postgresql_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_twice() {
-    let Some(mut replicas) = Replicas::start().await else { return };
-    let key = trusted_key(&replicas);
-    for _ in 0..kills() {
-        let front = super::round_robin(replicas.addresses()).await;
-        let load = Load::start(front, &key, 4);
-        let mut moment = [0; 1];
-        getrandom::fill(&mut moment).unwrap();
-        tokio::time::sleep(Duration::from_millis(u64::from(moment[0]))).await;
-        replicas.servers.remove(0).kill();
-        let paid = load.end().await;
-        let (folder, url) = (replicas.folder.path(), replicas.postgres.url());
-        replicas.servers.push(Program::start(folder, &settings(&url)));
-        let listed = replicas.told(&["payments", "list", "--limit", "1000"]);
-        for (id, cents) in &paid.acknowledged {
-            let found: Vec<_> =
-                listed.as_array().unwrap().iter().filter(|one| one["paymentId"] == id.as_str()).collect();
-            assert_eq!(found.len(), 1, "{id} of {cents} cents");
-            assert_eq!(found[0]["status"], "succeeded");
-        }
-        assert!(listed.as_array().unwrap().iter().all(|one| one["status"] == "succeeded"));
-        let verdict = replicas.operate(&["audit", "verify"]);
-        assert!(verdict.status.success(), "{verdict:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
