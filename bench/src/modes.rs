@@ -3,6 +3,7 @@
 mod audit;
 mod calls;
 mod churn;
+mod client;
 mod idle;
 mod latency;
 mod ledger;
@@ -38,11 +39,13 @@ pub(crate) enum Mode {
     Audit,
     /// From the start of the program until it answers.
     Startup,
+    /// What the client adds to a turn.
+    Client,
 }
 
 impl Mode {
     /// Every mode, in the order of the page.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Sessions,
         Self::Modern,
         Self::Churn,
@@ -53,6 +56,7 @@ impl Mode {
         Self::Ledger,
         Self::Audit,
         Self::Startup,
+        Self::Client,
     ];
 
     /// Its name, on the command line and as a file.
@@ -68,6 +72,7 @@ impl Mode {
             Self::Ledger => "ledger",
             Self::Audit => "audit",
             Self::Startup => "startup",
+            Self::Client => "client",
         }
     }
 
@@ -84,6 +89,7 @@ impl Mode {
             Self::Ledger => ledger::run(setup).await,
             Self::Audit => audit::run(setup).await,
             Self::Startup => startup::run(setup).await,
+            Self::Client => client::run(setup).await,
         }
     }
 }

@@ -39,7 +39,7 @@ impl Found<'_> {
     }
 }
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 10] = [
     Target {
         what: "a read call in a session: CPU time of the server beside the bare ceiling's",
         figure: |found| found.ratio("sessions", "cpu_nanos.sqlite", "cpu_nanos.bare"),
@@ -87,6 +87,18 @@ const TARGETS: [Target; 8] = [
         figure: |found| found.figure("ledger", "growth.latest"),
         bound: Bound::AtMost(1_300),
         unit: "x",
+    },
+    Target {
+        what: "client: a turn's own overhead, with the answers of server and model",
+        figure: |found| found.figure("client", "turn_micros"),
+        bound: Bound::AtMost(2_000),
+        unit: "ms",
+    },
+    Target {
+        what: "client: `client --help`",
+        figure: |found| found.figure("client", "help_micros"),
+        bound: Bound::AtMost(15_000),
+        unit: "ms",
     },
 ];
 
