@@ -14,6 +14,8 @@ mod exposures;
 mod keys;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
+#[path = "store_contract/model.rs"]
+mod model;
 #[path = "store_contract/payment_lists.rs"]
 mod payment_lists;
 #[path = "store_contract/payments.rs"]
@@ -71,6 +73,8 @@ promises!(
     ledger::random_transfers_agree_with_a_simple_ledger,
     ledger::a_month_opens_with_what_was_before_and_holds_its_own_transfers,
     ledger::months_and_peers_are_those_of_the_user_alone,
+    model::any_order_of_payments_agrees_with_a_simple_reference,
+    model::payments_at_once_keep_the_books,
     sealing::whoever_asks_first_or_at_once_gets_the_same_sealing_key,
     sealing::a_seal_is_spent_once_however_many_try,
     sealing::a_seal_is_remembered_until_it_expires,

@@ -1,0 +1,355 @@
+//! The real thing: a store with payments over it, beside the reference.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use server::{
+    clock::UnixMillis,
+    payments::{
+        Actor, BatchItem, BatchOrder, BatchOutlook, Consent as Said, Outlook, PaymentError, PaymentOrder,
+        Payments,
+    },
+    store::{
+        AccountHolder, Ending, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
+        Store, StoredKey, StoredPayment, UserId,
+    },
+};
+
+use super::{
+    CREDIT, Consent, Limit, Order, Step, USERS, is_reachable,
+    reference::{Expected, Reference},
+};
+use crate::{audit::record, engines, payments::work};
+
+/// What an operation came to: the payments that it is about and how they stand, and whether that was so before; or the
+/// code of why not.
+type Told = Result<(Vec<PaymentId>, PaymentStatus, bool), String>;
+
+pub(super) struct World {
+    store: Arc<dyn Store>,
+    payments: Payments,
+    /// The number of the first of its people.
+    first: i64,
+    reference: Reference,
+    ids: Vec<PaymentId>,
+}
+
+fn text(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}
+
+fn stands((payment, was_before): (StoredPayment, bool)) -> (Vec<PaymentId>, PaymentStatus, bool) {
+    (vec![payment.id().clone()], payment.status(), was_before)
+}
+
+fn code(error: PaymentError) -> String {
+    match error {
+        PaymentError::Refused(refusal) => refusal.code(),
+        PaymentError::Store(error) => format!("the store: {error:?}"),
+    }
+}
+
+impl World {
+    pub(super) async fn start(store: Arc<dyn Store>, first: i64) -> Self {
+        let payments = Payments::new(Arc::clone(&store), None);
+        let world = Self { store, payments, first, reference: Reference::default(), ids: Vec::new() };
+        for at in 0..USERS {
+            let holder = AccountHolder {
+                user: world.user(at),
+                username: world.name(at),
+                currency: "USD".to_owned(),
+                credit_limit_minor: CREDIT,
+            };
+            world.store.put_holder(holder).await.unwrap();
+        }
+        for at in 0..2 * USERS {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&world.first.to_be_bytes());
+            digest[8] = u8::try_from(at).unwrap();
+            let owner = Reference::owner(at);
+            let key = StoredKey {
+                digest: KeyDigest(digest),
+                user: world.user(owner),
+                username: world.name(owner),
+                ..engines::key(&world.key(at).0, 1, 0)
+            };
+            world.store.create_key(key).await.unwrap();
+            world.limit(at, &Limit::default()).await;
+        }
+        world
+    }
+
+    fn user(&self, at: usize) -> UserId {
+        UserId(self.first + i64::try_from(at).unwrap())
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("person{}", self.user(at).0)
+    }
+
+    fn key(&self, at: usize) -> KeyId {
+        KeyId(format!("k{}x{at}", self.first))
+    }
+
+    fn actor(&self, user: usize, key: &KeyId) -> Actor {
+        Actor { user: self.user(user), key: Some(key.clone()), record: record(1) }
+    }
+
+    async fn limit(&self, key: usize, limit: &Limit) {
+        let policy = PaymentPolicy {
+            automatic_below_minor: limit.automatic_below,
+            maximum_minor: limit.maximum,
+            day_budget_minor: limit.budget,
+            payees: limit.payee.map(|payee| self.name(payee)).into_iter().collect(),
+        };
+        self.store.put_policy(&self.key(key), policy).await.unwrap().unwrap();
+    }
+
+    async fn create(&self, key: usize, order: &Order, name: Option<u8>) -> Told {
+        let owner = Reference::owner(key);
+        let order = PaymentOrder {
+            to: self.name(order.to),
+            amount: text(order.amount),
+            currency: None,
+            memo: None,
+            idempotency_key: name.map(|name| format!("create-{name}")),
+        };
+        let id = self.key(key);
+        self.payments.create(self.actor(owner, &id), id, order).await.map(stands).map_err(code)
+    }
+
+    /// As the tool does it: what is there to ask, then what was said of it.
+    async fn confirm(&self, by: usize, id: &PaymentId, consent: Consent) -> Told {
+        let stored = self.store.payment(id).await.unwrap().unwrap();
+        let is_own = stored.payment.payer == self.user(by);
+        let key = if is_own { stored.payment.key } else { self.key(2 * by) };
+        let said = match self.payments.outlook(self.user(by), &key, id).await.map_err(code)? {
+            Outlook::Decided(payment) => return Ok(stands((payment, true))),
+            Outlook::Automatic(_) => Said::Accepted,
+            Outlook::Ask(..) => match consent {
+                Consent::Accept => Said::Accepted,
+                Consent::Decline => Said::Declined,
+                Consent::CannotBeAsked => Said::CannotBeAsked,
+            },
+        };
+        self.payments.decide(self.actor(by, &key), id, said, None).await.map(stands).map_err(code)
+    }
+
+    async fn batch(&self, key: usize, orders: &[Order], is_accepted: bool) -> Told {
+        let id = self.key(key);
+        let actor = self.actor(Reference::owner(key), &id);
+        let item = |(at, order): (usize, &Order)| BatchItem {
+            to: self.name(order.to),
+            amount: text(order.amount),
+            memo: None,
+            after: u32::try_from(at).ok().filter(|before| *before > 0).into_iter().collect(),
+        };
+        let items = orders.iter().enumerate().map(item).collect();
+        let order = BatchOrder { key: id, items, idempotency_key: None, progress: Arc::new(|_| ()) };
+        let plan = match self.payments.plan_batch(&actor, &order).await.map_err(code)? {
+            BatchOutlook::Plan(plan) => plan,
+            BatchOutlook::Before(batch) => panic!("{batch:?} without a key"),
+        };
+        let done = if is_accepted {
+            self.payments.pay_batch(&actor, &order, &plan, None).await
+        } else {
+            self.payments.keep_batch(&actor, &order, PaymentStatus::Declined).await
+        };
+        let batch = done.map_err(code)?;
+        let ids = batch.payments.iter().map(|payment| payment.id().clone()).collect();
+        Ok((ids, batch.status(), batch.is_replayed))
+    }
+
+    /// Takes a step; `None` where it is about a payment and there is none, or about nobody's payment.
+    async fn carry_out(&self, step: &Step, made: &[PaymentId]) -> Option<Told> {
+        let named = |payment: &usize| made.get(payment.checked_rem(made.len())?);
+        Some(match step {
+            Step::Create { key, order, name } => self.create(*key, order, *name).await,
+            Step::Confirm { by, payment, consent } => self.confirm(*by, named(payment)?, *consent).await,
+            Step::Cancel { by, payment } => {
+                let actor = self.actor(*by, &self.key(2 * by));
+                self.payments.cancel(actor, named(payment)?).await.map(stands).map_err(code)
+            }
+            Step::Refund { by, payment, amount, name } => {
+                let actor = self.actor(*by, &self.key(2 * by));
+                let name = name.map(|name| format!("refund-{name}"));
+                let refunded = self.payments.refund(actor, named(payment)?, amount.map(text), name).await;
+                refunded.map(stands).map_err(code)
+            }
+            Step::Batch { key, orders, is_accepted } => self.batch(*key, orders, *is_accepted).await,
+            Step::Limit { key, limit } => {
+                self.limit(*key, limit).await;
+                return None;
+            }
+            Step::Revoke { key } => {
+                self.store.revoke_key(&self.key(*key), UnixMillis::now()).await.unwrap();
+                return None;
+            }
+            Step::Expire => {
+                let later = UnixMillis::now().plus(Duration::from_hours(25));
+                while self.payments.sweep(later).await.unwrap().expired > 0 {}
+                return None;
+            }
+        })
+    }
+
+    /// Takes a step here and in the reference, and compares everything.
+    pub(super) async fn agree(&mut self, step: &Step) -> Result<(), String> {
+        let told = self.carry_out(step, &self.ids).await;
+        let named = |payment: &usize| payment.checked_rem(self.ids.len());
+        let reference = &mut self.reference;
+        let expected = match step {
+            Step::Create { key, order, name } => Some(reference.create(*key, order, *name)),
+            Step::Confirm { by, payment, consent } => {
+                named(payment).map(|at| reference.confirm(*by, at, *consent))
+            }
+            Step::Cancel { by, payment } => named(payment).map(|at| reference.cancel(*by, at)),
+            Step::Refund { by, payment, amount, name } => {
+                named(payment).map(|at| reference.refund(*by, at, *amount, *name))
+            }
+            Step::Batch { key, orders, is_accepted } => Some(reference.batch(*key, orders, *is_accepted)),
+            Step::Limit { key, limit } => {
+                reference.keys[*key].limit = limit.clone();
+                None
+            }
+            Step::Revoke { key } => {
+                reference.keys[*key].is_revoked = true;
+                None
+            }
+            Step::Expire => {
+                reference.expire();
+                None
+            }
+        };
+        match (&expected, &told) {
+            (None, None) => {}
+            (Some(Expected::Stands(status, before)), Some(Ok((ids, found, was_before))))
+                if (status, before) == (found, was_before) =>
+            {
+                let new = self.reference.payments.len() - self.ids.len();
+                self.ids.extend(ids.iter().take(new).cloned());
+            }
+            (Some(Expected::Refused(codes)), Some(Err(code))) if codes.contains(code.as_str()) => {}
+            _ => return Err(format!("expected {expected:?}, and it was {told:?}")),
+        }
+        self.compare().await
+    }
+
+    /// Balances, what is set aside, budgets and payments are those of the reference.
+    async fn compare(&self) -> Result<(), String> {
+        for (at, expected) in self.reference.accounts.iter().enumerate() {
+            let found = self.account(at).await;
+            if found != (expected.balance, expected.reserved) {
+                return Err(format!("account {at}: expected {expected:?}, found {found:?}"));
+            }
+        }
+        for (at, expected) in self.reference.keys.iter().enumerate() {
+            let found = self.spent(at).await;
+            if found != expected.spent {
+                return Err(format!("spent by key {at}: expected {}, found {found}", expected.spent));
+            }
+        }
+        for (id, expected) in self.ids.iter().zip(&self.reference.payments) {
+            let found = self.store.payment(id).await.unwrap().unwrap();
+            let is_duplicate = found.payment.duplicate_of.is_some();
+            let same = (found.status(), found.refunded_minor) == (expected.status, expected.refunded)
+                && expected.is_duplicate.is_none_or(|expected| expected == is_duplicate);
+            if !same {
+                return Err(format!("expected {expected:?}, found {found:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Balance, and what is set aside.
+    async fn account(&self, at: usize) -> (i64, i64) {
+        let user = self.user(at);
+        let accounts = work(&*self.store, move |transaction| {
+            Box::pin(async move { transaction.lock_accounts(&[user]).await.map(Ending::Undo) })
+        });
+        let account = accounts.await.unwrap().remove(0);
+        (account.balance.minor(), account.reserved_minor)
+    }
+
+    async fn spent(&self, key: usize) -> i64 {
+        let (line, day) = (self.key(key), 24 * 3_600_000);
+        let since = UnixMillis::from_millis(UnixMillis::now().as_millis() - day);
+        let spent = work(&*self.store, move |transaction| {
+            let line = line.clone();
+            Box::pin(async move { transaction.spent(&line, since).await.map(Ending::Undo) })
+        });
+        spent.await.unwrap()
+    }
+
+    /// Takes a step beside others; what it was told of payments, it was told for good.
+    pub(super) async fn take(
+        &self,
+        step: &Step,
+        made: &Mutex<Vec<PaymentId>>,
+    ) -> Vec<(PaymentId, PaymentStatus)> {
+        let known = made.lock().clone();
+        match self.carry_out(step, &known).await {
+            Some(Ok((ids, status, _))) => {
+                made.lock().extend(ids.iter().cloned());
+                ids.into_iter().map(|id| (id, status)).collect()
+            }
+            Some(Err(code)) => {
+                assert!(!code.starts_with("the store"), "{step:?}: {code}");
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// What must be true whatever happened in whatever order.
+    pub(super) async fn books_hold(
+        &self,
+        acknowledged: &BTreeMap<PaymentId, PaymentStatus>,
+    ) -> Result<(), String> {
+        let mut kept: BTreeMap<PaymentId, StoredPayment> = BTreeMap::new();
+        for at in 0..USERS {
+            let filter = PaymentFilter { visible_to: Some(self.user(at)), ..PaymentFilter::default() };
+            let visible = self.store.payments(filter, 1_000).await.unwrap();
+            kept.extend(visible.into_iter().map(|payment| (payment.id().clone(), payment)));
+        }
+        for (id, told) in acknowledged {
+            let found = kept.get(id).map(StoredPayment::status);
+            if !found.is_some_and(|found| is_reachable(*told, found)) {
+                return Err(format!("{id} was {told:?} when it was acknowledged, and is {found:?}"));
+            }
+        }
+        let mut sum = 0;
+        for at in 0..USERS {
+            let user = self.user(at);
+            let (mut balance, mut reserved) = (0, 0);
+            for payment in kept.values() {
+                let terms = &payment.payment;
+                let amount = terms.amount.minor();
+                let moved = if payment.status().is_paid() { amount - payment.refunded_minor } else { 0 };
+                balance += if terms.payee == user { moved } else { 0 };
+                if terms.payer == user {
+                    balance -= moved;
+                    reserved += if payment.status().is_open() { amount } else { 0 };
+                }
+            }
+            let found = self.account(at).await;
+            if found != (balance, reserved) || balance - reserved < -CREDIT {
+                return Err(format!("account {at}: {found:?}, and payments say {:?}", (balance, reserved)));
+            }
+            sum += balance;
+        }
+        for at in 0..2 * USERS {
+            let counts = |payment: &&StoredPayment| {
+                payment.payment.lineage == self.key(at)
+                    && (payment.status().is_open() || payment.status().is_paid())
+            };
+            let expected: i64 =
+                kept.values().filter(counts).map(|payment| payment.payment.amount.minor()).sum();
+            let found = self.spent(at).await;
+            if found != expected {
+                return Err(format!("key {at} has spent {found}, and payments say {expected}"));
+            }
+        }
+        if sum == 0 { Ok(()) } else { Err(format!("the sum of all accounts is {sum}")) }
+    }
+}
