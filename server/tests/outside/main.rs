@@ -27,6 +27,7 @@ mod operating;
 mod operating_payments;
 mod owners;
 mod pages;
+mod payments;
 mod permissions;
 mod program;
 mod prompts;

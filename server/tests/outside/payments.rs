@@ -1,0 +1,5 @@
+//! The rules of money, from outside: what a caller, a person and a key may do with a payment, and what comes of it when
+//! many do it at once.
+
+mod at_once;
+mod books;

@@ -1,0 +1,152 @@
+//! Many at once: one handle is one transfer, and a budget is spent to the cent and no further.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::books::Books;
+use crate::support::{
+    client::{BOB, Client, NEWEST},
+    events::Events,
+    modern::Caller,
+};
+
+/// A payment to Alice: its handle, or the text of the refusal.
+async fn prepared(caller: &Caller, amount: f64) -> Result<Value, String> {
+    let made = caller.call("createPayment", json!({ "to": "alice", "amount": amount })).await;
+    let id = &made["structuredContent"]["paymentId"];
+    if id.is_string() { Ok(id.clone()) } else { Err(text(&made)) }
+}
+
+fn text(result: &Value) -> String {
+    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned()
+}
+
+/// The call that confirms, as it goes on when a person was asked and says yes.
+fn agreed(payment: &Value, asked: &Value) -> Value {
+    json!({
+        "name": "confirmPayment",
+        "arguments": { "paymentId": payment },
+        "requestState": asked["requestState"],
+        "inputResponses": { "confirmation": { "action": "accept", "content": {} } },
+    })
+}
+
+/// Confirms, with a yes where somebody is asked.
+async fn confirmed(caller: &Caller, payment: &Value) -> Value {
+    let asked = caller.call("confirmPayment", json!({ "paymentId": payment })).await;
+    if asked["resultType"] != "input_required" {
+        return asked;
+    }
+    caller.result("tools/call", agreed(payment, &asked)).await
+}
+
+/// One of these paid, and every other says that it was paid before.
+fn one_paid(results: &[Value]) {
+    for result in results {
+        assert_eq!(result["structuredContent"]["status"], "succeeded", "{result}");
+    }
+    let replayed = results.iter().filter(|result| result["structuredContent"]["replayed"] == true).count();
+    assert_eq!((results.len(), replayed), (50, 49));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_handle_confirmed_by_fifty_at_once_is_one_transfer_and_forty_nine_replays() {
+    for books in Books::of_each_kind().await {
+        let (_, key) = books.key(&["--automatic-below", "100"]);
+        let payment = prepared(&books.caller(&key, 0), 12.5).await.unwrap();
+        let before = books.transfers().await;
+        let callers: Vec<_> = (0..50).map(|turn| books.caller(&key, turn)).collect();
+        let arguments = json!({ "paymentId": payment });
+        let results = join_all(callers.iter().map(|caller| caller.call("confirmPayment", arguments.clone())));
+        one_paid(&results.await);
+        assert_eq!(books.transfers().await, before + 1);
+        assert_eq!(books.balances().await, [-212.5, 192.5]);
+        books.verify();
+    }
+}
+
+/// A session's call to confirm that waits for its person's word, and the question's id.
+async fn asked_in_a_session(books: &Books, payment: &Value, turn: usize) -> (Client, Events, Value) {
+    let address = books.servers[turn % 2].address;
+    let client = Client::open_with(address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let mut events =
+        Events::open(&client.call("confirmPayment", json!({ "paymentId": payment })), address).await;
+    loop {
+        let event = events.one().await;
+        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+            let id = event.json()["id"].clone();
+            return (client, events, id);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_who_are_asked_about_one_handle_and_say_yes_at_once_pay_it_once_in_both_eras() {
+    for books in Books::of_each_kind().await {
+        let payment = &prepared(&books.caller(BOB, 0), 20.0).await.unwrap();
+        let sessions = join_all((0..25).map(|turn| asked_in_a_session(&books, payment, turn))).await;
+        let callers: Vec<_> = (0..25).map(|turn| books.caller(BOB, turn)).collect();
+        let rounds = join_all(
+            callers
+                .iter()
+                .map(async |caller| caller.call("confirmPayment", json!({ "paymentId": payment })).await),
+        );
+        let rounds = rounds.await;
+        let in_sessions = join_all(sessions.into_iter().map(async |(client, events, question)| {
+            let yes =
+                json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept", "content": {} } });
+            assert_eq!(client.post(yes.to_string()).send(client.address).await.status, 202);
+            events.rest().await.pop().unwrap().json()["result"].clone()
+        }));
+        let in_rounds = join_all(
+            callers
+                .iter()
+                .zip(&rounds)
+                .map(async |(caller, asked)| caller.result("tools/call", agreed(payment, asked)).await),
+        );
+        let (in_sessions, in_rounds) = tokio::join!(in_sessions, in_rounds);
+        one_paid(&[in_sessions, in_rounds].concat());
+        assert_eq!(books.balances().await, [-220.0, 200.0]);
+        books.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_payments_of_ten_at_once_a_budget_of_a_hundred_lets_ten_through() {
+    for books in Books::of_each_kind().await {
+        let (_, key) = books.key(&["--day-budget", "100"]);
+        let callers: Vec<_> = (0..100).map(|turn| books.caller(&key, turn)).collect();
+        let ends = join_all(callers.iter().map(async |caller| match prepared(caller, 10.0).await {
+            Ok(payment) => {
+                let result = confirmed(caller, &payment).await;
+                result["structuredContent"]["status"].as_str().map_or_else(|| text(&result), str::to_owned)
+            }
+            Err(refusal) => refusal,
+        }));
+        let ends = ends.await;
+        let paid = ends.iter().filter(|end| *end == "succeeded").count();
+        let refused = ends.iter().filter(|end| end.starts_with("limit_exceeded: ")).count();
+        assert_eq!((paid, refused), (10, 90), "{ends:?}");
+        assert_eq!((books.count("succeeded"), books.balances().await), (10, [-300.0, 280.0]));
+        books.verify();
+    }
+}
+
+/// They are prepared under one budget and confirmed under another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_sixty_that_wait_while_the_budget_shrinks_to_a_hundred_ten_are_paid() {
+    for books in Books::of_each_kind().await {
+        let (id, key) = books.key(&["--day-budget", "600"]);
+        let callers: Vec<_> = (0..60).map(|turn| books.caller(&key, turn)).collect();
+        let payments =
+            join_all(callers.iter().map(async |caller| prepared(caller, 10.0).await.unwrap())).await;
+        books.told(&["keys", "limit", &id, "--day-budget", "100"]);
+        let ends = join_all(
+            callers.iter().zip(&payments).map(async |(caller, payment)| confirmed(caller, payment).await),
+        );
+        let paid = ends.await.iter().filter(|end| end["structuredContent"]["status"] == "succeeded").count();
+        assert_eq!((paid, books.count("succeeded"), books.count("failed")), (10, 10, 50));
+        assert_eq!(books.balances().await, [-300.0, 280.0]);
+        books.verify();
+    }
+}
