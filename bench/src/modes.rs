@@ -8,6 +8,7 @@ mod idle;
 mod latency;
 mod ledger;
 mod payments;
+mod pgbench;
 mod replicas;
 mod rows;
 mod startup;

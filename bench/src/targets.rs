@@ -39,7 +39,7 @@ impl Found<'_> {
     }
 }
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     Target {
         what: "a read call in a session: CPU time of the server beside the bare ceiling's",
         figure: |found| found.ratio("sessions", "cpu_nanos.sqlite", "cpu_nanos.bare"),
@@ -75,6 +75,12 @@ const TARGETS: [Target; 10] = [
         figure: |found| Some(found.figure("payments", "a_second.sqlite")? * 1_000),
         bound: Bound::AtLeast(2_000_000),
         unit: "/s",
+    },
+    Target {
+        what: "payments on PostgreSQL, beside pgbench with the same statements",
+        figure: |found| found.ratio("payments", "a_second.postgres", "a_second.pgbench"),
+        bound: Bound::AtLeast(700),
+        unit: "x",
     },
     Target {
         what: "the balance from the large ledger: CPU time beside that from seven rows",

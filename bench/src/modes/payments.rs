@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use super::pgbench;
 use crate::{
     ask::{Ask, result},
     contender::Server,
@@ -35,7 +36,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "Payments",
         "`createPayment` and `confirmPayment`, both answered from a database that has written them to the disk: 64 at once, \
          by 16 payers with a key that is not asked below an amount, no two payments of a payer the same. What is committed \
-         at the same time shares one wait for the disk.",
+         at the same time shares one wait for the disk. Beside it `pgbench` with the statements of a payment \
+         (`bench/sql/payment.sql`), on as many connections as the server opens.",
         &[
             "server",
             "payments/s (min-max)",
@@ -46,12 +48,17 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         ],
     );
     let mut done = [Server::Sqlite, Server::Postgres].map(|server| (server, Vec::new()));
+    let mut statements = Vec::new();
     for _ in 0..setup.effort.rounds {
         for (server, rounds) in &mut done {
             match round(setup, *server).await {
                 Ok(round) => rounds.push(round),
                 Err(error) => findings.failed(server.name(), &error),
             }
+        }
+        match pgbench::round(setup, PAYERS).await {
+            Ok(speed) => statements.push(speed),
+            Err(error) => findings.failed("pgbench", &error),
         }
     }
     for (server, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
@@ -66,6 +73,13 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             grouped(spread(&|round| round.within(990)).median),
             grouped(spread(&Round::own_nanos).median / 1_000),
         ]);
+    }
+    if !statements.is_empty() {
+        let speed = Spread::of(statements);
+        findings.figure("a_second.pgbench", speed.median);
+        let none = || "-".to_owned();
+        let name = "pgbench, the same statements on PostgreSQL".to_owned();
+        findings.row([name, speed.whole(), none(), none(), none(), none()]);
     }
     Ok(findings)
 }

@@ -1,0 +1,62 @@
+-- What one payment asks of PostgreSQL, as the server asks it: a transaction that prepares it and one that pays it. For
+-- pgbench; the payers are those that the load generator makes.
+\set payer random(0, 15)
+\set payee (:payer + 1) % 16
+\set amount random(1, 10000)
+\set nonce random(1, 9000000000000000000)
+
+BEGIN;
+SELECT p.user_id AS from_user, k.id AS key_id, (SELECT user_id FROM accounts WHERE username = 'payer-' || :payee) AS to_user
+FROM accounts p JOIN api_keys k ON k.user_id = p.user_id WHERE p.username = 'payer-' || :payer \gset
+SELECT user_id FROM accounts WHERE user_id IN (:from_user, :to_user) ORDER BY user_id FOR NO KEY UPDATE;
+SELECT a.user_id, a.username, a.currency, COALESCE ((
+           SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
+           ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
+FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
+WHERE a.user_id IN (:from_user, :to_user) ORDER BY a.user_id;
+SELECT * FROM api_keys WHERE id = :key_id FOR SHARE;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
+SELECT id FROM payments
+WHERE payer = :from_user AND payee = :to_user AND amount_minor = :amount
+  AND created_at >= extract (epoch FROM now ())::bigint * 1000 - 600000
+  AND status NOT IN ('declined', 'canceled', 'expired', 'failed')
+ORDER BY created_at DESC, seq DESC LIMIT 1;
+SELECT * FROM payments WHERE id = 'bench-' || :nonce;
+INSERT INTO payments (id, payer, payee, key_id, lineage, amount_minor, currency, status, created_at, expires_at, changed_at)
+VALUES ('bench-' || :nonce, :from_user, :to_user, :key_id, :key_id, :amount, 'USD', 'requires_confirmation',
+    extract (epoch FROM now ())::bigint * 1000, extract (epoch FROM now ())::bigint * 1000 + 86400000,
+    extract (epoch FROM now ())::bigint * 1000);
+SELECT * FROM payments WHERE id = 'bench-' || :nonce;
+INSERT INTO spendings AS s (lineage, minute, spent_minor)
+VALUES (:key_id, extract (epoch FROM now ())::bigint / 60, :amount)
+ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + :amount;
+INSERT INTO audit_inbox (at, request_id, user_id, username, key_id, protocol, client, tool, arguments_digest, rule, outcome,
+    duration_us)
+VALUES (0, 'bench', :from_user, 'payer', :key_id, '2025-11-25', 'bench/1', 'createPayment', sha256 ('{}'),
+    'payments', 'ok', 0);
+COMMIT;
+
+SELECT * FROM payments WHERE id = 'bench-' || :nonce;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
+
+BEGIN;
+SELECT * FROM payments WHERE id = 'bench-' || :nonce FOR NO KEY UPDATE;
+SELECT * FROM api_keys WHERE id = :key_id FOR SHARE;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
+SELECT user_id FROM accounts WHERE user_id IN (:from_user, :to_user) ORDER BY user_id FOR NO KEY UPDATE;
+SELECT a.user_id, a.username, a.currency, COALESCE ((
+           SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
+           ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
+FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
+WHERE a.user_id IN (:from_user, :to_user) ORDER BY a.user_id;
+SELECT nextval ('transfer_ids') AS transfer \gset
+INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
+VALUES (:transfer, :from_user, :to_user, :amount, 'USD', to_char (now (), 'YYYY-MM-DD'));
+SELECT * FROM transfers WHERE id = :transfer;
+UPDATE payments SET status = 'succeeded', changed_at = extract (epoch FROM now ())::bigint * 1000, transfer_id = :transfer
+WHERE id = 'bench-' || :nonce;
+INSERT INTO audit_inbox (at, request_id, user_id, username, key_id, protocol, client, tool, arguments_digest, rule, outcome,
+    duration_us)
+VALUES (0, 'bench', :from_user, 'payer', :key_id, '2025-11-25', 'bench/1', 'confirmPayment', sha256 ('{}'),
+    'payments', 'ok', 0);
+COMMIT;
