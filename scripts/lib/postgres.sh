@@ -74,6 +74,7 @@ start_postgres() {
     for attempt in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))
         prepare_postgres "$folder" "$port" || return
+        : >"$folder/postgres.log"
         (become_postgres "$folder" "$port") >"$folder/postgres.log" 2>&1 </dev/null &
         POSTGRES_PID=$!
         until_true 30 postgres_is_ready_or_gone "$folder/postgres.log" || true

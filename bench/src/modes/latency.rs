@@ -23,12 +23,15 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let mut done = [Server::Bare, Server::Sqlite, Server::Rmcp].map(|server| (server, Vec::new()));
     for _ in 0..setup.effort.rounds {
         for (server, rounds) in &mut done {
-            rounds.push(round(setup, *server).await.with_context(|| server.name().to_owned())?);
+            match round(setup, *server).await {
+                Ok(round) => rounds.push(round),
+                Err(error) => findings.failed(server.name(), &error),
+            }
         }
     }
     let p99 = |rounds: &[Round]| Spread::of(rounds.iter().map(|round| round.within(990)));
     let bare = done.first().map_or(0, |(_, rounds)| p99(rounds).median);
-    for (server, rounds) in &done {
+    for (server, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
         let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
         findings.figure(format!("p99_micros.{}", server.key()), p99(rounds).median);
         findings.row([

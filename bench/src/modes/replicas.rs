@@ -28,10 +28,13 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let mut done = REPLICAS.map(|replicas| (replicas, Vec::new()));
     for _ in 0..setup.effort.rounds {
         for (replicas, rounds) in &mut done {
-            rounds.push(round(setup, *replicas).await?);
+            match round(setup, *replicas).await {
+                Ok(round) => rounds.push(round),
+                Err(error) => findings.failed(&format!("{replicas} servers"), &error),
+            }
         }
     }
-    for (replicas, rounds) in &done {
+    for (replicas, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
         let all = |figure: &dyn Fn(&[Round]) -> u64| Spread::of(rounds.iter().map(|round| figure(round)));
         let speed = all(&|round| round.iter().map(Round::a_second).sum());
         let cpu = all(&|round| {
@@ -55,14 +58,21 @@ async fn round(setup: &Setup, replicas: usize) -> anyhow::Result<Vec<Round>> {
         let program = setup.payment_server(&database);
         servers.push(Process::start(&program, scratch.path(), &setup.server_core(number)).await?);
     }
-    let mut lanes = Vec::new();
-    for server in servers {
+    for server in &servers {
         let warm = Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?;
-        warm.drive(&server, setup.effort.warm).await?;
-        lanes.push((Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?, server));
+        warm.drive(server, setup.effort.warm).await?;
     }
+    // All at once: a connection that waits for other servers' connections is closed.
+    let mut opening = JoinSet::new();
+    for server in servers {
+        opening.spawn(async move {
+            let lanes = Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?;
+            anyhow::Ok((lanes, server))
+        });
+    }
+    let opened: anyhow::Result<Vec<_>> = opening.join_all().await.into_iter().collect();
     let mut together = JoinSet::new();
-    for (lanes, server) in lanes {
+    for (lanes, server) in opened? {
         let time = setup.effort.time;
         together.spawn(async move {
             let round = lanes.drive(&server, time).await?;
