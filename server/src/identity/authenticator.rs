@@ -43,7 +43,7 @@ pub struct InvalidKey {
     /// Why, in a word or two.
     pub reason: &'static str,
     /// The key, where it is one of ours.
-    pub known: Option<Box<StoredKey>>,
+    pub known: Option<Arc<StoredKey>>,
 }
 
 impl From<&'static str> for InvalidKey {
@@ -127,12 +127,12 @@ impl Authenticator {
         let stored = found.map_err(AuthError::Unavailable)?.ok_or_else(|| invalid("unknown"))?;
         let now = UnixMillis::now();
         if let Some(reason) = refusal(&stored, now, sender) {
-            return Err(AuthError::Invalid(InvalidKey { reason, known: Some(Box::new(stored)) }));
+            return Err(AuthError::Invalid(InvalidKey { reason, known: Some(stored) }));
         }
         if let Some(proven) = proven
             && !self.is_from_its_sender(&proven, now).await?
         {
-            let (reason, known) = ("token: another sender's", Some(Box::new(stored)));
+            let (reason, known) = ("token: another sender's", Some(stored));
             return Err(AuthError::Invalid(InvalidKey { reason, known }));
         }
         self.note_use(&stored, now).await;

@@ -1,5 +1,7 @@
 //! Keys and the users they speak for, as they are kept.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -117,11 +119,12 @@ pub enum Rotation {
 /// Users and their keys.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// The key with this digest, revoked and expired ones too. `None` if there is none.
+    /// The key with this digest, revoked and expired ones too. `None` if there is none. What another process changed a
+    /// moment ago may not be seen yet; it is within a tenth of a second.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError>;
+    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError>;
 
     /// Every key, ordered by creation and id.
     ///

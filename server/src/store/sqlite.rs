@@ -10,6 +10,7 @@ mod exposures;
 mod failure;
 mod job;
 mod keys;
+mod known_keys;
 mod ledger;
 mod lifecycle;
 mod location;
@@ -47,6 +48,7 @@ pub use self::{
 use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
+    known_keys::KnownKeys,
     queue::Queue,
     seats::{Seat, Seats, seat},
 };
@@ -66,6 +68,7 @@ pub struct SqliteStore {
     /// The writer's.
     writing: Seat,
     queue: Arc<Queue>,
+    known_keys: KnownKeys,
     is_closed: AtomicBool,
 }
 
@@ -117,7 +120,8 @@ impl SqliteStore {
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
         writer::start(Arc::clone(&writing), Arc::clone(&readers), Arc::clone(&queue))?;
-        Ok(Self { readers, writing, queue, is_closed: AtomicBool::new(false) })
+        let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
+        Ok(Self { readers, writing, queue, known_keys, is_closed })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
@@ -170,8 +174,15 @@ impl Store for SqliteStore {
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
-        self.read(|connection| keys::by_digest(connection, digest))?.map_err(unavailable("read a key"))
+    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        if let Some(key) = self.known_keys.find(digest) {
+            return Ok(Some(key));
+        }
+        let look = |connection: &Connection| self.known_keys.look(connection, digest);
+        self.read(look)?.map_err(unavailable("read a key"))
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
@@ -183,6 +194,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn create_key(&self, key: StoredKey) -> Result<(), StoreError> {
+        let _changing = self.known_keys.changing();
         self.write(Durability::Power, move |connection| lifecycle::create(connection, &key)).await
     }
 
@@ -192,12 +204,14 @@ impl KeyStore for SqliteStore {
         until: UnixMillis,
         new: StoredKey,
     ) -> Result<Rotation, StoreError> {
+        let _changing = self.known_keys.changing();
         let old = old.clone();
         let rotate = move |connection: &Connection| lifecycle::rotate(connection, &old, until, &new);
         self.write(Durability::Power, rotate).await
     }
 
     async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+        let _changing = self.known_keys.changing();
         let id = id.clone();
         self.write(Durability::Power, move |connection| lifecycle::revoke(connection, &id, at)).await
     }
@@ -208,12 +222,14 @@ impl KeyStore for SqliteStore {
         permissions: u64,
         role: String,
     ) -> Result<Option<StoredKey>, StoreError> {
+        let _changing = self.known_keys.changing();
         let id = id.clone();
         let permit = move |connection: &Connection| lifecycle::permit(connection, &id, permissions, &role);
         self.write(Durability::Power, permit).await
     }
 
     async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError> {
+        self.known_keys.touch(&id, at);
         self.queue.push(Job::Behind(Behind::TouchKey(id, at))).await
     }
 
@@ -222,6 +238,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {
+        let _changing = self.known_keys.changing();
         self.write(Durability::Power, move |connection| keys::put(connection, &keys)).await
     }
 

@@ -130,7 +130,7 @@ impl AuditStore for Double {
 
 #[async_trait]
 impl KeyStore for Double {
-    async fn key_by_digest(&self, _digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
+    async fn key_by_digest(&self, _digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
         unavailable()
     }
 

@@ -1,5 +1,7 @@
 //! Users and keys. Whoever changes keys does so alone: it is rare, and what must be unique is then seen to be.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
@@ -32,10 +34,10 @@ macro_rules! select_keys {
 
 #[async_trait]
 impl KeyStore for PostgresStore {
-    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
+    async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
         read!(self, "read a key", |client| {
             let found = row(&client, select_keys!("WHERE k.digest = $1"), &[&digest.0.as_slice()]).await?;
-            found.as_ref().map(read_key).transpose()
+            Ok(found.as_ref().map(read_key).transpose()?.map(Arc::new))
         })
     }
 
