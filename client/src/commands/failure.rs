@@ -115,7 +115,7 @@ fn what_next(error: &McpError, user: &User, endpoint: &Endpoint) -> String {
         McpError::ServerFailed(_) => "look into the log of the server",
         McpError::SessionEnded => "start again: a new run opens a new session",
         McpError::Broken(_) => "look whether the server still runs, and try again",
-        McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call) => {
+        McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call) => {
             "try again, allow more time with --timeout, or see with --wire where it stops"
         }
         McpError::Protocol(_) | McpError::Rpc(_) => "see with --wire what was asked and what was answered",

@@ -3,8 +3,10 @@
 //!
 //! [`peer`] gets one request answered, [`hearing`] hears what comes before the response, [`replying`] answers what the
 //! server asks there, and [`listening`] hears what it says unasked. [`session`] holds the session and opens it again when
-//! the server forgot it; [`stateless`] does without. [`listing`] reads `tools/list`, [`offers`] the other lists.
+//! the server forgot it; [`stateless`] does without. [`calling`] calls tools, within the time that
+//! [`stopwatch`] counts; [`listing`] reads `tools/list`, [`offers`] the other lists.
 
+mod calling;
 mod hearing;
 mod listening;
 mod listing;
@@ -13,6 +15,7 @@ mod peer;
 mod replying;
 mod session;
 mod stateless;
+mod stopwatch;
 
 use std::{
     collections::HashMap,
@@ -23,20 +26,19 @@ use std::{
     },
 };
 
-use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 use shared::{
     jsonrpc::ErrorCode,
-    mcp::{
-        JsonObject, lifecycle::InitializeResult, methods, parameter_headers::HeaderAnnotations,
-        tools::CallToolResult, utilities::ProgressNotificationParams,
-    },
+    mcp::{JsonObject, lifecycle::InitializeResult, methods, parameter_headers::HeaderAnnotations},
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use self::listing::{RejectedTool, ToolList};
+pub use self::{
+    calling::CallOptions,
+    listing::{RejectedTool, ToolList},
+};
 use self::{
     peer::{Call, Patience, Peer},
     session::Sessions,
@@ -77,31 +79,6 @@ enum Spoken {
 
 /// What was found out of servers that were asked which era they speak, by URL.
 static SPOKEN_AT: LazyLock<Mutex<HashMap<String, Era>>> = LazyLock::new(Mutex::default);
-
-/// How one tool call is to be treated.
-#[derive(Clone, Default)]
-pub struct CallOptions<'a> {
-    /// The call may run twice without harm ([`super::Repetition::is_safe`]): it is sent again after the connection
-    /// broke, the server failed or no answer came in time. Otherwise it is sent again only where it cannot have run.
-    pub repeatable: bool,
-    /// Ends the call when cancelled: the server is told, and the call returns [`McpError::Cancelled`].
-    pub cancel: CancellationToken,
-    /// Hears how far the call has come. Without it no progress is asked for.
-    pub progress: Option<&'a (dyn Fn(ProgressNotificationParams) + Send + Sync)>,
-    /// The id of the trace that the call is part of (W3C Trace Context): the server is told, in `_meta`.
-    pub trace: Option<[u8; 16]>,
-}
-
-impl fmt::Debug for CallOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallOptions")
-            .field("repeatable", &self.repeatable)
-            .field("cancelled", &self.cancel.is_cancelled())
-            .field("progress", &self.progress.is_some())
-            .field("trace", &self.trace.is_some())
-            .finish()
-    }
-}
 
 impl Connection {
     /// Opens a connection: `initialize`, then `notifications/initialized` (specification, "Lifecycle").
@@ -184,47 +161,6 @@ impl Connection {
                 return Ok(list);
             }
         }
-    }
-
-    /// Calls a tool. A tool that failed is a result (`is_error`), not an error.
-    ///
-    /// Dropping the future abandons the call without telling the server; [`CallOptions::cancel`] tells it.
-    ///
-    /// # Errors
-    /// [`McpError`]; [`McpError::may_have_run`] says whether the tool may have run all the same.
-    pub async fn call_tool(
-        &self,
-        name: &str,
-        arguments: JsonObject,
-        options: CallOptions<'_>,
-    ) -> Result<CallToolResult, McpError> {
-        let mut params = JsonObject::new();
-        params.insert("name".to_owned(), Value::from(name));
-        params.insert("arguments".to_owned(), Value::Object(arguments));
-        let call = Call {
-            method: methods::CALL_TOOL,
-            params,
-            repeatable: options.repeatable,
-            progress: options.progress,
-            trace: options.trace,
-            meta: JsonObject::new(),
-            headers: HeaderMap::new(),
-        };
-        let mut patience = self.shared.peer.patience(&options.cancel);
-        self.ask(call, &mut patience).await
-    }
-
-    /// Which parameters of a tool are repeated in headers. The tools are listed for it if they never were.
-    async fn annotations_of(&self, tool: &str) -> Result<Option<HeaderAnnotations>, McpError> {
-        let Spoken::Stateless { annotations, .. } = &self.shared.era else { return Ok(None) };
-        let known = || {
-            let known = annotations.read().unwrap_or_else(PoisonError::into_inner);
-            known.as_ref().map(|known| known.get(tool).cloned())
-        };
-        if known().is_none() {
-            self.list_tools().await?;
-        }
-        Ok(known().flatten())
     }
 
     /// Ends the session at the server, within seconds. Calls that are under way may still end; later ones fail with

@@ -13,6 +13,8 @@ pub enum TimedOut {
     FirstByte,
     /// An answer began and then nothing more came.
     Idle,
+    /// Neither an answer nor word of progress within the time that the caller gave to one attempt.
+    Progress,
     /// The call as a whole took too long.
     Call,
 }
@@ -60,6 +62,7 @@ pub enum McpError {
         TimedOut::Connect => "no connection",
         TimedOut::FirstByte => "no answer began",
         TimedOut::Idle => "the answer stopped in the middle",
+        TimedOut::Progress => "no answer and no progress",
         TimedOut::Call => "the call took too long",
     })]
     TimedOut(TimedOut),
@@ -86,7 +89,7 @@ impl McpError {
             | Self::NotMcp { .. }
             | Self::Busy { .. }
             | Self::SessionEnded => false,
-            Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call)
+            Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call)
             | Self::Protocol(_)
             | Self::ServerFailed(_)
             | Self::Broken(_)

@@ -86,7 +86,7 @@ pub(super) const fn is_worth_repeating(failure: &McpError, is_safe: bool) -> boo
         // It may have run.
         McpError::ServerFailed(_)
         | McpError::Broken(_)
-        | McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle) => is_safe,
+        | McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress) => is_safe,
         // It would end as it did, or its time is over.
         McpError::TimedOut(TimedOut::Call)
         | McpError::Unauthorized(_)
@@ -161,6 +161,7 @@ mod tests {
             (broken(), true, false),
             (McpError::TimedOut(TimedOut::FirstByte), true, false),
             (McpError::TimedOut(TimedOut::Idle), true, false),
+            (McpError::TimedOut(TimedOut::Progress), true, false),
             (McpError::TimedOut(TimedOut::Call), false, false),
             (McpError::Unauthorized(String::new()), false, false),
             (McpError::SessionEnded, false, false),

@@ -50,11 +50,31 @@ impl RetryPolicy {
 pub(super) struct Attempts {
     policy: RetryPolicy,
     failed: u32,
+    /// How the last of those ended that may have run.
+    lost: Option<McpError>,
 }
 
 impl Attempts {
     pub(super) const fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failed: 0 }
+        Self { policy, failed: 0, lost: None }
+    }
+
+    /// Whether an attempt that failed may have run.
+    pub(super) const fn are_in_doubt(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Counts from the beginning again. What may have run is not forgotten.
+    pub(super) const fn count_anew(&mut self) {
+        self.failed = 0;
+    }
+
+    /// What the caller learns in the end. That the last attempt did not run says nothing of one before that may have.
+    pub(super) fn concluded(&self, last: McpError) -> McpError {
+        match &self.lost {
+            Some(lost) if !last.may_have_run() => McpError::Broken(format!("{lost}; and then: {last}")),
+            Some(_) | None => last,
+        }
     }
 
     /// Counts one failed attempt. Returns how long to wait before the next one, or `None` when there is to be none.
@@ -66,6 +86,9 @@ impl Attempts {
         at_least: Option<Duration>,
     ) -> Option<Duration> {
         self.failed = self.failed.saturating_add(1);
+        if failure.may_have_run() {
+            self.lost = Some(failure.clone());
+        }
         if self.failed >= self.policy.attempts {
             return None;
         }

@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::mcp::{CallOptions, ConnectOptions, Connection, McpError, TimedOut, Timeouts};
+use client::mcp::{CallOptions, ConnectOptions, Connection, Era, McpError, TimedOut, Timeouts};
+use serde_json::json;
 use tokio::{net::TcpSocket, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments, call, endpoint,
-    mcp_server::{Act, STREAM_HEAD, Step, TestServer, filled, steps},
+    mcp_server::{Act, STREAM_HEAD, Step, TestServer, filled, json_result, steps},
     open, open_with, options,
 };
 
@@ -58,6 +59,77 @@ async fn each_limit_ends_the_call_and_the_server_is_told_once() {
         assert_eq!((server.count("notifications/cancelled"), server.count("tools/call")), (1, 1));
         assert!(connection.ping().await.is_ok(), "the connection lives on");
     }
+}
+
+/// A stream that tells of progress so often, `SHORT` apart, and then says no more or ends with the answer.
+fn progress(times: usize, answers: bool) -> Act {
+    Arc::new(move |seen| {
+        let token = &seen.body["params"]["_meta"]["progressToken"];
+        let told = json!({
+            "jsonrpc": "2.0", "method": "notifications/progress",
+            "params": { "progressToken": token, "progress": 1 },
+        });
+        let event = Step::Send(format!("data: {told}\n\n").into_bytes());
+        let mut steps = vec![Step::Send(STREAM_HEAD.to_vec())];
+        for _ in 0..times {
+            steps.extend([Step::Pause(SHORT), event.clone()]);
+        }
+        match answers {
+            true => steps.extend([Step::Send(filled("data: RESPONSE\n\n", seen).into_bytes()), Step::Close]),
+            false => steps.push(Step::Hang),
+        }
+        steps
+    })
+}
+
+async fn call_within(
+    connection: &Connection,
+    timeout: Duration,
+) -> Result<shared::mcp::tools::CallToolResult, McpError> {
+    let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+    connection.call_tool("echo", arguments(), options).await
+}
+
+#[tokio::test]
+async fn progress_starts_the_time_for_a_call_anew_and_silence_ends_it() {
+    for era in [Era::Sessions, Era::Stateless] {
+        let (server, connection) = opened(era, options()).await;
+        server.arm("tools/call", progress(8, true));
+        let began = Instant::now();
+        assert!(call_within(&connection, SHORT * 5).await.is_ok(), "{era:?}");
+        assert!(began.elapsed() >= SHORT * 8, "it took longer than the time for a call");
+        server.arm("tools/call", progress(1, false));
+        let error = call_within(&connection, SHORT * 3).await.unwrap_err();
+        assert!(matches!(error, McpError::TimedOut(TimedOut::Progress)), "{era:?}: {error:?}");
+        assert!(error.to_string().contains("no answer and no progress"), "{error}");
+        let told = server.count("notifications/cancelled");
+        assert_eq!(told, usize::from(era == Era::Sessions), "{era:?}");
+        assert!(call(&connection).await.is_ok(), "the connection lives on");
+    }
+}
+
+#[tokio::test]
+async fn progress_without_an_end_ends_at_the_limit_for_the_call_as_a_whole() {
+    for era in [Era::Sessions, Era::Stateless] {
+        let (server, connection) = opened(era, limited(|limits| limits.call = SHORT * 6)).await;
+        server.arm("tools/call", progress(1_000, true));
+        let error = call_within(&connection, SHORT * 5).await.unwrap_err();
+        assert!(matches!(error, McpError::TimedOut(TimedOut::Call)), "{era:?}: {error:?}");
+    }
+}
+
+async fn opened(era: Era, options: ConnectOptions) -> (TestServer, Connection) {
+    let server = TestServer::start().await;
+    if era == Era::Stateless {
+        server.keep_no_sessions();
+        let found = json!({
+            "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} },
+        });
+        server.arm_always("server/discover", json_result(found));
+    }
+    let connection = open_with(&server, ConnectOptions { era, ..options }).await;
+    connection.list_tools().await.unwrap();
+    (server, connection)
 }
 
 #[tokio::test]

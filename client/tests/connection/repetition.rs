@@ -142,3 +142,51 @@ async fn an_answer_that_comes_after_all_is_the_answer() {
         assert_eq!((result.text().as_str(), keys(&server)), ("paid", vec![json!("mine"), json!("mine")]));
     }
 }
+
+#[tokio::test]
+async fn what_may_have_run_is_not_forgotten_over_what_the_next_attempt_meets() {
+    let revoked = || status(401, &[], "text/plain", "revoked");
+    for era in [Era::Sessions, Era::Stateless] {
+        let (server, toolbox) = toolbox(era, options()).await;
+        server.arm("tools/call", steps(vec![Step::Reset]));
+        server.arm("tools/call", revoked());
+        let error = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap_err();
+        assert!(error.may_have_run(), "{era:?}: {error}");
+        assert!(error.to_string().contains("and then: unauthorized: revoked"), "{era:?}: {error}");
+        assert_eq!(server.count("tools/call"), 2, "{era:?}");
+
+        // The session is gone after the lost attempt, and no other is to be had.
+        server.arm("tools/call", steps(vec![Step::Reset]));
+        if era == Era::Sessions {
+            server.arm("tools/call", status(404, &[], "text/plain", "no session"));
+            server.arm("initialize", revoked());
+        } else {
+            server.arm("tools/call", status(404, &[], "text/plain", "nothing here"));
+        }
+        let error = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap_err();
+        assert!(error.may_have_run(), "{era:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_a_lost_attempt_used_up_is_not_insisted_on() {
+    let (server, toolbox) = toolbox(Era::Stateless, options()).await;
+    server.arm("tools/call", json_result(json!({ "resultType": "input_required", "requestState": "once" })));
+    server.arm("tools/call", steps(vec![Step::Reset]));
+    server.arm(
+        "tools/call",
+        Arc::new(|seen| {
+            let error = json!({ "code": -32602, "message": "`requestState` was used before" });
+            let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
+            status(400, &[], "application/json", &body)(seen)
+        }),
+    );
+    server.arm("tools/call", json_result(text_result("paid")));
+    let result = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap();
+    assert_eq!(result.text(), "paid");
+    let calls = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call");
+    let states: Vec<Value> = calls.map(|seen| seen.body["params"]["requestState"].clone()).collect();
+    assert_eq!(states, [Value::Null, json!("once"), json!("once"), Value::Null]);
+    let keys = keys(&server);
+    assert!(keys.iter().all(|key| *key == keys[0] && key.is_string()), "{keys:?}");
+}

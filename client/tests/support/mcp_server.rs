@@ -53,6 +53,8 @@ pub(crate) enum Step {
     /// Every byte in a write of its own.
     Bytewise(Vec<u8>),
     Await(Arc<Notify>),
+    /// Lets time pass.
+    Pause(Duration),
     /// Says nothing until the client hangs up.
     Hang,
     /// Hangs up in the middle, the rude way.
@@ -205,6 +207,7 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>, arrived: Arc<watc
                     }
                 }
                 Step::Await(signal) => signal.notified().await,
+                Step::Pause(span) => tokio::time::sleep(span).await,
                 Step::Hang => {
                     let mut rest = Vec::new();
                     drop(stream.read_to_end(&mut rest).await);

@@ -21,6 +21,7 @@ mod keys;
 mod killed;
 mod lifecycle;
 mod limits;
+mod lost_answers;
 mod memory;
 mod musts;
 mod operating;

@@ -5,6 +5,8 @@ pub(crate) mod client;
 pub(crate) mod events;
 #[path = "../../examples/kit/credentials.rs"]
 pub(crate) mod kit;
+#[path = "../../examples/lossy/proxy.rs"]
+pub(crate) mod lossy;
 pub(crate) mod modern;
 #[path = "../../../shared/tests/support/official.rs"]
 pub(crate) mod official;

@@ -10,7 +10,7 @@ use shared::{
 };
 use tokio::time::sleep;
 
-use super::peer::Peer;
+use super::{peer::Peer, stopwatch::Stopwatch};
 use crate::mcp::{
     McpError, TimedOut,
     exchange::{Failure, Messages, SessionHeaders},
@@ -39,6 +39,8 @@ pub(super) struct Hearing<'a> {
     pub(super) session: Option<&'a SessionHeaders>,
     pub(super) id: &'a RequestId,
     pub(super) progress: Option<&'a TellProgress<'a>>,
+    /// Started anew by word of progress.
+    pub(super) stopwatch: &'a Stopwatch<'a>,
 }
 
 impl Hearing<'_> {
@@ -175,9 +177,14 @@ impl Hearing<'_> {
             }
             _ => None,
         };
-        match (progress, self.progress) {
-            (Some(progress), Some(tell)) if progress.progress_token == *self.id => tell(progress),
-            _ => tracing::debug!(rpc.method = ?method, "a notification was ignored"),
+        match progress.filter(|progress| progress.progress_token == *self.id) {
+            Some(progress) => {
+                self.stopwatch.restart();
+                if let Some(tell) = self.progress {
+                    tell(progress);
+                }
+            }
+            None => tracing::debug!(rpc.method = ?method, "a notification was ignored"),
         }
     }
 

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     deadline,
     hearing::{Answered, Hearing, TellProgress},
+    stopwatch::Stopwatch,
 };
 use crate::mcp::{
     Answerer, ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
@@ -56,6 +57,8 @@ pub(super) struct Call<'a> {
     pub(super) method: &'static str,
     pub(super) params: JsonObject,
     pub(super) repeatable: bool,
+    /// How long one attempt may take without an answer and without progress.
+    pub(super) timeout: Option<Duration>,
     pub(super) progress: Option<&'a TellProgress<'a>>,
     /// The trace that it is part of.
     pub(super) trace: Option<[u8; 16]>,
@@ -72,6 +75,7 @@ impl Call<'_> {
             method,
             params,
             repeatable: true,
+            timeout: None,
             progress: None,
             trace: None,
             meta: JsonObject::new(),
@@ -105,8 +109,23 @@ impl<'a> Patience<'a> {
     }
 
     /// Begins to count attempts afresh: for the next request of several under one deadline.
-    pub(super) const fn renew_attempts(&mut self) {
+    pub(super) fn renew_attempts(&mut self) {
         self.attempts = Attempts::new(self.policy);
+    }
+
+    /// Allows as many attempts again, for a request that begins anew.
+    pub(super) const fn count_anew(&mut self) {
+        self.attempts.count_anew();
+    }
+
+    /// Whether one of the attempts so far may have run.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.attempts.are_in_doubt()
+    }
+
+    /// What the caller learns when there are no more attempts.
+    pub(super) fn concluded(&self, last: McpError) -> McpError {
+        self.attempts.concluded(last)
     }
 
     /// Runs `work` unless the caller cancels or the deadline passes.
@@ -258,7 +277,7 @@ impl Peer {
         // An id is never used twice in a session, so a repeated call has an id of its own.
         let id = RequestId::Number(self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
         let mut meta = call.meta.clone();
-        if call.progress.is_some() {
+        if call.progress.is_some() || call.timeout.is_some() {
             meta.insert("progressToken".to_owned(), json!(&id));
         }
         if let Some(parent) = call.trace.and_then(traceparent) {
@@ -268,8 +287,10 @@ impl Peer {
             call.params.insert("_meta".to_owned(), Value::Object(meta));
         }
         let body = text(&Request::new(&id, call.method, &call.params))?;
-        let hearing = Hearing { peer: self, session, id: &id, progress: call.progress };
-        let outcome = patience.bound(hearing.converse(&call.headers, body)).await;
+        let stopwatch = Stopwatch::new(call.timeout, &self.asked_for);
+        let hearing =
+            Hearing { peer: self, session, id: &id, progress: call.progress, stopwatch: &stopwatch };
+        let outcome = patience.bound(stopwatch.bound(hearing.converse(&call.headers, body))).await;
         if let (Some(session), Err(Failure::Error { error, .. })) = (session, &outcome) {
             self.say_cancelled(session, &id, error).await;
         }
@@ -284,7 +305,9 @@ impl Peer {
         }
         let reason = match error {
             McpError::Cancelled => "cancelled by the caller",
-            McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Call) => "timed out",
+            McpError::TimedOut(
+                TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call,
+            ) => "timed out",
             McpError::TimedOut(TimedOut::Connect)
             | McpError::Unauthorized(_)
             | McpError::Unreachable { .. }

@@ -89,6 +89,7 @@ impl Peer {
         patience: &mut Patience<'_>,
     ) -> Result<Box<RawValue>, McpError> {
         let mut was_refused = false;
+        let mut began_anew = false;
         for _round in 0..=ROUNDS_MAX {
             call.meta = self.meta();
             call.headers = mirrored(call.method, &call.params, annotations);
@@ -97,6 +98,14 @@ impl Peer {
                 // One server of several may be older than the others.
                 Err(Failure::Error { error, .. }) if !was_refused && is_spoken_after_all(&error) => {
                     was_refused = true;
+                    continue;
+                }
+                // What a round came to is good once, and an attempt whose answer was lost may have used it up.
+                Err(Failure::Error { error: McpError::Rpc(_), .. })
+                    if !began_anew && patience.is_in_doubt() && forget_rounds(&mut call.params) =>
+                {
+                    began_anew = true;
+                    patience.count_anew();
                     continue;
                 }
                 Err(Failure::Error { error, .. }) => return Err(error),
@@ -162,6 +171,12 @@ impl Peer {
         call.params.insert("inputResponses".to_owned(), Value::Object(answers));
         Ok(())
     }
+}
+
+/// Makes a request the first of its rounds again. Returns whether it was a later one.
+fn forget_rounds(params: &mut JsonObject) -> bool {
+    let (answers, state) = (params.remove("inputResponses"), params.remove("requestState"));
+    answers.is_some() || state.is_some()
 }
 
 /// The headers that repeat what a request says (Streamable HTTP transport, "Request Metadata").
