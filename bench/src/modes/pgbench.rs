@@ -5,6 +5,7 @@ use anyhow::{Context as _, ensure};
 use crate::{
     contender::Server,
     desk::payers,
+    figures::Spread,
     process::{Process, Program},
     setup::Setup,
 };
@@ -15,6 +16,9 @@ const STATEMENTS: &str = include_str!("../../sql/payment.sql");
 /// As many connections as the server opens.
 const CONNECTIONS: &str = "16";
 
+/// How many seconds are not counted: each connection prepares its statements, and PostgreSQL compiles its triggers.
+const WARM: usize = 2;
+
 /// How many payments a second `pgbench` makes on a new database.
 pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u64> {
     let scratch = tempfile::tempdir().context("no scratch folder")?;
@@ -24,12 +28,32 @@ pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u
     payers(setup, &database, payers_wanted).await?;
     let file = scratch.path().join("payment.sql");
     std::fs::write(&file, STATEMENTS)?;
-    let (file, seconds) = (file.display().to_string(), setup.effort.time.as_secs().max(1).to_string());
-    let arguments =
-        ["-n", "-M", "prepared", "-c", CONNECTIONS, "-j", "1", "-T", &seconds, "-f", &file, &database];
+    let seconds = WARM + usize::try_from(setup.effort.time.as_secs())?.max(1);
+    let (file, seconds) = (file.display().to_string(), seconds.to_string());
+    let mut arguments = vec!["-n", "-M", "prepared", "-c", CONNECTIONS, "-j", "1", "-P", "1"];
+    arguments.extend(["-T", &seconds, "-f", &file, &database]);
     let output = Program::of("pgbench".as_ref(), &arguments).command(None).output().await?;
-    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8_lossy(&output.stdout);
-    let speed = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split('.').next()?.parse().ok());
-    speed.with_context(|| format!("pgbench told no rate: {told}"))
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "pgbench: {told}");
+    let rates: Vec<u64> = told.lines().filter_map(rate).skip(WARM).collect();
+    ensure!(!rates.is_empty(), "pgbench told no rate: {told}");
+    Ok(Spread::of(rates).median)
+}
+
+/// The rate in a line such as `progress: 3.0 s, 1234.5 tps, lat …`.
+fn rate(line: &str) -> Option<u64> {
+    let (_, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+    rest.split(['.', ' ']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn the_rate_of_each_second_is_read() {
+        let line = "progress: 3.0 s, 1234.5 tps, lat 12.3 ms stddev 1.2, 0 failed";
+        assert_eq!(rate(line), Some(1_234));
+        assert_eq!(rate("pgbench (15.18)"), None);
+    }
 }
