@@ -98,13 +98,18 @@ impl Lanes {
 
     /// Connects and prepares all of them.
     pub(crate) async fn open(server: Server, era: Era, address: &str) -> anyhow::Result<Self> {
-        let mut lanes = Vec::new();
+        // At once: there are servers that take a second to open a session.
+        let mut opening = tokio::task::JoinSet::new();
         for _ in 0..CONNECTIONS {
-            let mut wire = Wire::connect(address).await?;
-            let works = prepare(server, era, &mut wire, address).await?;
-            lanes.push((wire, works));
+            let address = address.to_owned();
+            opening.spawn(async move {
+                let mut wire = Wire::connect(&address).await?;
+                let works = prepare(server, era, &mut wire, &address).await?;
+                anyhow::Ok((wire, works))
+            });
         }
-        Ok(Self { lanes })
+        let lanes: anyhow::Result<_> = opening.join_all().await.into_iter().collect();
+        Ok(Self { lanes: lanes? })
     }
 
     /// Keeps every one of them busy for a while.
