@@ -45,8 +45,8 @@ impl Effort {
     /// What the page is made from.
     pub(crate) const FULL: Self = Self {
         rounds: 3,
-        time: Duration::from_secs(3),
-        warm: Duration::from_millis(1_500),
+        time: Duration::from_millis(2_500),
+        warm: Duration::from_secs(1),
         rows: 10_000_000,
         sessions: 100_000,
     };
