@@ -37,6 +37,8 @@ mod pepper_file;
 mod risk_service;
 mod sweeps;
 
+use sweeps::Seals;
+
 pub use pepper_file::PepperFileError;
 
 /// Largest body of a request, in bytes.
@@ -54,6 +56,7 @@ pub struct Application {
     engine: Arc<Engine>,
     store: Arc<dyn Store>,
     payments: Payments,
+    seals: Seals,
     health: Health,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -169,6 +172,7 @@ impl Application {
         let health = Health::new(Arc::clone(&store));
         let sealing = Sealing::new(&store.sealing_keys().await?, &pepper);
         let limits = Limits::new(config.limits);
+        let seals = Seals { sealing: sealing.clone(), pepper: pepper.clone() };
         let builder = Engine::builder(identity).sessions(settings(&config.sessions)).sealing(sealing);
         let builder = builder.limits(limits.clone());
         let payments = Payments::new(Arc::clone(&store), risk);
@@ -189,6 +193,7 @@ impl Application {
             engine,
             store,
             payments,
+            seals,
             health,
             metrics,
             stop,
@@ -252,6 +257,7 @@ impl Application {
             self.stop.clone(),
         ));
         let settling = tokio::spawn(sweeps::payments(self.payments, self.stop.clone()));
+        let turning = tokio::spawn(sweeps::seals(self.seals, Arc::clone(&self.store), self.stop.clone()));
         let watching = {
             let engine = Arc::clone(&self.engine);
             tokio::spawn(async move { engine.watch().await })
@@ -277,6 +283,7 @@ impl Application {
         };
         sweeping.await.context("the session sweep failed")?;
         settling.await.context("the payment sweep failed")?;
+        turning.await.context("the turning of the sealing keys failed")?;
         watching.await.context("the watch over resources failed")?;
         keeping_step.await.context("the watch over keys failed")?;
         noting.await.context("the notes of refusals failed")?;

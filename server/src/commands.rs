@@ -22,6 +22,7 @@ use crate::{
 mod audit;
 mod keys;
 mod payments;
+mod sealing;
 mod sessions;
 mod table;
 mod users;
@@ -44,6 +45,9 @@ pub enum Command {
     /// The audit trail: list, tail, verify, export
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Keys that seal cursors and request states: list, rotate
+    #[command(subcommand)]
+    Sealing(sealing::SealingCommand),
     /// Brings the database's schema up to date, as every server does when it starts
     Migrate,
 }
@@ -83,6 +87,7 @@ pub async fn run(
         Command::Sessions(command) => sessions::run(command, &mut desk).await,
         Command::Payments(command) => payments::run(command, &mut desk).await,
         Command::Audit(command) => audit::run(command, &mut desk).await,
+        Command::Sealing(command) => sealing::run(command, &mut desk).await,
         Command::Migrate => Ok(()),
     };
     let closed = store.close().await.context("the database did not close");

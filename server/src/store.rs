@@ -40,7 +40,7 @@ pub use payment::{
     AccountState, BatchId, BatchStep, Compensation, IdempotencyRecord, NewPayment, NotAStatus, PaymentChange,
     PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore, StoredPayment,
 };
-pub use sealing::{SealingKey, SealingStore};
+pub use sealing::{SealingKey, SealingStore, SealingTurn};
 pub use session::{
     ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore,
     StoredSession,

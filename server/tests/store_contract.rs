@@ -76,6 +76,7 @@ promises!(
     model::any_order_of_payments_agrees_with_a_simple_reference,
     model::payments_at_once_keep_the_books,
     sealing::whoever_asks_first_or_at_once_gets_the_same_sealing_key,
+    sealing::a_new_sealing_key_is_made_once_when_it_is_time_and_the_old_one_forgotten,
     sealing::a_seal_is_spent_once_however_many_try,
     sealing::a_seal_is_remembered_until_it_expires,
     keys::a_key_is_found_by_its_digest_alone,

@@ -5,7 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::UnixMillis, mcp::Engine, metrics::Metrics, payments::Payments, store::Store};
+use crate::{
+    clock::UnixMillis,
+    identity::Pepper,
+    mcp::{Engine, Sealing},
+    metrics::Metrics,
+    payments::Payments,
+    store::Store,
+};
 
 /// How often. Sessions and payments are refused from the moment they expire; this gives back what they held.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -40,6 +47,27 @@ pub(super) async fn payments(payments: Payments, stop: CancellationToken) {
             Some(Ok(swept)) => tracing::debug!(?swept, "payments were swept"),
             Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "payments could not be swept");
+            }
+            None => return,
+        }
+    }
+}
+
+/// What seals are made and opened with: the keys that servers on one store take turns with.
+pub(super) struct Seals {
+    pub(super) sealing: Sealing,
+    pub(super) pepper: Pepper,
+}
+
+/// Makes a new sealing key when it is time, and learns of those that other servers made.
+pub(super) async fn seals(seals: Seals, store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match stop.run_until_cancelled(store.turn_sealing_keys(UnixMillis::now(), false)).await {
+            Some(Ok(keys)) => seals.sealing.renew(&keys, &seals.pepper),
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sealing keys could not be read");
             }
             None => return,
         }

@@ -8,7 +8,7 @@ use super::{
     sealing::{Purpose, Sealing},
     template::Template,
 };
-use crate::{identity::Pepper, store::SealingKey};
+use crate::{clock::UnixMillis, identity::Pepper, store::SealingKey};
 
 /// Reads a template, and matches a URI against it.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn template(template: &str, uri: &str) -> Option<usize> {
 }
 
 fn sealing(pepper: &Pepper) -> Sealing {
-    Sealing::new(&[SealingKey::new(1, [7; 32])], pepper)
+    Sealing::new(&[SealingKey::new(1, UnixMillis::from_millis(0), [7; 32])], pepper)
 }
 
 /// Opens a seal that nobody made.

@@ -4,22 +4,26 @@
 //! A seal is XChaCha20-Poly1305 over the payload; purpose, key id and everything that the payload is bound to are
 //! authenticated with it. On the wire it is base64url: version, key id, nonce, ciphertext.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
 use data_encoding::BASE64URL_NOPAD;
+use parking_lot::RwLock;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::{identity::Pepper, store::SealingKey};
+use crate::{clock::UnixMillis, identity::Pepper, store::SealingKey};
 
 /// The only form there is yet.
 const VERSION: u8 = 1;
 const HEAD: usize = 1 + 4;
 const NONCE: usize = 24;
+
+/// How old a key is before it seals: by then every server on the store has it and can open what it sealed.
+const SEALS_AFTER: Duration = Duration::from_secs(60);
 
 /// A seal longer than this is not ours, in characters.
 const SEAL_MAX: usize = 64 * 1024;
@@ -42,13 +46,16 @@ impl Purpose {
     }
 }
 
-/// Seals and opens. Servers that share keys and pepper open each other's seals.
+/// Seals and opens. Servers that share keys and pepper open each other's seals. Clones share the keys.
 #[derive(Clone)]
-pub struct Sealing(Arc<Keys>);
+pub struct Sealing(Arc<RwLock<Vec<Key>>>);
 
-struct Keys {
-    /// The newest first: the one to seal with.
-    keys: Vec<(u32, XChaCha20Poly1305)>,
+/// A key that seals and opens.
+#[derive(Clone)]
+struct Key {
+    id: u32,
+    made_at: UnixMillis,
+    cipher: XChaCha20Poly1305,
 }
 
 /// What was sealed.
@@ -59,21 +66,25 @@ pub(super) struct Opened {
 }
 
 impl Sealing {
-    /// Seals with the first of `keys`, opens with all of them.
+    /// Opens with all of `keys`, the newest first, and seals with the newest that every server knows by now.
     #[must_use]
     pub fn new(keys: &[SealingKey], pepper: &Pepper) -> Self {
-        let derived = keys.iter().map(|key| {
-            let own = Zeroizing::new(pepper.derive("sealing", key.secret.expose_secret()));
-            (key.id, XChaCha20Poly1305::new((&*own).into()))
-        });
-        Self(Arc::new(Keys { keys: derived.collect() }))
+        Self(Arc::new(RwLock::new(derived(keys, pepper))))
+    }
+
+    /// Goes on with these keys, the newest first.
+    pub fn renew(&self, keys: &[SealingKey], pepper: &Pepper) {
+        let is_same = self.0.read().iter().map(|key| key.id).eq(keys.iter().map(|key| key.id));
+        if !is_same {
+            *self.0.write() = derived(keys, pepper);
+        }
     }
 
     /// Seals with a key that nobody else has and that dies with it.
     pub(super) fn of_its_own() -> Result<Self, getrandom::Error> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *secret)?;
-        Ok(Self::new(&[SealingKey::new(1, *secret)], &Pepper::generate()?))
+        Ok(Self::new(&[SealingKey::new(1, UnixMillis::now(), *secret)], &Pepper::generate()?))
     }
 
     /// Seals `payload` for `purpose`, bound to `bound_to`.
@@ -86,7 +97,8 @@ impl Sealing {
         bound_to: &[u8],
         payload: &[u8],
     ) -> Result<String, getrandom::Error> {
-        let (id, cipher) = self.0.keys.first().ok_or(getrandom::Error::UNSUPPORTED)?;
+        let Key { id, cipher, .. } =
+            self.sealing_at(UnixMillis::now()).ok_or(getrandom::Error::UNSUPPORTED)?;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce)?;
         let mut sealed = vec![VERSION];
@@ -99,6 +111,12 @@ impl Sealing {
         Ok(BASE64URL_NOPAD.encode(&sealed))
     }
 
+    /// The key to seal with: the newest that is old enough, else the oldest.
+    fn sealing_at(&self, now: UnixMillis) -> Option<Key> {
+        let keys = self.0.read();
+        keys.iter().find(|key| key.made_at.plus(SEALS_AFTER) <= now).or(keys.last()).cloned()
+    }
+
     /// What was sealed for `purpose` and bound to `bound_to`. `None` for everything else; why is not told.
     pub(super) fn open(&self, purpose: Purpose, bound_to: &[u8], seal: &str) -> Option<Opened> {
         if seal.len() > SEAL_MAX {
@@ -109,11 +127,22 @@ impl Sealing {
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>()?;
         let (version, id) = head.split_first()?;
         let id = u32::from_be_bytes(id.try_into().ok()?);
-        let (_, cipher) = self.0.keys.iter().find(|(key, _)| *key == id && *version == VERSION)?;
+        let keys = self.0.read();
+        let key = keys.iter().find(|key| key.id == id && *version == VERSION)?;
         let aad = authenticated(purpose, head, bound_to);
-        let payload = cipher.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: &aad }).ok()?;
+        let payload =
+            key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: &aad }).ok()?;
         Some(Opened { payload, nonce: *nonce })
     }
+}
+
+fn derived(keys: &[SealingKey], pepper: &Pepper) -> Vec<Key> {
+    let derived = keys.iter().map(|key| {
+        let own = Zeroizing::new(pepper.derive("sealing", key.secret.expose_secret()));
+        let cipher = XChaCha20Poly1305::new((&*own).into());
+        Key { id: key.id, made_at: key.made_at, cipher }
+    });
+    derived.collect()
 }
 
 fn authenticated(purpose: Purpose, head: &[u8], bound_to: &[u8]) -> Vec<u8> {
@@ -132,7 +161,8 @@ mod tests {
 
     fn sealing(ids: &[u32]) -> Sealing {
         let pepper = Pepper::from_secret(&"a pepper for the tests, long enough".into());
-        let keys: Vec<_> = ids.iter().map(|id| SealingKey::new(*id, [7; 32])).collect();
+        let keys: Vec<_> =
+            ids.iter().map(|id| SealingKey::new(*id, UnixMillis::from_millis(0), [7; 32])).collect();
         Sealing::new(&keys, &pepper)
     }
 
@@ -174,6 +204,21 @@ mod tests {
         assert!(sealing(&[2]).open(Purpose::Cursor, b"", &old).is_none());
         let new = sealing(&[2, 1]).seal(Purpose::Cursor, b"", b"x").unwrap();
         assert!(sealing(&[1]).open(Purpose::Cursor, b"", &new).is_none(), "it was sealed with the newest");
+    }
+
+    #[test]
+    fn a_new_key_seals_when_all_servers_know_it_and_opens_from_the_first() {
+        let pepper = Pepper::from_secret(&"a pepper for the tests, long enough".into());
+        let key = |id, made| SealingKey::new(id, UnixMillis::from_millis(made), [7; 32]);
+        let at = |sealing: &Sealing, ms| sealing.sealing_at(UnixMillis::from_millis(ms)).map(|key| key.id);
+        let sealing = Sealing::new(&[key(1, 1_000_000)], &pepper);
+        assert_eq!(at(&sealing, 1_000_001), Some(1), "the only one seals at once");
+        let before = sealing.seal(Purpose::Cursor, b"", b"x").unwrap();
+        sealing.clone().renew(&[key(2, 2_000_000), key(1, 1_000_000)], &pepper);
+        assert_eq!((at(&sealing, 2_059_999), at(&sealing, 2_060_000)), (Some(1), Some(2)));
+        assert_eq!(opened(&sealing, Purpose::Cursor, b"", &before).unwrap(), b"x");
+        sealing.renew(&[key(2, 2_000_000)], &pepper);
+        assert_eq!(opened(&sealing, Purpose::Cursor, b"", &before), None, "it is forgotten");
     }
 
     proptest::proptest! {

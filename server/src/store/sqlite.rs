@@ -302,6 +302,10 @@ impl SealingStore for SqliteStore {
         self.write(Durability::Power, sealing::keys).await
     }
 
+    async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
+        self.write(Durability::Power, move |connection| sealing::turn(connection, now, at_once)).await
+    }
+
     async fn spend_seal(
         &self,
         nonce: [u8; 24],

@@ -39,6 +39,7 @@ mod restarts;
 mod resuming;
 mod risk;
 mod rules;
+mod sealing;
 mod services;
 mod sessions;
 mod settings;

@@ -195,6 +195,14 @@ impl SealingStore for Double {
         unavailable()
     }
 
+    async fn turn_sealing_keys(
+        &self,
+        _now: UnixMillis,
+        _at_once: bool,
+    ) -> Result<Vec<SealingKey>, StoreError> {
+        unavailable()
+    }
+
     async fn spend_seal(
         &self,
         _nonce: [u8; 24],

@@ -1,19 +1,21 @@
 //! Sealing keys, spent seals and bound tokens.
 
 use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use secrecy::ExposeSecret as _;
 use tokio_postgres::Row;
 
 use super::{
     PostgresStore,
     attempts::Attempts,
     connections::{in_time, let_go},
-    failure::{Failure, refused},
+    failure::Failure,
     migrations::lock,
     rows::{bytes, execute, number, rows, value},
 };
 use crate::{
     clock::UnixMillis,
-    store::{SealingKey, SealingStore, StoreError},
+    store::{SealingKey, SealingStore, SealingTurn, StoreError},
 };
 
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
@@ -24,18 +26,15 @@ impl SealingStore for PostgresStore {
     async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
         transact!(self, "read the sealing keys", |transaction| {
             lock(&transaction, "sealing keys").await?;
-            let all = "SELECT id, secret FROM sealing_keys ORDER BY id DESC";
-            let kept = rows(&transaction, all, &[]).await?;
-            if kept.is_empty() {
-                let mut secret = [0; 32];
-                getrandom::fill(&mut secret)
-                    .map_err(|_| refused("there is no randomness for a sealing key"))?;
-                let keep = "INSERT INTO sealing_keys (id, secret) VALUES (1, $1)";
-                execute(&transaction, keep, &[&secret.as_slice()]).await?;
-                Ok(vec![SealingKey::new(1, secret)])
-            } else {
-                kept.iter().map(read_key).collect()
-            }
+            let kept = all(&transaction).await?;
+            if kept.is_empty() { turn(&transaction, UnixMillis::now(), false).await } else { Ok(kept) }
+        })
+    }
+
+    async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
+        transact!(self, "turn the sealing keys", |transaction| {
+            lock(&transaction, "sealing keys").await?;
+            turn(&transaction, now, at_once).await
         })
     }
 
@@ -79,6 +78,31 @@ impl SealingStore for PostgresStore {
     }
 }
 
+/// Does what is due, and reads what there is then.
+async fn turn(
+    transaction: &Transaction<'_>,
+    now: UnixMillis,
+    at_once: bool,
+) -> Result<Vec<SealingKey>, Failure> {
+    let due = SealingTurn::due(&all(transaction).await?, now, at_once);
+    for id in &due.forget {
+        execute(transaction, "DELETE FROM sealing_keys WHERE id = $1", &[&i64::from(*id)]).await?;
+    }
+    if let Some(id) = due.make {
+        let made = SealingKey::generate(id, now)?;
+        let keep = "INSERT INTO sealing_keys (id, made_at, secret) VALUES ($1, $2, $3)";
+        let secret = made.secret.expose_secret().as_slice();
+        execute(transaction, keep, &[&i64::from(id), &now.as_millis(), &secret]).await?;
+    }
+    all(transaction).await
+}
+
+async fn all(transaction: &Transaction<'_>) -> Result<Vec<SealingKey>, Failure> {
+    let all = "SELECT id, made_at, secret FROM sealing_keys ORDER BY id DESC";
+    rows(transaction, all, &[]).await?.iter().map(read_key).collect()
+}
+
 fn read_key(row: &Row) -> Result<SealingKey, Failure> {
-    Ok(SealingKey::new(number(row, 0)?, bytes(row, 1)?))
+    let made_at = UnixMillis::from_millis(row.try_get(1)?);
+    Ok(SealingKey::new(number(row, 0)?, made_at, bytes(row, 2)?))
 }

@@ -1,32 +1,57 @@
 //! SQL of sealing keys, spent seals and bound tokens.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
+use secrecy::ExposeSecret as _;
 
-use super::failure::{refused, unavailable};
+use super::failure::unavailable;
 use crate::{
     clock::UnixMillis,
-    store::{SealingKey, StoreError},
+    store::{SealingKey, SealingTurn, StoreError},
 };
 
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
+/// The keys, newest first; one is made where there is none.
 pub(super) fn keys(connection: &Connection) -> Result<Vec<SealingKey>, StoreError> {
-    let kept = all(connection).map_err(unavailable("read the sealing keys"))?;
-    if !kept.is_empty() {
-        return Ok(kept);
-    }
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|_| refused("there is no randomness for a sealing key"))?;
-    connection
-        .execute("INSERT INTO sealing_keys (id, secret) VALUES (1, ?1)", [secret.as_slice()])
-        .map_err(unavailable("keep a sealing key"))?;
-    Ok(vec![SealingKey::new(1, secret)])
+    let kept = all(connection)?;
+    if kept.is_empty() { turn(connection, UnixMillis::now(), false) } else { Ok(kept) }
 }
 
-fn all(connection: &Connection) -> rusqlite::Result<Vec<SealingKey>> {
-    let mut statement = connection.prepare("SELECT id, secret FROM sealing_keys ORDER BY id DESC")?;
-    statement.query_map([], |row| Ok(SealingKey::new(row.get(0)?, row.get(1)?)))?.collect()
+/// Does what is due, and reads what there is then.
+pub(super) fn turn(
+    connection: &Connection,
+    now: UnixMillis,
+    at_once: bool,
+) -> Result<Vec<SealingKey>, StoreError> {
+    let kept = all(connection)?;
+    let due = SealingTurn::due(&kept, now, at_once);
+    for id in &due.forget {
+        connection
+            .execute("DELETE FROM sealing_keys WHERE id = ?1", [id])
+            .map_err(unavailable("forget a sealing key"))?;
+    }
+    let Some(id) = due.make else { return if due.forget.is_empty() { Ok(kept) } else { all(connection) } };
+    let made = SealingKey::generate(id, now)?;
+    let keep = "INSERT INTO sealing_keys (id, made_at, secret) VALUES (?1, ?2, ?3)";
+    let secret = made.secret.expose_secret().as_slice();
+    connection
+        .execute(keep, params![id, now.as_millis(), secret])
+        .map_err(unavailable("keep a sealing key"))?;
+    all(connection)
+}
+
+fn all(connection: &Connection) -> Result<Vec<SealingKey>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<SealingKey>> {
+        let mut statement =
+            connection.prepare_cached("SELECT id, made_at, secret FROM sealing_keys ORDER BY id DESC")?;
+        let key = |row: &Row<'_>| {
+            let made_at = UnixMillis::from_millis(row.get(1)?);
+            Ok(SealingKey::new(row.get(0)?, made_at, row.get(2)?))
+        };
+        statement.query_map([], key)?.collect()
+    };
+    read().map_err(unavailable("read the sealing keys"))
 }
 
 pub(super) fn bind_token(
