@@ -1,5 +1,10 @@
 //! The rules of money, from outside: what a caller, a person and a key may do with a payment, and what comes of it when
 //! many do it at once.
 
+mod amounts;
 mod at_once;
+mod batches;
 mod books;
+mod person;
+mod repeating;
+mod steps;

@@ -1,0 +1,95 @@
+//! What is an amount and what is none, as it is written on the wire.
+
+use serde_json::json;
+
+use super::person::{Person, standing};
+use crate::support::{app::spawn_app, modern::STATELESS, wire::Ask};
+
+/// A call that prepares a payment over an amount that is written so.
+fn raw(person: &Person, amount: &str) -> Ask {
+    let arguments = json!({ "to": "alice", "amount": "AMOUNT" });
+    let body = person.0.body(7, "tools/call", json!({ "name": "createPayment", "arguments": arguments }));
+    Ask::post(body.to_string().replace("\"AMOUNT\"", amount))
+        .key(&person.0.key)
+        .with("mcp-protocol-version", STATELESS)
+        .with("mcp-method", "tools/call")
+        .with("mcp-name", "createPayment")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_amount_is_paid_to_the_cent_or_refused_and_never_rounded() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    for (written, becomes) in [
+        ("25.00", "requires_confirmation"),
+        ("0.01", "requires_confirmation"),
+        ("12.5", "requires_confirmation"),
+        ("0", "invalid_amount"),
+        ("0.00", "invalid_amount"),
+        ("-0", "invalid_amount"),
+        ("-1", "invalid_amount"),
+        ("1e3", "invalid_amount"),
+        ("1E2", "invalid_amount"),
+        ("1e400", "invalid_amount"),
+        ("1.005", "invalid_amount"),
+        ("0.001", "invalid_amount"),
+        ("92233720368547758.08", "invalid_amount"),
+        ("100000000000000000000000000000", "invalid_amount"),
+        ("92233720368547758.07", "insufficient_funds"),
+        ("\"25\"", "invalid_amount"),
+        ("\"1,000\"", "invalid_amount"),
+        ("\"NaN\"", "invalid_amount"),
+        ("null", "invalid_amount"),
+        ("true", "invalid_amount"),
+        ("[25]", "invalid_amount"),
+        ("{}", "invalid_amount"),
+    ] {
+        let told = raw(&bob, written).send(app.address).await;
+        assert_eq!(told.status, 200, "{written}: {told:?}");
+        assert_eq!(standing(&told.json()["result"]), becomes, "{written}: {told:?}");
+    }
+    // No JSON, whatever some write.
+    for written in ["NaN", "Infinity", "1,000", "01", "+1", ".5", "1.", "0x10", "1_000"] {
+        let told = raw(&bob, written).send(app.address).await;
+        assert_eq!((told.status, told.code()), (400, Some(-32700)), "{written}: {told:?}");
+    }
+    let kept = bob.0.call("listPayments", json!({})).await;
+    let amounts: Vec<_> = kept["structuredContent"]["payments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["amount"].to_string())
+        .collect();
+    assert_eq!(amounts, ["12.5", "0.01", "25"], "what was refused is not there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_paid_in_what_and_why_is_checked_before_anything_is_kept() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    for (order, becomes) in [
+        (json!({ "to": "nobody", "amount": 1 }), "not_found"),
+        (json!({ "to": "Alice", "amount": 1 }), "not_found"),
+        (json!({ "to": "alice ", "amount": 1 }), "not_found"),
+        (json!({ "to": "bob", "amount": 1 }), "invalid_argument"),
+        (json!({ "to": "", "amount": 1 }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "currency": "EUR" }), "invalid_currency"),
+        (json!({ "to": "alice", "amount": 1, "currency": "usd" }), "invalid_currency"),
+        (json!({ "to": "alice", "amount": 1, "currency": "DOLLAR" }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "memo": 7 }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "from": "charlie" }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "confirmed": true }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "idempotencyKey": "" }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "idempotencyKey": "two words" }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 1, "idempotencyKey": "k".repeat(129) }), "invalid_argument"),
+        (json!({ "to": "alice", "amount": 800.01 }), "insufficient_funds"),
+    ] {
+        assert_eq!(bob.does("createPayment", order.clone()).await, becomes, "{order}");
+    }
+    let kept = bob.0.call("listPayments", json!({})).await;
+    assert_eq!(kept["structuredContent"]["payments"], json!([]));
+    assert_eq!(
+        bob.does("createPayment", json!({ "to": "alice", "amount": 800, "currency": "USD" })).await,
+        "requires_confirmation"
+    );
+}

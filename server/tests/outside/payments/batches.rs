@@ -1,0 +1,113 @@
+//! Several payments at once: all of them, after one question, or none.
+
+use serde_json::{Value, json};
+
+use super::person::{Person, standing, text};
+use crate::support::{
+    app::spawn_app,
+    client::{BOB, Client, NEWEST},
+    events::Events,
+};
+
+fn batch(payments: Value) -> Value {
+    json!({ "payments": payments })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_step_that_fails_rolls_all_back_and_is_named_with_its_reason() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    let step = |to: &str, amount: u32| json!({ "to": to, "amount": amount });
+    for (third, code, reason) in [
+        (step("alice", 701), "insufficient_funds", "700.00 USD can be spent"),
+        (step("nobody", 1), "not_found", "no user of that name"),
+        (step("bob", 1), "invalid_argument", "the payer"),
+    ] {
+        let order = batch(json!([step("alice", 60), step("charlie", 40), third, step("alice", 1)]));
+        let (failed, question) = bob.answers("accept", "createPaymentBatch", order).await;
+        assert_eq!((standing(&failed).as_str(), question), (code, None), "{failed}");
+        for words in ["step 3 of 4", reason, "Nothing of the batch was paid"] {
+            assert!(text(&failed).contains(words), "{words}: {failed}");
+        }
+    }
+    let kept = bob.0.call("listPayments", json!({})).await;
+    assert_eq!((kept["structuredContent"]["payments"].clone(), bob.balance().await), (json!([]), -200.0));
+    assert_eq!(
+        bob.does("createPayment", step("alice", 800)).await,
+        "requires_confirmation",
+        "nothing is set aside"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_cannot_be_carried_out_is_refused_as_a_whole() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    let after = |after: Value| json!({ "to": "alice", "amount": 1, "after": after });
+    let many = |count: usize| Value::from(vec![json!({ "to": "alice", "amount": 0.01 }); count]);
+    for (payments, words) in [
+        (json!([]), "payments"),
+        (many(101), "payments"),
+        (json!([after(json!([1]))]), "circle"),
+        (json!([after(json!([2])), after(json!([1]))]), "circle"),
+        (json!([after(json!([])), after(json!([3])), after(json!([2]))]), "step 2"),
+        (json!([after(json!([2]))]), "after"),
+        (json!([after(json!([0]))]), "after"),
+        (json!([after(json!(["rent"]))]), "after"),
+        (json!([{ "to": "alice", "amount": 1, "confirmed": true }]), "/payments/0"),
+    ] {
+        let (refused, question) = bob.answers("accept", "createPaymentBatch", batch(payments.clone())).await;
+        assert_eq!(
+            (standing(&refused).as_str(), question),
+            ("invalid_argument", None),
+            "{payments}: {refused}"
+        );
+        assert!(text(&refused).contains(words), "{words}: {refused}");
+    }
+    let (paid, question) = bob.answers("accept", "createPaymentBatch", batch(many(100))).await;
+    assert_eq!(standing(&paid), "succeeded", "{paid}");
+    assert!(question.unwrap().starts_with("Pay 1.00 USD in 100 payments"));
+    assert_eq!(bob.balance().await, -201.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_tells_how_far_it_is_and_pays_in_the_order_of_its_dependencies() {
+    let app = spawn_app().await;
+    let bob = Client::open_with(app.address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let order = batch(json!([
+        { "to": "alice", "amount": 3, "after": [3] },
+        { "to": "alice", "amount": 2, "after": [1] },
+        { "to": "charlie", "amount": 1 },
+    ]));
+    let mut events = Events::open(&bob.told_call(5, "far", "createPaymentBatch", order), app.address).await;
+    let (mut told, mut result) = (Vec::new(), Value::Null);
+    while let Some(event) = events.next().await {
+        if event.data.as_deref().is_none_or(str::is_empty) {
+            continue;
+        }
+        let message = event.json();
+        match message["method"].as_str() {
+            Some("elicitation/create") => {
+                let yes = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "action": "accept", "content": {} } });
+                assert_eq!(bob.post(yes.to_string()).send(app.address).await.status, 202);
+            }
+            Some("notifications/progress") => told.push(message["params"].clone()),
+            Some(other) => panic!("{other}"),
+            None => result = message["result"].clone(),
+        }
+    }
+    assert_eq!(result["structuredContent"]["status"], "succeeded", "{result}");
+    let far: Vec<_> = told
+        .iter()
+        .map(|one| (one["progressToken"].clone(), one["progress"].clone(), one["total"].clone()))
+        .collect();
+    assert_eq!(far, [1, 2, 3].map(|done| (json!("far"), json!(done), json!(3))));
+    let rows = bob.result("getLatestTransactions", json!({ "limit": 3 })).await;
+    let amounts: Vec<_> = rows["structuredContent"]["transactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["amount"].clone())
+        .collect();
+    assert_eq!(amounts, [2, 3, 1], "the newest first");
+}

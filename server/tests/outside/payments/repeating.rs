@@ -1,0 +1,102 @@
+//! What is asked for again: under the same idempotency key it is the same payment, and without one it is a question.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use server::store::{KeyId, PaymentPolicy};
+
+use super::person::{Person, standing};
+use crate::support::app::{App, spawn_app_with};
+
+async fn spawn() -> App {
+    spawn_app_with(|config| config.limits = None).await
+}
+
+fn named(payment: &Value) -> Value {
+    json!({ "paymentId": payment["paymentId"] })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_is_the_same_payment_however_it_stands_and_other_arguments_are_refused() {
+    let app = spawn().await;
+    let bob = Person::bob(&app);
+    let order = json!({ "to": "alice", "amount": 10, "memo": "tea", "idempotencyKey": "k-1" });
+    let made = join_all((0..50).map(|_| bob.0.call("createPayment", order.clone()))).await;
+    let first = &made[0]["structuredContent"]["paymentId"];
+    assert!(made.iter().all(|one| &one["structuredContent"]["paymentId"] == first), "{made:?}");
+    let replayed = made.iter().filter(|one| one["structuredContent"]["replayed"] == true).count();
+    assert_eq!(replayed, 49);
+    for (member, other) in [
+        ("to", json!("charlie")),
+        ("amount", json!(10.01)),
+        ("memo", json!("coffee")),
+        ("memo", json!(null)),
+        ("currency", json!("USD")),
+    ] {
+        let mut order = order.clone();
+        order[member] = other;
+        assert_eq!(bob.does("createPayment", order.clone()).await, "idempotency_key_reused", "{order}");
+    }
+    assert_eq!(bob.does("confirmPayment", named(&made[0]["structuredContent"])).await, "succeeded");
+    let again = bob.prepares(order).await;
+    assert_eq!(
+        (&again["status"], &again["replayed"], &again["paymentId"]),
+        (&json!("succeeded"), &json!(true), first)
+    );
+    // Alice's key of that name is another one, and so is a batch's.
+    let order = json!({ "to": "bob", "amount": 1, "idempotencyKey": "k-1" });
+    assert_eq!(Person::alice(&app).does("createPayment", order).await, "requires_confirmation");
+    let batch = json!({ "payments": [{ "to": "alice", "amount": 2 }], "idempotencyKey": "k-1" });
+    let paid = bob.answers("accept", "createPaymentBatch", batch.clone()).await.0;
+    assert_eq!(standing(&paid), "succeeded");
+    let (again, question) = bob.answers("accept", "createPaymentBatch", batch).await;
+    assert_eq!((&again["structuredContent"]["replayed"], question), (&json!(true), None));
+    assert_eq!(again["structuredContent"]["batchId"], paid["structuredContent"]["batchId"]);
+    assert_eq!(bob.balance().await, -212.0);
+    let listed = bob.0.call("listPayments", json!({ "idempotencyKey": "k-1" })).await;
+    assert!(
+        listed["structuredContent"]["payments"].to_string().contains(first.as_str().unwrap()),
+        "{listed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_what_was_refused_is_free_for_the_next_attempt() {
+    let app = spawn().await;
+    let bob = Person::bob(&app);
+    for (refused, code) in [
+        (json!({ "to": "alice", "amount": 800.01 }), "insufficient_funds"),
+        (json!({ "to": "nobody", "amount": 1 }), "not_found"),
+        (json!({ "to": "alice", "amount": 1.005 }), "invalid_amount"),
+        (json!({ "to": "bob", "amount": 1 }), "invalid_argument"),
+    ] {
+        let keyed = |mut order: Value| {
+            order["idempotencyKey"] = json!(code);
+            order
+        };
+        assert_eq!(bob.does("createPayment", keyed(refused)).await, code);
+        let made = bob.prepares(keyed(json!({ "to": "alice", "amount": 5 }))).await;
+        assert_eq!(made["replayed"], Value::Null, "{made}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_payment_under_another_key_is_asked_about_even_where_nobody_else_is() {
+    let app = spawn().await;
+    let automatic = PaymentPolicy { automatic_below_minor: 10_000, ..PaymentPolicy::default() };
+    app.store.put_policy(&KeyId("1".to_owned()), automatic).await.unwrap().unwrap();
+    let bob = Person::bob(&app);
+    let first = bob.prepares(json!({ "to": "alice", "amount": 30 })).await;
+    assert_eq!(first["possibleDuplicateOf"], Value::Null);
+    let (paid, question) = bob.answers("accept", "confirmPayment", named(&first)).await;
+    assert_eq!((standing(&paid).as_str(), question), ("succeeded", None));
+    for other in [json!({ "to": "charlie", "amount": 30 }), json!({ "to": "alice", "amount": 30.01 })] {
+        assert_eq!(bob.prepares(other).await["possibleDuplicateOf"], Value::Null);
+    }
+    let second = bob.prepares(json!({ "to": "alice", "amount": 30, "idempotencyKey": "another" })).await;
+    assert_eq!(second["possibleDuplicateOf"], first["paymentId"]);
+    let (declined, question) = bob.answers("decline", "confirmPayment", named(&second)).await;
+    let question = question.unwrap();
+    let id = first["paymentId"].as_str().unwrap();
+    assert!(question.contains(&format!("Possible duplicate: {id}")), "{question}");
+    assert_eq!((standing(&declined).as_str(), bob.balance().await), ("declined", -230.0));
+}
