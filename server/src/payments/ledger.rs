@@ -32,12 +32,15 @@ impl Ledger {
         self.store.balance(user).await
     }
 
-    /// Every transfer from or to the user, in the order in which they were posted.
+    /// Every transfer from or to the user, in the order in which they were posted; `None` where there are more than
+    /// `most`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn history(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.store.transfers(user).await
+    pub async fn history(&self, user: UserId, most: u32) -> Result<Option<Vec<PostedTransfer>>, StoreError> {
+        let found = self.store.transfers(user, most.saturating_add(1)).await?;
+        let is_whole = u32::try_from(found.len()).is_ok_and(|count| count <= most);
+        Ok(is_whole.then_some(found))
     }
 
     /// The user's statement of a month.

@@ -161,11 +161,11 @@ pub trait LedgerStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError>;
 
-    /// Every transfer from or to the user, in the order in which they were posted.
+    /// The first `limit` transfers from or to the user, in the order in which they were posted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError>;
+    async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError>;
 
     /// The user's `limit` newest transfers by date, newest first; on one date the last posted first. Its cost depends
     /// on `limit` alone.

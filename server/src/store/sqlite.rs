@@ -351,8 +351,9 @@ impl LedgerStore for SqliteStore {
         self.read(|connection| monthly::peers(connection, user))?.map_err(unavailable("read the peers"))
     }
 
-    async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read(|connection| ledger::transfers(connection, user))?.map_err(unavailable("read transfers"))
+    async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.read(|connection| ledger::transfers(connection, user, limit))?
+            .map_err(unavailable("read transfers"))
     }
 
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {

@@ -7,6 +7,9 @@ use crate::{
     payments::Ledger,
 };
 
+/// More transactions than this are not listed: the result would be larger than results may be.
+const MOST: u32 = 20_000;
+
 /// Lists all transactions of the principal, in the order in which they were posted.
 #[derive(Debug)]
 pub(super) struct GetAllTransactions {
@@ -32,7 +35,12 @@ impl Tool for GetAllTransactions {
     };
 
     async fn call(&self, context: RequestContext, _none: NoArguments) -> Result<Transactions, ToolError> {
-        Ok(Transactions::of(self.ledger.history(context.principal().user()).await?))
+        let history = self.ledger.history(context.principal().user(), MOST).await?;
+        let text = format!(
+            "there are more than {MOST} transactions, too many for one answer. Use getLatestTransactions, or read the \
+             statement of a month (payments://statements/{{month}})."
+        );
+        history.map(Transactions::of).ok_or(ToolError::Refused(text))
     }
 
     fn text(output: &Transactions) -> serde_json::Result<String> {

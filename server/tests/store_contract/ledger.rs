@@ -52,9 +52,9 @@ pub(crate) async fn a_transfer_moves_money_once_from_one_account_to_the_other(st
         [balance(&*store, 1).await, balance(&*store, 2).await, balance(&*store, 3).await],
         [-1_250, 1_250, 0]
     );
-    assert_eq!(store.transfers(UserId(1)).await.unwrap(), std::slice::from_ref(&posted));
-    assert_eq!(store.transfers(UserId(2)).await.unwrap(), [posted]);
-    assert!(store.transfers(UserId(3)).await.unwrap().is_empty());
+    assert_eq!(store.transfers(UserId(1), u32::MAX).await.unwrap(), std::slice::from_ref(&posted));
+    assert_eq!(store.transfers(UserId(2), u32::MAX).await.unwrap(), [posted]);
+    assert!(store.transfers(UserId(3), u32::MAX).await.unwrap().is_empty());
     assert!(matches!(store.balance(UserId(9)).await, Err(StoreError::NoSuchAccount(_))));
 }
 
@@ -63,7 +63,7 @@ pub(crate) async fn posting_the_same_transfer_again_moves_nothing(store: Arc<dyn
     let first = store.post(transfer(1, 1, 2, 500)).await.unwrap();
     assert_eq!(store.post(transfer(1, 1, 2, 500)).await.unwrap(), first);
     assert_eq!(balance(&*store, 2).await, 500);
-    assert_eq!(store.transfers(UserId(1)).await.unwrap().len(), 1);
+    assert_eq!(store.transfers(UserId(1), u32::MAX).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_known_number_with_other_contents_is_refused(store: Arc<dyn Store>) {
@@ -86,7 +86,7 @@ pub(crate) async fn what_is_no_transfer_is_refused_and_changes_nothing(store: Ar
         assert!(matches!(store.post(stranger).await, Err(StoreError::NoSuchAccount(_))));
     }
     assert_eq!([balance(&*store, 1).await, balance(&*store, 2).await], [0, 0]);
-    assert!(store.transfers(UserId(1)).await.unwrap().is_empty());
+    assert!(store.transfers(UserId(1), u32::MAX).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_balance_that_would_overflow_is_refused(store: Arc<dyn Store>) {
@@ -103,7 +103,7 @@ pub(crate) async fn history_is_in_posting_order_and_latest_by_date(store: Arc<dy
         let transfer = NewTransfer { date: date(2024, 3, day), ..transfer(id, 1, 2, 100) };
         store.post(transfer).await.unwrap();
     }
-    assert_eq!(numbers(&store.transfers(UserId(2)).await.unwrap()), [4, 2, 9, 1, 6]);
+    assert_eq!(numbers(&store.transfers(UserId(2), u32::MAX).await.unwrap()), [4, 2, 9, 1, 6]);
     assert_eq!(numbers(&store.latest_transfers(UserId(2), 100).await.unwrap()), [6, 2, 1, 9, 4]);
     assert_eq!(numbers(&store.latest_transfers(UserId(2), 3).await.unwrap()), [6, 2, 1]);
     assert!(store.latest_transfers(UserId(2), 0).await.unwrap().is_empty());
@@ -146,7 +146,7 @@ pub(crate) async fn random_transfers_agree_with_a_simple_ledger(store: Arc<dyn S
     for user in 1..=PEOPLE {
         let (ours, theirs) = (balance(&*store, user).await, simple.balance(user));
         assert_eq!(ours, theirs, "balance of {user}");
-        assert_eq!(numbers(&store.transfers(UserId(user)).await.unwrap()), simple.history(user));
+        assert_eq!(numbers(&store.transfers(UserId(user), u32::MAX).await.unwrap()), simple.history(user));
         sum += ours;
     }
     assert_eq!(sum, 0, "entries sum to zero");

@@ -245,7 +245,7 @@ impl LedgerStore for Double {
         unavailable()
     }
 
-    async fn transfers(&self, _user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+    async fn transfers(&self, _user: UserId, _limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
         unavailable()
     }
 

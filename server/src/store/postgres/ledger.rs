@@ -64,12 +64,12 @@ impl LedgerStore for PostgresStore {
         })
     }
 
-    async fn transfers(&self, user: UserId) -> Result<Vec<PostedTransfer>, StoreError> {
+    async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
         read!(self, "read transfers", |client| {
             let all = select_transfers!(
-                "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = $1 ORDER BY e.transfer_seq"
+                "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = $1 ORDER BY e.transfer_seq LIMIT $2"
             );
-            rows(&client, all, &[&user.0]).await?.iter().map(read_transfer).collect()
+            rows(&client, all, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
         })
     }
 

@@ -115,11 +115,15 @@ pub(super) fn balance(connection: &Connection, user: UserId) -> Result<AccountBa
         .ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))
 }
 
-pub(super) fn transfers(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<PostedTransfer>> {
+pub(super) fn transfers(
+    connection: &Connection,
+    user: UserId,
+    limit: u32,
+) -> rusqlite::Result<Vec<PostedTransfer>> {
     let mut statement = connection.prepare_cached(select_transfers!(
-        "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = ?1 ORDER BY e.transfer_seq"
+        "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = ?1 ORDER BY e.transfer_seq LIMIT ?2"
     ))?;
-    statement.query_map([user.0], read)?.collect()
+    statement.query_map(params![user.0, limit], read)?.collect()
 }
 
 pub(super) fn latest(

@@ -9,6 +9,9 @@ use crate::{
     store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
 };
 
+/// How many expired idempotency keys are forgotten whenever one is kept: more than come, so that they never pile up.
+const FORGOTTEN_AT_ONCE: u32 = 8;
+
 /// Budgets are kept by the minute.
 const MINUTE_MS: i64 = 60_000;
 
@@ -159,8 +162,15 @@ pub(super) fn put_idempotency_record(
 ) -> Result<(), StoreError> {
     let run = || -> rusqlite::Result<usize> {
         connection
-            .prepare_cached("DELETE FROM idempotency_records WHERE expires_at <= ?1")?
-            .execute([now.as_millis()])?;
+            .prepare_cached(
+                "DELETE FROM idempotency_records WHERE (user_id, tool, key) IN (
+                     SELECT user_id, tool, key FROM idempotency_records WHERE expires_at <= ?1 LIMIT ?2)",
+            )?
+            .execute(params![now.as_millis(), FORGOTTEN_AT_ONCE])?;
+        // Its own of long ago may be among those that were not forgotten yet.
+        connection
+            .prepare_cached("DELETE FROM idempotency_records WHERE user_id = ?1 AND tool = ?2 AND key = ?3 AND expires_at <= ?4")?
+            .execute(params![record.user.0, record.tool, record.key, now.as_millis()])?;
         connection
             .prepare_cached(
                 "INSERT INTO idempotency_records (user_id, tool, key, fingerprint, handle, expires_at)
