@@ -72,6 +72,8 @@ pub(crate) async fn pay(caller: &Caller, to: &str, cents: i64, paid: &Mutex<Paid
     let mut name = [0; 16];
     getrandom::fill(&mut name).unwrap();
     let name = data_encoding::HEXLOWER.encode(&name);
+    // A UUID, as digits in a row may be taken for a card number.
+    let name = [&name[..8], &name[8..12], &name[12..16], &name[16..20], &name[20..]].join("-");
     let amount: f64 = format!("{}.{:02}", cents / 100, cents % 100).parse().unwrap();
     let order = json!({ "to": to, "amount": amount, "idempotencyKey": name });
     let made = until_known(caller, "createPayment", &order, paid).await;
