@@ -85,6 +85,6 @@ impl ArgumentShape {
             },
         });
         let schema: Map<String, Value> = schema.as_object().cloned().unwrap_or_default();
-        Shape::new("theTool", &schema).map(Self)
+        Shape::new("theTool", None, &schema).map(Self)
     }
 }
