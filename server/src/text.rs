@@ -8,7 +8,7 @@ pub fn is_visible(char: char) -> bool {
         && !matches!(char,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
             | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
@@ -46,6 +46,7 @@ mod tests {
             ("pay \u{202e}ecila\u{202c} now", Some("pay ecila now")),
             ("zero\u{200b}width\u{feff}", Some("zerowidth")),
             ("tag\u{e0041}ged", Some("tagged")),
+            ("blank\u{2800}dots", Some("blankdots")),
             ("Zoë, 東京 ✓", Some("Zoë, 東京 ✓")),
             ("\u{200b}\u{202e}\r\n", None),
             ("", None),

@@ -136,7 +136,8 @@ pub struct PaymentFilter {
     pub visible_to: Option<UserId>,
     /// Those with this status.
     pub status: Option<PaymentStatus>,
-    /// Those that were asked for under this idempotency key.
+    /// Those that were asked for under this idempotency key. Keys are the payer's: with `visible_to`, what that user was
+    /// paid under a key of that name is not among them.
     pub idempotency_key: Option<String>,
     /// Those that were made before this one.
     pub before: Option<i64>,

@@ -12,6 +12,7 @@ mod attacks;
 mod canaries;
 mod cancelling;
 mod cards;
+mod committing;
 mod connections;
 mod demo_wire;
 mod health;

@@ -42,7 +42,7 @@ pub(crate) async fn payments_are_listed_for_whoever_may_see_them(store: Arc<dyn 
         ("pay_4", 2, 1, true),
         ("pay_5", 3, 2, true),
     ] {
-        let named = (id == "pay_2").then(|| "my key".to_owned());
+        let named = ["pay_2", "pay_4"].contains(&id).then(|| "my key".to_owned());
         let kept = keep(&*store, NewPayment { idempotency_key: named, ..payment(id, payer, payee, 10) });
         let kept = kept.await.unwrap();
         if paid {
@@ -63,7 +63,12 @@ pub(crate) async fn payments_are_listed_for_whoever_may_see_them(store: Arc<dyn 
     let paid = Some(PaymentStatus::Succeeded);
     assert_eq!(list(PaymentFilter { status: paid, ..of_one.clone() }, 9).await, ["pay_4", "pay_1"]);
     let named = Some("my key".to_owned());
+    // The first user was paid under a key of that name, which is not that user's.
     assert_eq!(list(PaymentFilter { idempotency_key: named.clone(), ..of_one }, 9).await, ["pay_2"]);
+    assert_eq!(
+        list(PaymentFilter { idempotency_key: named.clone(), ..all.clone() }, 9).await,
+        ["pay_4", "pay_2"]
+    );
     let others = PaymentFilter { visible_to: Some(UserId(3)), idempotency_key: named, ..all };
     assert!(list(others, 9).await.is_empty());
 }

@@ -153,7 +153,7 @@ async fn page(
               ORDER BY seq DESC LIMIT $2)
              UNION ALL
              (SELECT seq FROM payments
-              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
+              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND $4::text IS NULL
                 AND payee = $5 AND status IN ('succeeded', 'refunded', 'partially_refunded')
               ORDER BY seq DESC LIMIT $2))
          ORDER BY p.seq DESC LIMIT $2"

@@ -76,8 +76,14 @@ pub(super) fn page(
         None => walk(""),
         Some(user) => {
             values.push(Value::from(user.0));
-            let paid = walk(" AND payee = ?5 AND status IN ('succeeded', 'refunded', 'partially_refunded')");
-            format!("{} UNION ALL {paid}", walk(" AND payer = ?5"))
+            let own = walk(" AND payer = ?5");
+            if filter.idempotency_key.is_some() {
+                own
+            } else {
+                let paid =
+                    walk(" AND payee = ?5 AND status IN ('succeeded', 'refunded', 'partially_refunded')");
+                format!("{own} UNION ALL {paid}")
+            }
         }
     };
     let rest = format!("WHERE p.seq IN ({wanted}) ORDER BY p.seq DESC LIMIT ?2");

@@ -13,7 +13,7 @@ use super::person::Person;
 use crate::support::app::{App, spawn_app};
 
 /// A payment of Bob's to Alice that has come so far.
-async fn paid_until(app: &App, status: &str, amount: u32) -> Value {
+pub(super) async fn paid_until(app: &App, status: &str, amount: u32) -> Value {
     let (bob, alice) = (Person::bob(app), Person::alice(app));
     let payment = bob.prepares(json!({ "to": "alice", "amount": amount })).await;
     let named = json!({ "paymentId": payment["paymentId"] });

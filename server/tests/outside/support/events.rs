@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::wire::{Ask, Wire};
+use super::wire::{Answer, Ask, Wire};
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,13 +36,23 @@ pub(crate) struct Events {
 impl Events {
     /// Sends `ask`, which must be answered with a stream.
     pub(crate) async fn open(ask: &Ask, address: SocketAddr) -> Self {
+        match Self::or_answer(ask, address).await {
+            Ok(events) => events,
+            Err(answer) => panic!("no stream: {answer:?}"),
+        }
+    }
+
+    /// Sends `ask`; what comes is a stream, or else an answer, whole.
+    pub(crate) async fn or_answer(ask: &Ask, address: SocketAddr) -> Result<Self, Answer> {
         let mut wire = Wire::connect(address).await;
         wire.write(&ask.bytes(address)).await;
         let head = wire.head().await;
-        assert_eq!(head.header("content-type"), Some("text/event-stream"), "{head:?}");
+        if head.header("content-type") != Some("text/event-stream") {
+            return Err(wire.rest_of(head).await);
+        }
         assert_eq!(head.header("x-accel-buffering"), Some("no"), "{head:?}");
         assert_eq!(head.status, 200);
-        Self { wire, buffer: String::new() }
+        Ok(Self { wire, buffer: String::new() })
     }
 
     /// The next event; `None` at the end of the stream.

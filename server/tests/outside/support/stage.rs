@@ -22,13 +22,18 @@ use shared::mcp::{
 };
 use tokio::sync::Semaphore;
 
+use self::lasting::{Begun, Lasting};
 use super::app::{App, run};
+
+mod lasting;
 
 /// A running server with the tools of this file.
 pub(crate) struct Stage {
     pub(crate) app: App,
-    /// Each permit lets one `patient` call end.
+    /// Each permit lets one `patient` call end, or one commit of `lasting`.
     pub(crate) gate: Arc<Semaphore>,
+    /// The commits of `lasting` that have begun.
+    pub(crate) begun: Begun,
     running: Arc<AtomicUsize>,
 }
 
@@ -49,11 +54,13 @@ pub(crate) async fn spawn_stage_with(change: impl FnOnce(EngineBuilder) -> Engin
     let gate = Arc::new(Semaphore::new(0));
     let identity = ServerIdentity { name: "stage".to_owned(), version: "0".to_owned(), instructions: None };
     let running = Arc::new(AtomicUsize::new(0));
+    let begun = Begun::default();
     let patient = Patient(Arc::clone(&gate), Arc::clone(&running));
-    let application = Application::offering(Config::ephemeral().unwrap(), identity, |builder, _store| {
-        change(builder.logging().tool(patient).tool(Curious).tool(Routed).tool(Large))
+    let application = Application::offering(Config::ephemeral().unwrap(), identity, |builder, rooms| {
+        let lasting = Lasting::new(Arc::clone(&gate), Arc::clone(&begun), Arc::clone(&rooms.store));
+        change(builder.logging().tool(patient).tool(lasting).tool(Curious).tool(Routed).tool(Large))
     });
-    Stage { app: run(application.await.unwrap()), gate, running }
+    Stage { app: run(application.await.unwrap()), gate, begun, running }
 }
 
 const fn definition(name: &'static str) -> Definition {
