@@ -36,6 +36,12 @@ impl UnixMillis {
         Self(self.0.saturating_add(millis(span)))
     }
 
+    /// The whole minutes since the epoch.
+    #[must_use]
+    pub const fn minute(self) -> i64 {
+        self.0.div_euclid(60_000)
+    }
+
     /// How long ago `earlier` was; zero if it is yet to come.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

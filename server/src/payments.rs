@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod card;
+mod claiming;
 mod confirming;
 mod creating;
 pub mod demo;

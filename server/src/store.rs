@@ -37,8 +37,9 @@ pub use ledger::{
     AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
 };
 pub use payment::{
-    AccountState, BatchId, BatchStep, Compensation, IdempotencyRecord, NewPayment, NotAStatus, PaymentChange,
-    PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore, StoredPayment,
+    AccountState, BatchId, BatchStep, Compensation, IdempotencyClaim, IdempotencyRecord, NewPayment,
+    NotAStatus, PaymentChange, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore,
+    StoredPayment,
 };
 pub use sealing::{SealingKey, SealingStore, SealingTurn};
 pub use session::{

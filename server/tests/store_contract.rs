@@ -104,6 +104,7 @@ promises!(
     spending::of_many_who_name_the_same_at_once_one_does_it_and_the_others_find_it,
     spending::a_similar_payment_is_the_newest_that_is_open_or_paid,
     spending::a_compensation_is_due_until_it_is_settled,
+    spending::an_idempotency_key_is_one_calls_until_it_is_released_or_its_time_is_over,
     audit::records_come_back_newest_first_as_they_were,
     audit::a_text_of_any_kind_is_no_reason_to_lose_a_record,
     audit::a_flood_waits_and_loses_nothing,

@@ -206,8 +206,28 @@ struct Decide {
 }
 
 impl Decide {
-    /// Whether a key may pay what was prepared with another one.
-    async fn confirmed_by(
+    /// Whether its keys may pay it, before anybody else is asked; where not, it is left as it is.
+    async fn may_go_on(
+        &self,
+        transaction: &mut dyn Transaction,
+        payment: &StoredPayment,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        let own = &payment.payment.key;
+        // Another key of the same user's: what it may not pay is not its to confirm.
+        if let Some(key) = self.actor.key.as_ref().filter(|key| *key != own)
+            && let Err(refusal) = self.allowed(transaction, key, payment).await?
+        {
+            return Ok(Err(refusal));
+        }
+        // What is paid at once is looked at then.
+        if !self.payments.must_assess(payment.payment.amount) {
+            return Ok(Ok(()));
+        }
+        Ok(Intent::of(payment).fitting(transaction, own, self.now).await?.map(|_| ()))
+    }
+
+    /// Whether a key may pay it, whichever it was prepared with.
+    async fn allowed(
         &self,
         transaction: &mut dyn Transaction,
         key: &KeyId,
@@ -215,8 +235,9 @@ impl Decide {
     ) -> Result<Result<(), Refusal>, StoreError> {
         let lineage = transaction.key(key).await?.map(|(key, _)| key.lineage);
         // The line that prepared it has counted it, whichever of its keys did.
-        let is_counted = lineage.as_ref() == Some(&payment.payment.lineage);
-        let intent = Intent { is_counted, ..Intent::of(payment) };
+        let own = Intent::of(payment);
+        let counted_at = own.counted_at.filter(|_| lineage.as_ref() == Some(&payment.payment.lineage));
+        let intent = Intent { counted_at, ..own };
         Ok(intent.allowed(transaction, key, self.now).await?.map(|_| ()))
     }
 
@@ -243,11 +264,13 @@ impl Decide {
             }
             Consent::Accepted => match settle(transaction, payment, self.now).await? {
                 Ok(paid) => Decided::Done(paid),
-                Err(refusal) => {
+                Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::BudgetExceeded(_))) => {
                     let failed = PaymentStatus::Failed;
                     step(transaction, payment, failed, self.now, None, Some(&refusal)).await?;
                     return Ok(Ending::Keep(Err(refusal)));
                 }
+                // Its key may not pay it any more, which can change again.
+                Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
             },
         };
         transaction.append_audit(&self.actor.record).await?;
@@ -274,10 +297,8 @@ impl Work for Decide {
             step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
             return Ok(Ending::Keep(Err(Refusal::Expired(self.id.0.clone()))));
         }
-        // Another key of the same user's: what it may not pay is not its to confirm, and is left as it is.
-        if let Some(key) = self.actor.key.as_ref().filter(|key| **key != payment.payment.key)
-            && matches!(self.consent, Consent::Accepted)
-            && let Err(refusal) = self.confirmed_by(transaction, key, &payment).await?
+        if matches!(self.consent, Consent::Accepted)
+            && let Err(refusal) = self.may_go_on(transaction, &payment).await?
         {
             return Ok(Ending::Undo(Err(refusal)));
         }

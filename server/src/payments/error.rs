@@ -35,12 +35,21 @@ pub enum Refusal {
     /// A limit of the key.
     #[error("limit_exceeded: {0}")]
     LimitExceeded(String),
+    /// The budget of the key.
+    #[error("limit_exceeded: {0}")]
+    BudgetExceeded(String),
     /// The same idempotency key came with other arguments.
     #[error(
         "idempotency_key_reused: this idempotencyKey was used in the last 24 hours with other arguments. Use the same \
          arguments to see what came of it, or another key for another payment."
     )]
     KeyReused,
+    /// Another call under the same idempotency key has not ended.
+    #[error(
+        "idempotency_key_in_flight: a call with this idempotencyKey is still being handled. Wait for its answer, then \
+         repeat it with the same key to see what came of it, or look with listPayments."
+    )]
+    KeyInFlight,
     /// Nobody confirmed it in time.
     #[error("expired: {0} was not confirmed within 24 hours, and nothing was paid. Create a new payment.")]
     Expired(String),

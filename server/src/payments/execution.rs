@@ -47,6 +47,11 @@ pub(super) async fn settle(
         date: date_of(now),
     };
     let posted = transaction.post(&transfer).await?;
+    // A budget is of what is paid within a day, however long ago it was prepared.
+    if terms.created_at.minute() != now.minute() {
+        transaction.spend(&terms.lineage, terms.created_at, terms.amount.minor().saturating_neg()).await?;
+        transaction.spend(&terms.lineage, now, terms.amount.minor()).await?;
+    }
     step(transaction, payment, PaymentStatus::Succeeded, now, Some(posted.id), None).await.map(Ok)
 }
 

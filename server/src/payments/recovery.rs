@@ -41,21 +41,25 @@ pub struct Swept {
 }
 
 impl Payments {
-    /// Does what is due by `now`.
+    /// Does what is due by `now`. One payment whose turn fails does not keep the others from theirs; it is tried again
+    /// with the next sweep.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`] where the store does not say what is due.
     pub async fn sweep(&self, now: UnixMillis) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         for id in self.store.overdue_payments(now, PORTION).await? {
-            let is_done = transact(&*self.store, Expire { id, now }).await?;
-            swept.expired = swept.expired.saturating_add(u32::from(is_done));
+            match transact(&*self.store, Expire { id: id.clone(), now }).await {
+                Ok(is_done) => swept.expired = swept.expired.saturating_add(u32::from(is_done)),
+                Err(error) => left(&id, &error),
+            }
         }
         let before = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
         for payment in self.store.stalled_payments(UnixMillis::from_millis(before), PORTION).await? {
+            let id = payment.id().clone();
             match self.resume(payment).await {
                 Ok(()) => swept.resumed = swept.resumed.saturating_add(1),
-                Err(PaymentError::Store(error)) => return Err(error),
+                Err(PaymentError::Store(error)) => left(&id, &error),
                 Err(PaymentError::Refused(refusal)) => {
                     tracing::info!(%refusal, "a payment that was left behind could not be finished");
                 }
@@ -102,10 +106,17 @@ impl Payments {
                     Some(now.plus(wait.min(Duration::from_hours(1))))
                 }
             };
-            self.store.settle_compensation(&due.handle, retry_at).await?;
+            if let Err(error) = self.store.settle_compensation(&due.handle, retry_at).await {
+                left(&PaymentId(due.handle), &error);
+            }
         }
         Ok(released)
     }
+}
+
+fn left(payment: &PaymentId, error: &StoreError) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(%payment, error, "what is due of a payment could not be done, and is left for the next sweep");
 }
 
 /// What the audit trail is told of something that was done with a payment other than by a tool.

@@ -88,7 +88,7 @@ pub(super) async fn agree(
         let text = "`to` is the payer; nobody pays themselves. Name another user.";
         return Ok(Err(Refusal::InvalidArgument(text.to_owned())));
     }
-    let intent = Intent { to: &wish.to, amount, is_counted: false };
+    let intent = Intent { to: &wish.to, amount, counted_at: None };
     let (lineage, policy) = match intent.allowed(transaction, key, now).await? {
         Ok(allowed) => allowed,
         Err(refusal) => return Ok(Err(refusal)),
@@ -109,14 +109,14 @@ pub(super) struct Intent<'a> {
     pub(super) to: &'a str,
     /// How much.
     pub(super) amount: Amount,
-    /// Whether the amount is among what the key has spent already.
-    pub(super) is_counted: bool,
+    /// When the amount was added to what the key has spent, if it was.
+    pub(super) counted_at: Option<UnixMillis>,
 }
 
 impl<'a> Intent<'a> {
     /// What a prepared payment would pay; its own key has counted it.
     pub(super) fn of(payment: &'a StoredPayment) -> Self {
-        Self { to: &payment.to, amount: payment.payment.amount, is_counted: true }
+        Self { to: &payment.to, amount: payment.payment.amount, counted_at: Some(payment.payment.created_at) }
     }
 
     /// Whether a key may pay this, by what it may do at this moment; then its line and its policy.
@@ -126,17 +126,18 @@ impl<'a> Intent<'a> {
         key: &KeyId,
         now: UnixMillis,
     ) -> Result<Result<(KeyId, PaymentPolicy), Refusal>, StoreError> {
-        let found = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none());
-        let Some((stored, policy)) = found else { return Ok(Err(ended_key())) };
-        if let Err(refusal) = self.fits(&stored, &policy) {
-            return Ok(Err(refusal));
-        }
+        let (stored, policy) = match self.fitting(transaction, key, now).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         if let Some(budget) = policy.day_budget_minor {
-            let spent = transaction.spent(&stored.lineage, before(now, BUDGET_SPAN)).await?;
-            let own = if self.is_counted { self.amount.minor() } else { 0 };
+            let since = before(now, BUDGET_SPAN);
+            let spent = transaction.spent(&stored.lineage, since).await?;
+            let is_counted = self.counted_at.is_some_and(|at| at.minute() >= since.minute());
+            let own = if is_counted { self.amount.minor() } else { 0 };
             let left = budget.saturating_sub(spent.saturating_sub(own)).max(0);
             if self.amount.minor() > left {
-                return Ok(Err(Refusal::LimitExceeded(format!(
+                return Ok(Err(Refusal::BudgetExceeded(format!(
                     "this key may spend {} in 24 hours, and {} of it is left. Pay less, or wait.",
                     Amount::from_minor(budget, self.amount.currency()).with_code(),
                     Amount::from_minor(left, self.amount.currency()).with_code()
@@ -144,6 +145,18 @@ impl<'a> Intent<'a> {
             }
         }
         Ok(Ok((stored.lineage, policy)))
+    }
+
+    /// Whether a key may pay this as far as its budget allows; then the key and its policy.
+    pub(super) async fn fitting(
+        self,
+        transaction: &mut dyn Transaction,
+        key: &KeyId,
+        now: UnixMillis,
+    ) -> Result<Result<(StoredKey, PaymentPolicy), Refusal>, StoreError> {
+        let found = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none());
+        let Some((stored, policy)) = found else { return Ok(Err(ended_key())) };
+        Ok(self.fits(&stored, &policy).map(|()| (stored, policy)))
     }
 
     /// What of that can be told without a transaction: everything but the budget.

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use super::{KeyId, StoreError, TransferId, UserId, transaction::ErasedWork};
 use crate::{clock::UnixMillis, money::Amount};
 
+mod claim;
 mod status;
 
+pub use claim::IdempotencyClaim;
 pub use status::{NotAStatus, PaymentStatus};
 
 /// A payment's handle, `pay_…`: made by the server, known to the payer and, once it is paid, to the payee.
@@ -263,6 +265,24 @@ pub trait PaymentStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn settle_compensation(&self, handle: &str, retry_at: Option<UnixMillis>)
     -> Result<(), StoreError>;
+
+    /// Takes an idempotency key for a call, or keeps it for longer, unless another call has it: until then, or until the
+    /// call releases it. Says whether the call has it. It need not survive the loss of power.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn claim_idempotency_key(
+        &self,
+        claim: &IdempotencyClaim,
+        until: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
+
+    /// Lets go of what the call has claimed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError>;
 
     /// Sets what a key may pay. `None` when there is no such key.
     ///

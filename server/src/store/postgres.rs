@@ -40,6 +40,7 @@ macro_rules! transact {
 mod attempts;
 mod audit;
 mod behind;
+mod claims;
 mod connections;
 mod failure;
 mod keys;

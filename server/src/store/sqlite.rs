@@ -5,6 +5,7 @@
 //! which commits them in groups.
 
 mod audit;
+mod claims;
 mod database;
 mod exposures;
 mod failure;

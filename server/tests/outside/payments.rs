@@ -7,6 +7,7 @@ mod batches;
 mod books;
 mod budgets;
 mod decisions;
+mod in_flight;
 mod late;
 mod lists;
 mod person;

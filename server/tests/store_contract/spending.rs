@@ -6,7 +6,8 @@ use server::{
     clock::UnixMillis,
     money::{Amount, Currency},
     store::{
-        Compensation, Ending, IdempotencyRecord, KeyId, PaymentId, PaymentStatus, Store, StoreError, UserId,
+        Compensation, Ending, IdempotencyClaim, IdempotencyRecord, KeyId, PaymentId, PaymentStatus, Store,
+        StoreError, UserId,
     },
 };
 
@@ -211,4 +212,45 @@ pub(crate) async fn a_compensation_is_due_until_it_is_settled(store: Arc<dyn Sto
     assert_eq!(due(6_999, 9).await, [(one, 0)]);
     store.settle_compensation("pay_1", None).await.unwrap();
     assert_eq!(due(9_000, 9).await, [(two, 1)]);
+}
+
+pub(crate) async fn an_idempotency_key_is_one_calls_until_it_is_released_or_its_time_is_over(
+    store: Arc<dyn Store>,
+) {
+    people(&*store, 2).await;
+    let claim = |user: i64, tool, key: &str, call: u8| IdempotencyClaim {
+        user: UserId(user),
+        tool,
+        key: key.to_owned(),
+        call: [call; 16],
+    };
+    let takes = async |claim: &IdempotencyClaim, until, now| {
+        store.claim_idempotency_key(claim, at(until), at(now)).await.unwrap()
+    };
+    let (first, second) = (claim(1, "refundPayment", "k", 1), claim(1, "refundPayment", "k", 2));
+    assert!(takes(&first, 5_000, 1_000).await);
+    assert!(!takes(&second, 5_000, 1_000).await);
+    for other in [
+        claim(2, "refundPayment", "k", 3),
+        claim(1, "createPaymentBatch", "k", 3),
+        claim(1, "refundPayment", "K", 3),
+    ] {
+        assert!(takes(&other, 5_000, 1_000).await, "{other:?} is another key");
+    }
+    store.release_idempotency_key(&second).await.unwrap();
+    assert!(!takes(&second, 5_000, 1_000).await, "nobody releases another's");
+    assert!(takes(&first, 9_000, 4_999).await, "it is kept for longer");
+    assert!(!takes(&second, 9_000, 8_999).await);
+    assert!(takes(&second, 19_000, 9_000).await, "its time is over");
+    assert!(!takes(&first, 19_000, 9_000).await);
+    store.release_idempotency_key(&second).await.unwrap();
+    assert!(takes(&first, 19_000, 9_000).await);
+
+    let mut claiming = tokio::task::JoinSet::new();
+    for call in 0..20 {
+        let (store, claim) = (Arc::clone(&store), claim(1, "refundPayment", "many", call));
+        claiming
+            .spawn(async move { store.claim_idempotency_key(&claim, at(9_000), at(1_000)).await.unwrap() });
+    }
+    assert_eq!(claiming.join_all().await.into_iter().filter(|has| *has).count(), 1);
 }

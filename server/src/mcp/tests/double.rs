@@ -16,10 +16,10 @@ use crate::{
     clock::UnixMillis,
     store::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
-        Compensation, ErasedWork, KeyDigest, KeyId, KeyStore, LedgerStore, Month, MonthlyTransfers,
-        NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer,
-        Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
-        StoreError, StoredKey, StoredPayment, StoredSession, UserId,
+        Compensation, ErasedWork, IdempotencyClaim, KeyDigest, KeyId, KeyStore, LedgerStore, Month,
+        MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
+        PostedTransfer, Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash,
+        SessionStore, Store, StoreError, StoredKey, StoredPayment, StoredSession, UserId,
     },
 };
 
@@ -297,6 +297,19 @@ impl PaymentStore for Double {
         _handle: &str,
         _retry_at: Option<UnixMillis>,
     ) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn claim_idempotency_key(
+        &self,
+        _claim: &IdempotencyClaim,
+        _until: UnixMillis,
+        _now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        unavailable()
+    }
+
+    async fn release_idempotency_key(&self, _claim: &IdempotencyClaim) -> Result<(), StoreError> {
         unavailable()
     }
 

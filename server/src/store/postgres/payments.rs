@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use super::{
     PostgresStore,
     attempts::Attempts,
+    claims,
     connections::{in_time, let_go},
     failure::Failure,
     rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
@@ -18,8 +19,8 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        BatchId, BatchStep, Compensation, ErasedWork, KeyId, NewPayment, PaymentChange, PaymentFilter,
-        PaymentId, PaymentPolicy, PaymentStore, StoreError, StoredPayment, TransferId, UserId,
+        BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, StoreError, StoredPayment, TransferId, UserId,
     },
 };
 
@@ -94,6 +95,23 @@ impl PaymentStore for PostgresStore {
         let now = UnixMillis::now();
         transact!(self, "settle a compensation", |transaction| {
             spending::settle_compensation(&transaction, handle, now, retry_at).await
+        })
+    }
+
+    async fn claim_idempotency_key(
+        &self,
+        claim: &IdempotencyClaim,
+        until: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        transact!(self, "claim an idempotency key", |transaction| {
+            claims::take(&transaction, claim, until, now).await
+        })
+    }
+
+    async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError> {
+        transact!(self, "release an idempotency key", |transaction| {
+            claims::release(&transaction, claim).await
         })
     }
 

@@ -14,9 +14,6 @@ use crate::{
     store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
 };
 
-/// Budgets are kept by the minute.
-const MINUTE_MS: i64 = 60_000;
-
 /// How many expired idempotency records are forgotten whenever one is kept: more than come, so that they never pile up.
 const FORGOTTEN_AT_ONCE: i64 = 8;
 
@@ -123,7 +120,7 @@ pub(super) async fn spent(
 ) -> Result<i64, Failure> {
     let sum =
         "SELECT COALESCE (sum (spent_minor), 0)::bigint FROM spendings WHERE lineage = $1 AND minute >= $2";
-    value(transaction, sum, &[&lineage.0, &since.as_millis().div_euclid(MINUTE_MS)]).await
+    value(transaction, sum, &[&lineage.0, &since.minute()]).await
 }
 
 pub(super) async fn spend(
@@ -135,7 +132,7 @@ pub(super) async fn spend(
     let add =
         "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
                ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
-    let minute = at.as_millis().div_euclid(MINUTE_MS);
+    let minute = at.minute();
     execute(transaction, add, &[&lineage.0, &minute, &minor]).await.map(|_| ())
 }
 

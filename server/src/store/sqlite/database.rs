@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const APPLICATION_ID: i64 = 0x4d43_5050;
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_abilities.sql"),
     include_str!("migrations/0003_sealing.sql"),
@@ -38,6 +38,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0007_services.sql"),
     include_str!("migrations/0008_payments.sql"),
     include_str!("migrations/0009_sealing_turns.sql"),
+    include_str!("migrations/0010_idempotency_claims.sql"),
 ];
 
 /// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    SqliteStore,
+    SqliteStore, claims,
     failure::{refused, unavailable},
     job::{Durability, awaited},
     payments, spending, transaction,
@@ -14,8 +14,8 @@ use super::{
 use crate::{
     clock::UnixMillis,
     store::{
-        BatchId, Compensation, ErasedWork, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
-        StoreError, StoredPayment,
+        BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, PaymentFilter, PaymentId, PaymentPolicy,
+        PaymentStore, StoreError, StoredPayment,
     },
 };
 
@@ -71,6 +71,22 @@ impl PaymentStore for SqliteStore {
         let settle =
             move |connection: &Connection| spending::settle_compensation(connection, &handle, now, retry_at);
         self.write(Durability::Power, settle).await
+    }
+
+    async fn claim_idempotency_key(
+        &self,
+        claim: &IdempotencyClaim,
+        until: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let claim = claim.clone();
+        let take = move |connection: &Connection| claims::take(connection, &claim, until, now);
+        self.write(Durability::Process, take).await
+    }
+
+    async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError> {
+        let claim = claim.clone();
+        self.write(Durability::Process, move |connection| claims::release(connection, &claim)).await
     }
 
     async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {

@@ -12,9 +12,6 @@ use crate::{
 /// How many expired idempotency keys are forgotten whenever one is kept: more than come, so that they never pile up.
 const FORGOTTEN_AT_ONCE: u32 = 8;
 
-/// Budgets are kept by the minute.
-const MINUTE_MS: i64 = 60_000;
-
 pub(super) fn user_named(connection: &Connection, username: &str) -> Result<Option<UserId>, StoreError> {
     connection
         .prepare_cached("SELECT user_id FROM accounts WHERE username = ?1")
@@ -103,7 +100,7 @@ pub(super) fn spent(connection: &Connection, lineage: &KeyId, since: UnixMillis)
             "SELECT COALESCE (sum (spent_minor), 0) FROM spendings WHERE lineage = ?1 AND minute >= ?2",
         )
         .and_then(|mut statement| {
-            let minute = since.as_millis().div_euclid(MINUTE_MS);
+            let minute = since.minute();
             statement.query_row(params![lineage.0, minute], |row| row.get(0))
         })
         .map_err(unavailable("read a budget"))
@@ -120,9 +117,7 @@ pub(super) fn spend(
             "INSERT INTO spendings (lineage, minute, spent_minor) VALUES (?1, ?2, max (?3, 0))
              ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = spent_minor + ?3",
         )
-        .and_then(|mut statement| {
-            statement.execute(params![lineage.0, at.as_millis().div_euclid(MINUTE_MS), minor])
-        })
+        .and_then(|mut statement| statement.execute(params![lineage.0, at.minute(), minor]))
         .map_err(unavailable("write a budget"))?;
     Ok(())
 }

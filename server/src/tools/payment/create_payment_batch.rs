@@ -101,6 +101,24 @@ impl CreatePaymentBatch {
             .await
     }
 
+    /// Asks, where somebody must be asked, and does what was said.
+    async fn ask_and_carry_out(
+        &self,
+        context: &RequestContext,
+        order: BatchOrder,
+    ) -> Result<Made, ToolError> {
+        let plan = match self.plan(context, order.clone()).await? {
+            BatchOutlook::Before(batch) => return Ok(batch.into()),
+            BatchOutlook::Plan(plan) => plan,
+        };
+        let consent = match plan.question.clone() {
+            Some(text) => consent(context, text).await?,
+            None => Consent::Accepted,
+        };
+        let progress = progress(context, order.items.len());
+        self.carry_out(context, BatchOrder { progress, ..order }, plan, consent).await
+    }
+
     async fn carry_out(
         &self,
         context: &RequestContext,
@@ -160,16 +178,10 @@ impl Tool for CreatePaymentBatch {
             idempotency_key: order.idempotency_key,
             progress: Arc::new(|_| {}),
         };
-        let plan = match self.plan(&context, order.clone()).await? {
-            BatchOutlook::Before(batch) => return Ok(batch.into()),
-            BatchOutlook::Plan(plan) => plan,
-        };
-        let consent = match plan.question.clone() {
-            Some(text) => consent(&context, text).await?,
-            None => Consent::Accepted,
-        };
-        let progress = progress(&context, order.items.len());
-        self.carry_out(&context, BatchOrder { progress, ..order }, plan, consent).await
+        let key = order.idempotency_key.clone();
+        let call = self.ask_and_carry_out(&context, order);
+        let user = context.principal().user();
+        self.payments.holding(user, Self::DEFINITION.name, key.as_deref(), call).await
     }
 }
 

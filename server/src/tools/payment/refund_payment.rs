@@ -40,29 +40,9 @@ impl RefundPayment {
     pub(in crate::tools) const fn new(payments: Payments) -> Self {
         Self { payments }
     }
-}
 
-impl Tool for RefundPayment {
-    type Arguments = Order;
-    type Output = Payment;
-
-    const REFUSAL_CODE: Option<&'static str> = INVALID_ARGUMENT;
-
-    const DEFINITION: Definition = Definition {
-        name: "refundPayment",
-        title: Some("Refund a payment"),
-        description: "Give back all or part of a payment that the authenticated user received.",
-        permission: Permission::PaymentsRefund,
-        annotations: ToolAnnotations {
-            title: None,
-            read_only_hint: Some(false),
-            destructive_hint: Some(true),
-            idempotent_hint: Some(false),
-            open_world_hint: Some(false),
-        },
-    };
-
-    async fn call(&self, context: RequestContext, order: Order) -> Result<Payment, ToolError> {
+    /// Asks, where somebody must be asked, and does what was said.
+    async fn ask_and_refund(&self, context: &RequestContext, order: Order) -> Result<Payment, ToolError> {
         let id = handle(&order.payment_id)?;
         let amount = order.amount.map(Decimal::into_text);
         let principal = context.principal();
@@ -79,7 +59,7 @@ impl Tool for RefundPayment {
         let consent = match outlook {
             RefundOutlook::Before(payment) => return Ok(Payment::new(*payment, true)),
             RefundOutlook::Automatic => Consent::Accepted,
-            RefundOutlook::Ask(text) => consent(&context, text).await?,
+            RefundOutlook::Ask(text) => consent(context, text).await?,
         };
         match consent {
             Consent::Accepted => {}
@@ -103,5 +83,33 @@ impl Tool for RefundPayment {
                 Ok((Payment::new(payment, is_replayed), recorded))
             })
             .await
+    }
+}
+
+impl Tool for RefundPayment {
+    type Arguments = Order;
+    type Output = Payment;
+
+    const REFUSAL_CODE: Option<&'static str> = INVALID_ARGUMENT;
+
+    const DEFINITION: Definition = Definition {
+        name: "refundPayment",
+        title: Some("Refund a payment"),
+        description: "Give back all or part of a payment that the authenticated user received.",
+        permission: Permission::PaymentsRefund,
+        annotations: ToolAnnotations {
+            title: None,
+            read_only_hint: Some(false),
+            destructive_hint: Some(true),
+            idempotent_hint: Some(false),
+            open_world_hint: Some(false),
+        },
+    };
+
+    async fn call(&self, context: RequestContext, order: Order) -> Result<Payment, ToolError> {
+        let key = order.idempotency_key.clone();
+        let call = self.ask_and_refund(&context, order);
+        let user = context.principal().user();
+        self.payments.holding(user, Self::DEFINITION.name, key.as_deref(), call).await
     }
 }

@@ -1,15 +1,18 @@
-//! What a key may spend in a day: counted when a payment is prepared, and given back when it ends unpaid.
+//! What a key may spend in a day: counted when a payment is prepared, counted anew when it is paid, and given back when
+//! it ends unpaid.
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use server::{
     clock::UnixMillis,
     payments::Payments,
-    store::{KeyId, PaymentPolicy},
+    store::{Ending, KeyId, PaymentPolicy, StoreError, Transaction, Work, transact},
 };
 
 use super::{
+    late::kept,
     person::{Person, standing},
     steps::paid_until,
     visitor::Visitor,
@@ -38,6 +41,37 @@ async fn is_left(bob: &Visitor, dollars: u32, what: &str) {
         let canceled = bob.call("cancelPayment", json!({ "paymentId": made["paymentId"] })).await;
         assert_eq!(standing(&canceled), "canceled", "{what}");
     }
+}
+
+/// Prepared most of a day ago, it would leave the day's count within the hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_counts_in_the_day_in_which_it_is_paid_however_long_ago_it_was_prepared() {
+    for turn in 0..2 {
+        let app = spawn_app().await;
+        a_hundred_a_day(&app).await;
+        let bob = Visitor::of_each_era(&app, BOB).await.into_iter().nth(turn).unwrap();
+        let end = UnixMillis::now().plus(Duration::from_mins(30));
+        let id = kept(&app, 60, Duration::from_mins(23 * 60 + 30), end).await;
+        is_left(&bob, 40, "prepared").await;
+        let paid = bob.answers("accept", "confirmPayment", json!({ "paymentId": id })).await.0;
+        assert_eq!(standing(&paid), "succeeded", "{}: {paid}", bob.era());
+        is_left(&bob, 40, "paid").await;
+        let an_hour_later = UnixMillis::from_millis(UnixMillis::now().as_millis() - 23 * 3_600_000);
+        assert_eq!(spent(&app, an_hour_later).await, 6_000, "{}", bob.era());
+    }
+}
+
+/// How much Bob's key has spent since then.
+async fn spent(app: &App, since: UnixMillis) -> i64 {
+    struct Spent(UnixMillis);
+    #[async_trait]
+    impl Work for Spent {
+        type Output = i64;
+        async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<i64>, StoreError> {
+            transaction.spent(&KeyId("1".to_owned()), self.0).await.map(Ending::Undo)
+        }
+    }
+    transact(&*app.store, Spent(since)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
