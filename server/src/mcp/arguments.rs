@@ -7,7 +7,7 @@
 
 use std::{fmt, sync::OnceLock};
 
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor},
@@ -125,7 +125,16 @@ impl Shape {
             _ => keyword.to_owned(),
         };
         let place = quoted(&error.instance_path().to_string());
-        let reason = format!("the arguments at {place} break the rule `{rule}` of the tool's schema");
+        let what = match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                format!("lack {}", quoted(property.as_str().unwrap_or_default()))
+            }
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                format!("have the unknown member {}", quoted(unexpected.first().map_or("", String::as_str)))
+            }
+            _ => format!("break the rule `{rule}` of the tool's schema"),
+        };
+        let reason = format!("the arguments at {place} {what}");
         let described = path.rsplit_once('/').map_or("", |(described, _)| described);
         match (self.schema.pointer(described), described.rsplit('/').next()) {
             (Some(schema), Some(name)) if decimal::is_one(schema) => self.invalid(name, &reason),

@@ -54,7 +54,11 @@ async fn a_list_that_cannot_be_carried_out_is_refused_as_a_whole() {
         (json!([after(json!([2]))]), "after"),
         (json!([after(json!([0]))]), "after"),
         (json!([after(json!(["rent"]))]), "after"),
-        (json!([{ "to": "alice", "amount": 1, "confirmed": true }]), "/payments/0"),
+        (
+            json!([{ "to": "alice", "amount": 1, "confirmed": true }]),
+            "`/payments/0` have the unknown member `confirmed`",
+        ),
+        (json!([{ "to": "alice" }]), "`/payments/0` lack `amount`"),
     ] {
         let (refused, question) = bob.answers("accept", "createPaymentBatch", batch(payments.clone())).await;
         assert_eq!(
