@@ -56,8 +56,8 @@ impl Payments {
     /// one of them would ask.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::PermissionDenied`], [`Refusal::LimitExceeded`]; the
-    /// store's.
+    /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::PermissionDenied`], [`Refusal::LimitExceeded`];
+    /// [`Refusal::InvalidState`] for one of a batch; the store's.
     pub async fn outlook(&self, user: UserId, key: &KeyId, id: &PaymentId) -> Result<Outlook, PaymentError> {
         let payment = self.store.payment(id).await?.filter(|payment| payment.payment.payer == user);
         let payment = payment.ok_or_else(|| not_found(id))?;
@@ -69,6 +69,7 @@ impl Payments {
         if !payment.status().is_undecided() {
             return Ok(Outlook::Decided(payment));
         }
+        alone(&payment)?;
         let own = &payment.payment.key;
         let mut asks_from = self.fitting(own, &payment).await?;
         if own != key {
@@ -172,6 +173,16 @@ impl Payments {
         let settle = Settle { actor, id: payment.id().clone(), verdict, now: UnixMillis::now() };
         Ok(transact(&*self.store, settle).await??)
     }
+}
+
+/// Whether it is a payment by itself: those of a batch are decided together.
+fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
+    let Some(step) = &payment.payment.step else { return Ok(()) };
+    Err(Refusal::InvalidState(format!(
+        "the payment is step {} of the batch {}, of which all is paid or nothing. Have its owner approve the batch with \
+         `server payments approve`, or create the batch again with a client that can ask.",
+        step.step, step.batch
+    )))
 }
 
 /// What the risk service says; without one, everything is approved.
@@ -296,6 +307,9 @@ impl Work for Decide {
         if payment.payment.expires_at <= self.now {
             step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
             return Ok(Ending::Keep(Err(Refusal::Expired(self.id.0.clone()))));
+        }
+        if let Err(refusal) = alone(&payment) {
+            return Ok(Ending::Undo(Err(refusal)));
         }
         if matches!(self.consent, Consent::Accepted)
             && let Err(refusal) = self.may_go_on(transaction, &payment).await?

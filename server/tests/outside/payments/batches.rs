@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::person::{Person, standing, text};
+use super::{
+    person::{Person, standing, text},
+    visitor::Visitor,
+};
 use crate::support::{
     app::spawn_app,
     client::{BOB, Client, NEWEST},
@@ -114,4 +117,27 @@ async fn a_batch_tells_how_far_it_is_and_pays_in_the_order_of_its_dependencies()
         .map(|row| row["amount"].clone())
         .collect();
     assert_eq!(amounts, [2, 3, 1], "the newest first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_a_batch_that_waits_for_its_owner_is_not_confirmed_by_itself() {
+    let app = spawn_app().await;
+    let order = batch(json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 40 }]));
+    for (alone, bob) in Visitor::unaskable(&app, BOB).await.iter().zip(Visitor::of_each_era(&app, BOB).await)
+    {
+        let waits = alone.call("createPaymentBatch", order.clone()).await;
+        assert_eq!(standing(&waits), "requires_action", "{waits}");
+        let handle = waits["structuredContent"]["batchId"].as_str().unwrap();
+        for payment in waits["structuredContent"]["payments"].as_array().unwrap() {
+            let named = json!({ "paymentId": payment["paymentId"] });
+            for who in [alone, &bob] {
+                let (refused, question) = who.answers("accept", "confirmPayment", named.clone()).await;
+                assert_eq!((standing(&refused).as_str(), question), ("invalid_state", None), "{refused}");
+                assert!(text(&refused).contains(handle), "{refused}");
+            }
+            let now = bob.call("getPayment", named).await;
+            assert_eq!(standing(&now), "requires_action", "{now}");
+        }
+        assert_eq!(Person::bob(&app).balance().await, -200.0);
+    }
 }
