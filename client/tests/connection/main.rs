@@ -4,6 +4,7 @@
 
 mod answers;
 mod asking;
+mod eras;
 mod limits;
 #[path = "../support/mcp_server.rs"]
 mod mcp_server;

@@ -1,4 +1,4 @@
-//! The era without sessions: what every request carries, rounds, lists that are kept, and finding out which era it is.
+//! The era without sessions: what every request carries, rounds, and lists that are kept.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use client::mcp::{Answerer, CallOptions, ConnectOptions, Connection, Era, McpError};
+use client::mcp::{Answerer, CallOptions, ConnectOptions, Era, McpError};
 use serde_json::{Value, json};
 use shared::mcp::elicitation::{ElicitAction, ElicitRequestParams, ElicitResult};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::{
     open_with, options,
 };
 
-const REVISION: &str = "2026-07-28";
+pub(crate) const REVISION: &str = "2026-07-28";
 
 /// Answers what it is asked by accepting with a fixed value, and remembers the questions.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Answerer for Person {
     }
 }
 
-fn stateless() -> ConnectOptions {
+pub(crate) fn stateless() -> ConnectOptions {
     ConnectOptions { era: Era::Stateless, ..options() }
 }
 
@@ -52,7 +52,7 @@ fn discovered() -> Value {
 }
 
 /// A server without sessions, which answers to `server/discover`, lists one tool and echoes calls.
-async fn server() -> TestServer {
+pub(crate) async fn server() -> TestServer {
     let server = TestServer::start().await;
     server.keep_no_sessions();
     server.arm_always("server/discover", json_result(discovered()));
@@ -72,7 +72,7 @@ fn asking(state: &str) -> Value {
 }
 
 /// A JSON-RPC error under an HTTP status.
-fn refusal(code: u16, error: Value) -> Act {
+pub(crate) fn refusal(code: u16, error: Value) -> Act {
     Arc::new(move |seen: &Seen| {
         let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
         status(code, &[], "application/json", &body)(seen)
@@ -268,78 +268,6 @@ async fn a_call_carries_the_trace_that_it_is_part_of_and_each_attempt_is_a_part_
         assert_ne!(first, second);
         assert_eq!(*untraced, Value::Null);
     }
-}
-
-async fn spoken(server: &TestServer) -> Result<String, McpError> {
-    let auto = ConnectOptions { era: Era::Auto, ..options() };
-    let connection = Connection::open(crate::endpoint(server.url()), auto).await?;
-    Ok(connection.server().protocol_version)
-}
-
-#[tokio::test]
-async fn auto_speaks_without_sessions_where_the_server_knows_how() {
-    let server = server().await;
-    assert_eq!(spoken(&server).await.unwrap(), REVISION);
-    assert_eq!(server.count("initialize"), 0);
-}
-
-#[tokio::test]
-async fn auto_opens_a_session_at_a_server_that_knows_nothing_else_and_remembers_it() {
-    let answers: [(&str, Act); 5] = [
-        ("method not found", refusal(200, json!({ "code": -32601, "message": "unknown" }))),
-        ("missing session", status(400, &[], "text/plain", "Mcp-Session-Id is missing")),
-        ("not initialized", refusal(400, json!({ "code": -32000, "message": "server not initialized" }))),
-        ("page not found", status(404, &[], "text/html", "<p>nothing here")),
-        (
-            "other revisions",
-            refusal(
-                400,
-                json!({
-                    "code": -32022, "message": "unsupported", "data": { "supported": ["2025-11-25"], "requested": REVISION },
-                }),
-            ),
-        ),
-    ];
-    for (what, act) in answers {
-        let server = TestServer::start().await;
-        server.arm_always("server/discover", act);
-        assert_eq!(spoken(&server).await.unwrap(), "2025-11-25", "{what}");
-        assert_eq!(spoken(&server).await.unwrap(), "2025-11-25", "{what}");
-        assert_eq!((server.count("server/discover"), server.count("initialize")), (1, 2), "{what}");
-    }
-}
-
-#[tokio::test]
-async fn auto_does_not_take_a_refusal_for_another_era() {
-    let server = TestServer::start().await;
-    server.arm_always("server/discover", status(401, &[], "text/plain", "the key is not known"));
-    assert!(matches!(spoken(&server).await, Err(McpError::Unauthorized(_))));
-    assert_eq!(server.count("initialize"), 0);
-    let server = TestServer::start().await;
-    server.arm_always("server/discover", refusal(400, json!({
-        "code": -32022, "message": "no", "data": { "supported": ["2030-01-01"], "requested": REVISION },
-    })));
-    assert!(matches!(spoken(&server).await, Err(McpError::Rpc(_))));
-    assert_eq!(server.count("initialize"), 0);
-}
-
-#[tokio::test]
-async fn a_server_that_refuses_the_revision_it_names_is_asked_once_more() {
-    let server = server().await;
-    let error = json!({
-        "code": -32022, "message": "unsupported", "data": { "supported": [REVISION], "requested": REVISION },
-    });
-    server.arm("server/discover", refusal(400, error));
-    open_with(&server, stateless()).await;
-    assert_eq!(server.count("server/discover"), 2);
-}
-
-#[tokio::test]
-async fn asked_to_speak_without_sessions_it_says_that_the_server_does_not() {
-    let server = TestServer::start().await;
-    let error = Connection::open(crate::endpoint(server.url()), stateless()).await.unwrap_err();
-    assert!(error.to_string().contains("does not speak 2026-07-28"), "{error}");
-    assert_eq!(server.count("initialize"), 0);
 }
 
 #[tokio::test]

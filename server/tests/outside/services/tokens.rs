@@ -1,0 +1,125 @@
+//! Tokens: good ones, and what is wrong with the others.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Trust, claims, claims_with, knock, now};
+use crate::support::{
+    client::{NEWEST, initialize, request},
+    kit::Signer,
+    process::{Program, run},
+    wire::Ask,
+};
+
+fn without(member: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(member);
+    claims
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_token_is_a_principal_like_any_other() {
+    for signer in [Signer::ed25519("one"), Signer::p256("one")] {
+        let trust = Trust::new(&signer);
+        let program = trust.start();
+        let bearer = format!("Bearer {}", signer.token(&claims()));
+        let opened = Ask::post(initialize(NEWEST)).with("authorization", &bearer).send(program.address).await;
+        assert_eq!(opened.status, 200, "{opened:?}");
+        let ask = |name: &str| {
+            Ask::post(request(2, "tools/call", json!({ "name": name, "arguments": {} })))
+                .with("authorization", &bearer)
+                .with("mcp-session-id", opened.header("mcp-session-id").unwrap())
+        };
+        let told = ask("whoAmI").send(program.address).await.json();
+        let told = &told["result"]["structuredContent"];
+        assert_eq!((&told["kind"], &told["role"]), (&json!("service"), &json!("read-only")));
+        let denied = ask("listAuditRecords").send(program.address).await.json();
+        assert_eq!(denied["result"]["isError"], true);
+
+        // It ends like any key.
+        let keys = trust.operate(&["keys", "list"]);
+        let key = keys.as_array().unwrap().iter().find(|key| key["service"].is_string()).unwrap();
+        trust.operate(&["keys", "revoke", key["id"].as_str().unwrap()]);
+        assert_eq!(ask("whoAmI").send(program.address).await.status, 401);
+        let again = run(trust.path(), &["keys", "rotate", key["id"].as_str().unwrap()], &trust.set);
+        assert!(again.stderr.contains("has no secret"), "{again:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_01_a_token_that_breaks_one_rule_is_refused_and_the_rule_is_in_the_audit() {
+    let (signer, stranger, other) = (Signer::ed25519("one"), Signer::ed25519("one"), Signer::p256("one"));
+    let trust = Trust::new(&signer);
+    let program = trust.start();
+    let header = |header: Value| signer.token_with(&header, &claims());
+    let none = {
+        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        format!("{}.{}.", part(&json!({ "alg": "none", "kid": "one" })), part(&claims()))
+    };
+    let hmac = {
+        // Signed with the public key as if it were a shared secret.
+        use hmac::{Hmac, KeyInit as _, Mac as _};
+        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", part(&json!({ "alg": "HS256", "kid": "one" })), part(&claims()));
+        let public = signer.public()["x"].as_str().unwrap().to_owned();
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&BASE64URL_NOPAD.decode(public.as_bytes()).unwrap()).unwrap();
+        mac.update(message.as_bytes());
+        format!("{message}.{}", BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
+    };
+    let mut changed = signer.token(&claims());
+    changed.replace_range(60..61, if changed.as_bytes()[60] == b'A' { "B" } else { "A" });
+    let cases = [
+        (signer.token(&claims_with("exp", json!(now() - 60))), "token: expired"),
+        (signer.token(&claims_with("nbf", json!(now() + 60))), "token: not yet"),
+        (signer.token(&claims_with("exp", json!(now() + 100_000))), "token: lives too long"),
+        (signer.token(&claims_with("aud", json!("another"))), "token: audience"),
+        (signer.token(&claims_with("iss", json!("https://other.example"))), "token: issuer"),
+        (signer.token(&claims_with("sub", json!("nobody"))), "key: unknown"),
+        (signer.token(&without("nbf")), "token: a claim is missing"),
+        (signer.token(&without("aud")), "token: a claim is missing"),
+        (signer.token(&without("jti")), "token: malformed"),
+        (header(json!({ "alg": "EdDSA" })), "token: no key id"),
+        (header(json!({ "alg": "EdDSA", "kid": "two" })), "token: unknown key id"),
+        (header(json!({ "alg": "EdDSA", "kid": "one", "crit": ["exp"] })), "token: algorithm"),
+        (none, "token: unsigned"),
+        (hmac, "token: algorithm"),
+        (other.token(&claims()), "token: algorithm"),
+        (stranger.token(&claims()), "token: signature"),
+        (changed, "token: signature"),
+    ];
+    let mut expected = Vec::new();
+    for (token, rule) in cases {
+        let answer = knock(&token).send(program.address).await;
+        assert_eq!((answer.status, answer.code()), (401, Some(-32001)), "{rule}");
+        assert!(answer.body.contains("Invalid API key"), "all of them read the same: {answer:?}");
+        expected.push(if rule.starts_with("key") { rule.to_owned() } else { format!("key: {rule}") });
+    }
+    program.signal("INT");
+    let ended = program.ended();
+    assert!(!ended.stderr.contains("eyJ"), "a token is in the log");
+    let rules = trust.rules();
+    for rule in expected {
+        assert!(rules.contains(&rule), "{rule} is not in {rules:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_01_a_token_belongs_to_whoever_presented_it_first() {
+    let signer = Signer::ed25519("one");
+    let mut trust = Trust::new(&signer);
+    trust.set.push(("TRUSTED_PROXIES", "127.0.0.0/8"));
+    let program = trust.start();
+    let token = signer.token(&claims());
+    let from = |address: &str| knock(&token).with("x-forwarded-for", address);
+    let mut statuses = Vec::new();
+    for address in ["192.0.2.1", "192.0.2.1", "192.0.2.66", "192.0.2.1"] {
+        statuses.push(from(address).send(program.address).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 401, 200]);
+    // Another server on the same database knows it too.
+    let second = Program::start(trust.path(), &trust.set);
+    assert_eq!(from("192.0.2.66").send(second.address).await.status, 401);
+    assert_eq!(from("192.0.2.1").send(second.address).await.status, 200);
+}
