@@ -1,7 +1,11 @@
 //! A server that is killed again and again in the middle of payments, and started again on what it left: what was
 //! acknowledged is there, everything is there once, and everybody goes on.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -127,8 +131,9 @@ async fn nothing_is_lost_and_nothing_done_twice(database: Option<String>) {
     let (key, payee) = (key_of("dora"), key_of("erin"));
     let session = Client::open(server.front, &key).await;
     let paid = Arc::new(Mutex::new(Paid::default()));
-    let mut cents = 0;
-    for round in 1..=kills() {
+    let (mut cents, mut interrupted, mut span) = (0, 0, Duration::ZERO);
+    // Nobody is killed in the first round: it shows how long a round takes.
+    for round in 0..=kills() {
         let mut payers = JoinSet::new();
         for _ in 0..PAYERS {
             // Each amount is another one, or it would be asked about as a duplicate.
@@ -136,10 +141,18 @@ async fn nothing_is_lost_and_nothing_done_twice(database: Option<String>) {
             let (caller, paid) = (Caller::new(server.front, &key), Arc::clone(&paid));
             payers.spawn(async move { pay(&caller, "erin", cents, &paid).await });
         }
+        if round == 0 {
+            let began = Instant::now();
+            payers.join_all().await;
+            span = began.elapsed();
+            continue;
+        }
         let mut moment = [0; 1];
         getrandom::fill(&mut moment).unwrap();
-        tokio::time::sleep(Duration::from_millis(u64::from(moment[0] / 3))).await;
+        tokio::time::sleep(span * u32::from(moment[0]) / 256).await;
+        let done = paid.lock().acknowledged.len();
         server.kill_and_start();
+        interrupted += usize::from(i64::try_from(done).unwrap() < cents);
         payers.join_all().await;
         assert_eq!(session.ping().await.status, 200, "the session goes on");
         if round % 25 == 0 {
@@ -148,7 +161,13 @@ async fn nothing_is_lost_and_nothing_done_twice(database: Option<String>) {
     }
     let paid = std::mem::take(&mut *paid.lock());
     server.hold_against(&paid);
-    assert!(paid.repeated > 0, "nobody noticed");
+    let interrupted_at_least = kills() / 2;
+    assert!(
+        interrupted >= interrupted_at_least && paid.repeated >= i64::try_from(interrupted_at_least).unwrap(),
+        "{interrupted} of {} kills came while somebody was paying, and {} attempts broke off: too few",
+        kills(),
+        paid.repeated
+    );
     let sum: i64 = paid.acknowledged.iter().map(|(_, cents)| cents).sum();
     assert_eq!(sum, (1..=cents).sum::<i64>());
     assert_eq!((balance(server.front, &key).await, balance(server.front, &payee).await), (-sum, sum));

@@ -18,6 +18,8 @@ use crate::support::{
 };
 
 pub(crate) mod load;
+mod migrating;
+mod sealing;
 mod storms;
 mod working_together;
 

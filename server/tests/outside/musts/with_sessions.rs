@@ -185,7 +185,7 @@ pub(super) const RULES: &[Rule] = &[
         status: 200,
         headers: &[],
         body: &[
-            r#"{"result":{"tools":[{"name":"patient","inputSchema":{"type":"object"}},{"name":"curious","inputSchema":{"type":"object","properties":{}}},{"name":"routed","inputSchema":{"type":"object"}},{"name":"large","inputSchema":{"type":"object"}}]}}"#,
+            r#"{"result":{"tools":[{"name":"patient","inputSchema":{"type":"object"}},{"name":"lasting","inputSchema":{"type":"object"}},{"name":"curious","inputSchema":{"type":"object","properties":{}}},{"name":"routed","inputSchema":{"type":"object"}},{"name":"large","inputSchema":{"type":"object"}}]}}"#,
         ],
     },
     Rule {

@@ -31,6 +31,7 @@ async fn walk(visitor: &Visitor, wanted: &Value, limit: usize) -> Vec<Value> {
         assert!(handles.len() == limit || next.is_null(), "a page in the middle is full: {page}");
         assert!(!handles.is_empty() || found.is_empty(), "the last page holds something: {page}");
         found.extend(handles);
+        assert!(found.len() <= 100, "the walk goes in circles: {found:?}");
         if next.is_null() {
             return found;
         }

@@ -8,13 +8,7 @@ use super::{
     Replicas,
     load::{Load, Paid},
 };
-use crate::support::{
-    client::BOB,
-    eventually,
-    modern::Caller,
-    process::{Program, run},
-    wire::Ask,
-};
+use crate::support::{eventually, modern::Caller, process::Program, wire::Ask};
 
 /// A key of Bob's that pays without asking.
 fn trusted_key(replicas: &Replicas) -> String {
@@ -100,16 +94,4 @@ async fn postgresql_is_stopped_killed_and_started_under_load_and_nothing_is_lost
     assert!(paid.repeated > 0, "nobody noticed");
     let alive = replicas.servers.remove(0);
     hold_against(&replicas, &alive, &key, &paid).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_programs_migrate_at_once_and_say_what_they_did() {
-    let Some(replicas) = Replicas::start().await else { return };
-    let told = replicas.operate(&["migrate"]);
-    assert!(told.status.success(), "{told:?}");
-    assert!(told.stdout.contains("stays as it is") && !told.stdout.contains("payments:"), "{told:?}");
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = run(folder.path(), &["migrate"], &[]);
-    assert!(sqlite.stdout.contains("was empty"), "{sqlite:?}");
-    assert_eq!(Caller::new(replicas.front, BOB).answer("tools/list", json!({})).await.status, 200);
 }

@@ -84,6 +84,28 @@ impl Postgres {
     }
 }
 
+/// A connection beside the servers', to do by hand what they do not.
+pub(crate) struct Connected(tokio_postgres::Client);
+
+impl Connected {
+    pub(crate) async fn to(postgres: &Postgres) -> Self {
+        let (client, connection) =
+            tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.unwrap();
+        // It ends with the client.
+        tokio::spawn(connection);
+        Self(client)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.0.batch_execute(sql).await.unwrap();
+    }
+
+    /// The one number that a query comes to.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        self.0.query_one(sql, &[]).await.unwrap().get(0)
+    }
+}
+
 /// A port that is free and that no connection is given by chance while the server is down.
 fn free_port() -> u16 {
     loop {
