@@ -11,6 +11,7 @@ use crate::support::{
     wire::Ask,
 };
 
+mod callers;
 mod certificates;
 mod issuers;
 mod tokens;

@@ -23,7 +23,7 @@ use crate::support::{
     wire::Ask,
 };
 
-const SPIFFE: &str = "spiffe://example.org/billing";
+pub(super) const SPIFFE: &str = "spiffe://example.org/billing";
 
 /// One request over TLS, and everything that comes back until the end; an error where the handshake fails.
 async fn over_tls(
@@ -56,7 +56,7 @@ async fn over_tls(
 }
 
 /// A server with TLS and an authority for clients, and the service `billing` known by its certificate.
-fn encrypted(authority: &Authority) -> (Trust, Program) {
+pub(super) fn encrypted(authority: &Authority) -> (Trust, Program) {
     let mut trust = Trust::new(&Signer::ed25519("one"));
     let server = authority.server();
     trust
