@@ -41,6 +41,7 @@ pub use payment::{
     NotAStatus, PaymentChange, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore,
     StoredPayment,
 };
+use payment::{Side, Walk};
 pub use sealing::{SealingKey, SealingStore, SealingTurn};
 pub use session::{
     ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore,

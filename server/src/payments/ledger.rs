@@ -43,12 +43,19 @@ impl Ledger {
         Ok(is_whole.then_some(found))
     }
 
-    /// The user's statement of a month.
+    /// The user's statement of a month; `None` where it has more transfers than `most`.
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].
-    pub async fn statement(&self, user: UserId, month: Month) -> Result<Statement, StoreError> {
-        Statement::of(month, self.store.month(user, month).await?)
+    pub async fn statement(
+        &self,
+        user: UserId,
+        month: Month,
+        most: u32,
+    ) -> Result<Option<Statement>, StoreError> {
+        let found = self.store.month(user, month, most.saturating_add(1)).await?;
+        let is_whole = u32::try_from(found.transfers.len()).is_ok_and(|count| count <= most);
+        is_whole.then(|| Statement::of(month, found)).transpose()
     }
 
     /// The months in which the user paid or was paid, newest first.

@@ -12,6 +12,9 @@ use crate::{
     store::{Month, UserId},
 };
 
+/// A month with more transactions than this has no statement: it would be larger than answers may be.
+const MOST: u32 = 10_000;
+
 const TEMPLATE: &str = "payments://statements/{month}";
 
 /// Where the statement of a month is read.
@@ -88,7 +91,13 @@ pub(crate) fn month(written: &str) -> Result<Month, ToolError> {
 
 /// A statement in both of its forms.
 pub(crate) async fn parts(ledger: &Ledger, user: UserId, month: Month) -> Result<Parts, ToolError> {
-    let statement = ledger.statement(user, month).await.map_err(unread)?;
+    let statement = ledger.statement(user, month, MOST).await.map_err(unread)?;
+    let statement = statement.ok_or_else(|| {
+        ToolError::Refused(format!(
+            "statement_too_long: {month} has more than {MOST} transactions, too many for one answer. Read another month, or \
+             use getLatestTransactions."
+        ))
+    })?;
     Ok(vec![
         Part::text("application/json", for_programs(&statement)),
         Part::text("text/plain", for_people(&statement)),

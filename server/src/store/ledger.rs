@@ -117,7 +117,7 @@ pub struct MonthlyTransfers {
     pub username: String,
     /// What was on it when the month began, by date.
     pub opening: Amount,
-    /// The month's transfers by date, earliest first; on one date the first posted first.
+    /// The month's transfers by date, earliest first; on one date the first posted first; no more than were asked for.
     pub transfers: Vec<PostedTransfer>,
 }
 
@@ -142,12 +142,12 @@ pub trait LedgerStore: Send + Sync {
     /// [`StoreError::NoSuchAccount`], [`StoreError::Unavailable`].
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError>;
 
-    /// What happened on the user's account in a month. Its cost depends on that month's transfers and on the number of
-    /// months before it.
+    /// What happened on the user's account in a month, of its transfers the first `limit`. Its cost depends on those and on
+    /// the number of months before it.
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].
-    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError>;
+    async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError>;
 
     /// The months in which the user paid or was paid, newest first.
     ///

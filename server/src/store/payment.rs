@@ -9,9 +9,11 @@ use crate::{clock::UnixMillis, money::Amount};
 
 mod claim;
 mod status;
+mod walk;
 
 pub use claim::IdempotencyClaim;
 pub use status::{NotAStatus, PaymentStatus};
+pub(in crate::store) use walk::{Side, Walk};
 
 /// A payment's handle, `pay_…`: made by the server, known to the payer and, once it is paid, to the payee.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

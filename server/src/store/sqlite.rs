@@ -18,6 +18,8 @@ mod location;
 mod money;
 mod monthly;
 mod payments;
+#[cfg(test)]
+mod plans;
 mod queue;
 mod sealing;
 mod seats;
@@ -340,8 +342,8 @@ impl LedgerStore for SqliteStore {
         self.read(|connection| ledger::balance(connection, user))?
     }
 
-    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError> {
-        self.read(|connection| monthly::transfers(connection, user, month))?
+    async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
+        self.read(|connection| monthly::transfers(connection, user, month, limit))?
     }
 
     async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {

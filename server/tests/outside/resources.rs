@@ -1,6 +1,11 @@
 //! Resources: balance and statements, per principal, in both eras.
 
+use jiff::civil::date;
 use serde_json::{Value, json};
+use server::{
+    money::{Amount, Currency},
+    store::{NewTransfer, TransferId, UserId},
+};
 
 use crate::support::{
     app::spawn_app,
@@ -86,6 +91,31 @@ async fn a_month_that_is_none_is_refused_with_the_rule() {
     }
     let error = read(&bob, "payments://statements/9999-12").await["error"].clone();
     assert!(error["message"].as_str().unwrap().contains("has not begun"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_of_too_many_transactions_is_refused_and_the_next_one_is_not() {
+    let app = spawn_app().await;
+    let mut posting = tokio::task::JoinSet::new();
+    let amount = Amount::from_minor(1, Currency::from_code("USD").unwrap());
+    for number in 1..=10_001 {
+        let transfer = NewTransfer {
+            id: Some(TransferId(1_000_000 + number)),
+            from: UserId(3),
+            to: UserId(1),
+            amount,
+            date: date(2024, 5, 1),
+        };
+        let store = app.store.clone();
+        posting.spawn(async move { store.post(transfer).await.unwrap() });
+    }
+    posting.join_all().await;
+    let bob = Client::open(app.address, BOB).await;
+    let error = read(&bob, "payments://statements/2024-05").await["error"].clone();
+    assert_eq!(error["code"], -32602, "{error}");
+    assert!(error["message"].as_str().unwrap().contains("statement_too_long: 2024-05"), "{error}");
+    let next = read(&bob, "payments://statements/2024-06").await;
+    assert!(next["result"]["contents"][0]["text"].is_string(), "{next}");
 }
 
 #[tokio::test]

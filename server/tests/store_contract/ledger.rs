@@ -217,11 +217,13 @@ pub(crate) async fn a_month_opens_with_what_was_before_and_holds_its_own_transfe
         ("9999-12", -49, vec![]),
         ("0000-01", 0, vec![]),
     ] {
-        let found = store.month(UserId(1), month.parse().unwrap()).await.unwrap();
+        let found = store.month(UserId(1), month.parse().unwrap(), 9).await.unwrap();
         assert_eq!((found.opening.minor(), numbers(&found.transfers)), (opening, ids), "{month}");
         assert_eq!(found.username, "user1");
     }
-    let stranger = store.month(UserId(9), "2024-03".parse().unwrap()).await;
+    let found = store.month(UserId(1), "2024-03".parse().unwrap(), 2).await.unwrap();
+    assert_eq!(numbers(&found.transfers), [4, 5], "the first two, and no more than were asked for");
+    let stranger = store.month(UserId(9), "2024-03".parse().unwrap(), 9).await;
     assert!(matches!(stranger, Err(StoreError::NoSuchAccount(_))));
 }
 

@@ -49,6 +49,19 @@ pub(crate) async fn what_was_spent_is_summed_by_the_minute_and_can_be_taken_back
     assert!(matches!(more, Err(StoreError::Corrupt(_))), "nobody takes back what was not spent: {more:?}");
 }
 
+pub(crate) async fn what_was_spent_days_ago_is_forgotten_when_more_is_spent(store: Arc<dyn Store>) {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    for (line, ms) in [("a", 0), ("a", MINUTE), ("b", 0), ("a", 2 * DAY)] {
+        spend(&*store, line, ms, 5).await.unwrap();
+    }
+    assert_eq!(spent(&*store, "a", 0).await, 15, "what may still be taken back is there");
+    spend(&*store, "a", 2 * DAY + MINUTE, 5).await.unwrap();
+    assert_eq!(spent(&*store, "a", 0).await, 15);
+    assert_eq!(spent(&*store, "b", 0).await, 5, "another line's is its own");
+    spend(&*store, "a", 0, -5).await.unwrap();
+    assert_eq!(spent(&*store, "a", 0).await, 15, "what is forgotten is taken back without a word");
+}
+
 pub(crate) async fn of_a_hundred_payments_at_once_a_budget_lets_ten_through(store: Arc<dyn Store>) {
     people(&*store, 2).await;
     let mut paying = tokio::task::JoinSet::new();

@@ -233,7 +233,7 @@ impl LedgerStore for Double {
         unavailable()
     }
 
-    async fn month(&self, _user: UserId, _month: Month) -> Result<MonthlyTransfers, StoreError> {
+    async fn month(&self, _user: UserId, _month: Month, _limit: u32) -> Result<MonthlyTransfers, StoreError> {
         unavailable()
     }
 

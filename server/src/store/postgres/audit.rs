@@ -55,28 +55,8 @@ impl AuditStore for PostgresStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        const PAGE: &str = concat!(
-            "SELECT ",
-            columns!(),
-            ", seq, hash FROM audit_records
-             WHERE seq < $1 AND ($2::text IS NULL OR username = $2) AND ($3::text IS NULL OR key_id = $3)
-               AND ($4::text IS NULL OR tool = $4) AND ($5::text IS NULL OR outcome = $5)
-               AND ($6::bigint IS NULL OR at >= $6)
-             ORDER BY seq DESC LIMIT $7"
-        );
         self.chain().await?;
-        let before = before.unwrap_or(i64::MAX);
-        let username = filter.username.as_deref().map(storable);
-        let key = filter.key.as_ref().map(|key| storable(&key.0));
-        let tool = filter.tool.as_deref().map(storable);
-        let outcome = filter.outcome.map(crate::store::Outcome::as_str);
-        let since = filter.since.map(UnixMillis::as_millis);
-        let limit = i64::from(limit);
-        read!(self, "read the audit trail", |client| {
-            let parameters: [&(dyn ToSql + Sync); 7] =
-                [&before, &username, &key, &tool, &outcome, &since, &limit];
-            rows(&client, PAGE, &parameters).await?.iter().map(read_entry).collect()
-        })
+        read!(self, "read the audit trail", |client| page(&client, &filter, before, limit).await)
     }
 
     async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
@@ -104,6 +84,42 @@ impl PostgresStore {
             }
         }
     }
+}
+
+/// The newest first. What is not asked for is not in the statement, so that each has a plan of its own.
+async fn page(
+    client: &impl GenericClient,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, Failure> {
+    let (before, limit) = (before.unwrap_or(i64::MAX), i64::from(limit));
+    let username = filter.username.as_deref().map(storable);
+    let key = filter.key.as_ref().map(|key| storable(&key.0));
+    let tool = filter.tool.as_deref().map(storable);
+    let since = filter.since.map(UnixMillis::as_millis);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&before, &limit];
+    let mut conditions = "seq < $1".to_owned();
+    let wanted: [(&str, Option<&(dyn ToSql + Sync)>); 4] = [
+        ("username =", username.as_ref().map(|value| value as _)),
+        ("key_id =", key.as_ref().map(|value| value as _)),
+        ("tool =", tool.as_ref().map(|value| value as _)),
+        ("at >=", since.as_ref().map(|value| value as _)),
+    ];
+    for (condition, value) in wanted {
+        if let Some(value) = value {
+            parameters.push(value);
+            conditions.push_str(&format!(" AND {condition} ${}", parameters.len()));
+        }
+    }
+    if let Some(outcome) = filter.outcome {
+        conditions.push_str(&format!(" AND outcome = '{}'", outcome.as_str()));
+    }
+    let page = format!(
+        concat!("SELECT ", columns!(), ", seq, hash FROM audit_records WHERE {} ORDER BY seq DESC LIMIT $2"),
+        conditions
+    );
+    rows(client, &page, &parameters).await?.iter().map(read_entry).collect()
 }
 
 /// Puts records into the inbox.

@@ -139,10 +139,7 @@ pub(super) async fn by_id(client: &impl GenericClient, id: &KeyId) -> Result<Opt
 }
 
 /// The key, which nobody changes until the transaction ends.
-pub(super) async fn hold(transaction: &Transaction<'_>, id: &KeyId) -> Result<Option<StoredKey>, Failure> {
-    let found = row(transaction, select_keys!("WHERE k.id = $1 FOR SHARE OF k"), &[&id.0]).await?;
-    found.as_ref().map(read_key).transpose()
-}
+pub(super) const HOLD: &str = select_keys!("WHERE k.id = $1 FOR SHARE OF k");
 
 async fn create(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {
     if by_id(transaction, &key.id).await?.is_some() {
@@ -275,7 +272,7 @@ fn read_holder(row: &Row) -> Result<AccountHolder, Failure> {
     })
 }
 
-fn read_key(row: &Row) -> Result<StoredKey, Failure> {
+pub(super) fn read_key(row: &Row) -> Result<StoredKey, Failure> {
     let mode = match cell(row, 6)? {
         "demo" => KeyMode::Demo,
         _ => KeyMode::Live,

@@ -9,7 +9,7 @@ use super::{
     attempts::Attempts,
     connections::{in_time, let_go},
     failure::Failure,
-    rows::{Parameters, cell, currency, execute, row, rows, value, word},
+    rows::{Parameters, cell, currency, row, rows, value, word},
 };
 use crate::{
     money::Amount,
@@ -41,11 +41,11 @@ impl LedgerStore for PostgresStore {
         read!(self, "read a balance", |client| balance(&client, user).await)
     }
 
-    async fn month(&self, user: UserId, month: Month) -> Result<MonthlyTransfers, StoreError> {
+    async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
         // One look at everything: what comes in between is in all of it or in none.
         transact!(self, "read a month", |transaction| {
             transaction.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            transfers_of_month(&transaction, user, month).await
+            transfers_of_month(&transaction, user, month, limit).await
         })
     }
 
@@ -88,6 +88,7 @@ async fn transfers_of_month(
     transaction: &Transaction<'_>,
     user: UserId,
     month: Month,
+    limit: u32,
 ) -> Result<MonthlyTransfers, Failure> {
     let account = balance(transaction, user).await?;
     let before = "SELECT COALESCE (sum (sum_minor), 0)::bigint FROM account_months
@@ -95,10 +96,10 @@ async fn transfers_of_month(
     let before: i64 = value(transaction, before, &[&user.0, &month.to_string()]).await?;
     let between = select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq
-         WHERE e.user_id = $1 AND e.date BETWEEN $2 AND $3 ORDER BY e.date, e.transfer_seq"
+         WHERE e.user_id = $1 AND e.date BETWEEN $2 AND $3 ORDER BY e.date, e.transfer_seq LIMIT $4"
     );
     let (first, last) = (month.first_day().to_string(), month.last_day().to_string());
-    let found = rows(transaction, between, &[&user.0, &first, &last]).await?;
+    let found = rows(transaction, between, &[&user.0, &first, &last, &i64::from(limit)]).await?;
     Ok(MonthlyTransfers {
         username: account.username,
         opening: Amount::from_minor(before, account.balance.currency()),
@@ -108,10 +109,12 @@ async fn transfers_of_month(
 
 /// Locks accounts, in the order of their numbers, until the transaction ends. What is read of them after this is what they
 /// are; a statement that locked and read at once would read what was there before it waited.
-pub(super) async fn lock_accounts(transaction: &Transaction<'_>, users: &[UserId]) -> Result<(), Failure> {
+pub(super) const LOCK_ACCOUNTS: &str =
+    "SELECT user_id FROM accounts WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE";
+
+async fn lock_accounts(transaction: &Transaction<'_>, users: &[UserId]) -> Result<(), Failure> {
     let users: Vec<_> = users.iter().map(|user| user.0).collect();
-    let lock = "SELECT user_id FROM accounts WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE";
-    rows(transaction, lock, &[&users]).await.map(|_| ())
+    rows(transaction, LOCK_ACCOUNTS, &[&users]).await.map(|_| ())
 }
 
 pub(super) async fn post(
@@ -127,34 +130,45 @@ pub(super) async fn post(
             Err(StoreError::TransferExists(id).into())
         };
     }
-    check(transaction, transfer).await?;
-    let id = number(transaction, transfer.id).await?;
+    lock_accounts(transaction, &[transfer.from, transfer.to]).await?;
+    let payer = balance(transaction, transfer.from).await?;
+    let payee = balance(transaction, transfer.to).await?;
+    post_between(transaction, transfer, &payer, &payee).await
+}
+
+/// Posts a transfer that is not posted yet between two accounts on which this is, and which are locked.
+pub(super) async fn post_between(
+    transaction: &Transaction<'_>,
+    transfer: &NewTransfer,
+    payer: &AccountBalance,
+    payee: &AccountBalance,
+) -> Result<PostedTransfer, Failure> {
+    check(transfer, payer, payee)?;
+    if let Some(id) = transfer.id {
+        // The next number comes after this one.
+        let pass =
+            "SELECT setval ('transfer_ids', $1) FROM transfer_ids WHERE last_value < $1 OR NOT is_called";
+        rows(transaction, pass, &[&id.0]).await?;
+    }
+    // The number that was chosen, or the next one. Nobody waits for whoever has the one before.
     let insert = "INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
-                  VALUES ($1, $2, $3, $4, $5, $6)";
+                  VALUES (COALESCE ($1, nextval ('transfer_ids')), $2, $3, $4, $5, $6) RETURNING id";
     let parameters: Parameters<'_> = &[
-        &id.0,
+        &transfer.id.map(|id| id.0),
         &transfer.from.0,
         &transfer.to.0,
         &transfer.amount.minor(),
         &transfer.amount.currency().code(),
         &transfer.date.to_string(),
     ];
-    execute(transaction, insert, parameters).await?;
-    by_id(transaction, id)
-        .await?
-        .ok_or_else(|| StoreError::Corrupt("a transfer vanished while it was posted".to_owned()).into())
-}
-
-/// The number that was chosen, or the next one. Nobody waits for whoever has the one before.
-async fn number(transaction: &Transaction<'_>, chosen: Option<TransferId>) -> Result<TransferId, Failure> {
-    let Some(id) = chosen else {
-        let next: i64 = value(transaction, "SELECT nextval ('transfer_ids')", &[]).await.map_err(used_up)?;
-        return Ok(TransferId(next));
-    };
-    // The next one comes after this one.
-    let pass = "SELECT setval ('transfer_ids', $1) FROM transfer_ids WHERE last_value < $1 OR NOT is_called";
-    rows(transaction, pass, &[&id.0]).await?;
-    Ok(id)
+    let id: i64 = value(transaction, insert, parameters).await.map_err(used_up)?;
+    Ok(PostedTransfer {
+        id: TransferId(id),
+        from: payer.username.clone(),
+        to: payee.username.clone(),
+        amount: transfer.amount,
+        date: transfer.date,
+    })
 }
 
 /// There is no greater number.
@@ -169,21 +183,18 @@ fn used_up(failure: Failure) -> Failure {
     }
 }
 
-/// Refuses what the schema would refuse, in words that say why. From here on nobody else changes the two accounts.
-async fn check(transaction: &Transaction<'_>, transfer: &NewTransfer) -> Result<(), Failure> {
+/// Refuses what the schema would refuse, in words that say why.
+fn check(transfer: &NewTransfer, payer: &AccountBalance, payee: &AccountBalance) -> Result<(), StoreError> {
     let amount = transfer.amount;
     let is_numbered = transfer.id.is_none_or(|id| id.0 > 0);
     if amount.minor() <= 0 || transfer.from == transfer.to || !is_numbered || transfer.date.year() < 0 {
-        return Err(StoreError::OutOfRange.into());
+        return Err(StoreError::OutOfRange);
     }
-    lock_accounts(transaction, &[transfer.from, transfer.to]).await?;
-    let payer = balance(transaction, transfer.from).await?;
-    let payee = balance(transaction, transfer.to).await?;
     let fits = payer.balance.minor().checked_sub(amount.minor()).is_some()
         && payee.balance.minor().checked_add(amount.minor()).is_some()
         && payer.balance.currency() == amount.currency()
         && payee.balance.currency() == amount.currency();
-    if fits { Ok(()) } else { Err(StoreError::OutOfRange.into()) }
+    if fits { Ok(()) } else { Err(StoreError::OutOfRange) }
 }
 
 async fn is_same(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     PostgresStore,
@@ -20,7 +20,8 @@ use crate::{
     money::Amount,
     store::{
         BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
-        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, StoreError, StoredPayment, TransferId, UserId,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Side, StoreError, StoredPayment, TransferId,
+        UserId, Walk,
     },
 };
 
@@ -122,7 +123,7 @@ impl PaymentStore for PostgresStore {
     }
 
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
-        read!(self, "read what a key may pay", |client| spending::policy_of_key(&client, key).await)
+        read!(self, "read what a key may pay", |client| spending::policy(&client, key).await)
     }
 }
 
@@ -149,40 +150,41 @@ pub(super) async fn lock_batch(
     rows(transaction, wanted, &[&id.0]).await?.iter().map(read_payment).collect()
 }
 
-/// The newest first. What somebody paid and what somebody was paid are two walks along two indexes, each of `limit`
-/// steps at most where nothing else is asked for.
+/// The newest first: along each walk `limit` steps at most, and of those the newest.
 async fn page(
     client: &impl GenericClient,
     filter: &PaymentFilter,
     limit: u32,
 ) -> Result<Vec<StoredPayment>, Failure> {
-    const ALL: &str = select_payments!(
-        "WHERE p.seq IN (
-             SELECT seq FROM payments
-             WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
-             ORDER BY seq DESC LIMIT $2)
-         ORDER BY p.seq DESC LIMIT $2"
-    );
-    const OF_ONE: &str = select_payments!(
-        "WHERE p.seq IN (
-             (SELECT seq FROM payments
-              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR idempotency_key = $4)
-                AND payer = $5
-              ORDER BY seq DESC LIMIT $2)
-             UNION ALL
-             (SELECT seq FROM payments
-              WHERE seq < $1 AND ($3::text IS NULL OR status = $3) AND $4::text IS NULL
-                AND payee = $5 AND status IN ('succeeded', 'refunded', 'partially_refunded')
-              ORDER BY seq DESC LIMIT $2))
-         ORDER BY p.seq DESC LIMIT $2"
-    );
     let (before, limit) = (filter.before.unwrap_or(i64::MAX), i64::from(limit));
-    let status = filter.status.map(crate::store::PaymentStatus::as_str);
     let key = filter.idempotency_key.as_deref().map(storable);
-    let found = match filter.visible_to {
-        None => rows(client, ALL, &[&before, &limit, &status, &key]).await?,
-        Some(user) => rows(client, OF_ONE, &[&before, &limit, &status, &key, &user.0]).await?,
+    let user = filter.visible_to.map(|user| user.0);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&before, &limit];
+    let user_at = user.as_ref().map(|user| {
+        parameters.push(user);
+        parameters.len()
+    });
+    let key_at = key.as_ref().map(|key| {
+        parameters.push(key);
+        parameters.len()
+    });
+    let steps = |walk: Walk| {
+        let mut conditions = "seq < $1".to_owned();
+        if let Some(status) = walk.status {
+            conditions.push_str(&format!(" AND status = '{}'", status.as_str()));
+        }
+        if let Some(at) = key_at {
+            conditions.push_str(&format!(" AND idempotency_key = ${at}"));
+        }
+        if let Some(at) = user_at {
+            let side = if matches!(walk.side, Side::Payee(_)) { "payee" } else { "payer" };
+            conditions.push_str(&format!(" AND {side} = ${at}"));
+        }
+        format!("(SELECT seq FROM payments WHERE {conditions} ORDER BY seq DESC LIMIT $2)")
     };
+    let wanted: Vec<_> = filter.walks().into_iter().map(steps).collect();
+    let rest = format!("WHERE p.seq IN ({}) ORDER BY p.seq DESC LIMIT $2", wanted.join(" UNION ALL "));
+    let found = rows(client, &format!("{}{rest}", select_payments!("")), &parameters).await?;
     found.iter().map(read_payment).collect()
 }
 
@@ -208,11 +210,10 @@ pub(super) async fn insert(
     const INSERT: &str = "
         INSERT INTO payments (id, batch, step, payer, payee, key_id, lineage, amount_minor, currency, memo, status,
             created_at, expires_at, changed_at, duplicate_of, idempotency_key, failure)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15, $16)";
-    if by_id(transaction, &payment.id).await?.is_some() {
-        let taken = format!("there is a payment {} already", payment.id);
-        return Err(StoreError::Taken(taken).into());
-    }
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15, $16)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING seq, (SELECT username FROM accounts WHERE user_id = payer),
+            (SELECT username FROM accounts WHERE user_id = payee), memo, idempotency_key, failure";
     let parameters: Parameters<'_> = &[
         &payment.id.0,
         &payment.step.as_ref().map(|step| &step.batch.0),
@@ -231,10 +232,24 @@ pub(super) async fn insert(
         &payment.idempotency_key.as_deref().map(storable),
         &payment.failure.as_deref().map(storable),
     ];
-    execute(transaction, INSERT, parameters).await?;
-    by_id(transaction, &payment.id)
-        .await?
-        .ok_or_else(|| StoreError::Corrupt("a payment vanished while it was made".to_owned()).into())
+    let Some(made) = row(transaction, INSERT, parameters).await? else {
+        let taken = format!("there is a payment {} already", payment.id);
+        return Err(StoreError::Taken(taken).into());
+    };
+    Ok(StoredPayment {
+        seq: cell(&made, 0)?,
+        from: cell(&made, 1)?,
+        to: cell(&made, 2)?,
+        refunded_minor: 0,
+        changed_at: payment.created_at,
+        transfer: None,
+        payment: NewPayment {
+            memo: cell(&made, 3)?,
+            idempotency_key: cell(&made, 4)?,
+            failure: cell(&made, 5)?,
+            ..payment.clone()
+        },
+    })
 }
 
 pub(super) async fn change(transaction: &Transaction<'_>, change: &PaymentChange) -> Result<(), Failure> {

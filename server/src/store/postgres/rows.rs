@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use deadpool_postgres::GenericClient;
+use futures_util::future::try_join;
 use tokio_postgres::{
     Row,
     types::{FromSql, ToSql},
@@ -30,6 +31,19 @@ pub(super) async fn row(
 ) -> Result<Option<Row>, Failure> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query_opt(&statement, parameters).await?)
+}
+
+/// Two statements, the second sent before the first is answered: it begins when the first has ended, and sees what is there
+/// then.
+pub(super) async fn one_after_the_other(
+    client: &impl GenericClient,
+    first: (&str, Parameters<'_>),
+    second: (&str, Parameters<'_>),
+) -> Result<(Vec<Row>, Vec<Row>), Failure> {
+    let statements = (client.prepare_cached(first.0).await?, client.prepare_cached(second.0).await?);
+    // Whichever is polled first is sent first.
+    let sent = try_join(client.query(&statements.0, first.1), client.query(&statements.1, second.1));
+    Ok(sent.await?)
 }
 
 /// How many rows it touched.

@@ -6,7 +6,10 @@ use tokio_postgres::Row;
 use super::{
     failure::Failure,
     ledger,
-    rows::{Parameters, bytes, cell, currency, execute, number, row, rows, storable, time, value, words},
+    rows::{
+        Parameters, bytes, cell, currency, execute, number, one_after_the_other, row, rows, storable, time,
+        value, words,
+    },
 };
 use crate::{
     clock::UnixMillis,
@@ -34,14 +37,15 @@ pub(super) async fn accounts(
     let mut users = users.to_vec();
     users.sort_unstable();
     users.dedup();
-    ledger::lock_accounts(transaction, &users).await?;
     let numbers: Vec<_> = users.iter().map(|user| user.0).collect();
     let all = "SELECT a.user_id, a.username, a.currency, COALESCE ((
                    SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
                    ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
                FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
                WHERE a.user_id = ANY ($1) ORDER BY a.user_id";
-    let found = rows(transaction, all, &[&numbers]).await?;
+    let parameters: Parameters<'_> = &[&numbers];
+    let (_, found) =
+        one_after_the_other(transaction, (ledger::LOCK_ACCOUNTS, parameters), (all, parameters)).await?;
     let accounts: Vec<_> = found.iter().map(read_account).collect::<Result<_, _>>()?;
     match users.iter().find(|user| accounts.iter().all(|account| account.user != **user)) {
         Some(missing) => Err(StoreError::NoSuchAccount(missing.0.to_string()).into()),
@@ -59,27 +63,24 @@ fn read_account(row: &Row) -> Result<AccountState, Failure> {
     })
 }
 
-/// What the keys of a line may pay.
-pub(super) async fn policy(client: &impl GenericClient, lineage: &KeyId) -> Result<PaymentPolicy, Failure> {
-    let wanted = "SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees
-                  FROM payment_policies WHERE lineage = $1";
-    let Some(found) = row(client, wanted, &[&lineage.0]).await? else { return Ok(PaymentPolicy::default()) };
-    Ok(PaymentPolicy {
-        automatic_below_minor: cell(&found, 0)?,
-        maximum_minor: cell(&found, 1)?,
-        day_budget_minor: cell(&found, 2)?,
-        payees: words(&found, 3)?,
-    })
+/// What the keys of a key's line may pay.
+pub(super) const POLICY: &str = "
+    SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
+    WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)";
+
+pub(super) async fn policy(client: &impl GenericClient, key: &KeyId) -> Result<PaymentPolicy, Failure> {
+    read_policy(row(client, POLICY, &[&key.0]).await?.as_ref())
 }
 
-pub(super) async fn policy_of_key(
-    client: &impl GenericClient,
-    key: &KeyId,
-) -> Result<PaymentPolicy, Failure> {
-    match lineage(client, key).await? {
-        Some(lineage) => policy(client, &lineage).await,
-        None => Ok(PaymentPolicy::default()),
-    }
+/// A policy that was read; nothing special where there is none.
+pub(super) fn read_policy(found: Option<&Row>) -> Result<PaymentPolicy, Failure> {
+    let Some(found) = found else { return Ok(PaymentPolicy::default()) };
+    Ok(PaymentPolicy {
+        automatic_below_minor: cell(found, 0)?,
+        maximum_minor: cell(found, 1)?,
+        day_budget_minor: cell(found, 2)?,
+        payees: words(found, 3)?,
+    })
 }
 
 /// The first key of the line that this one is of.

@@ -14,15 +14,17 @@ use super::{
     audit,
     connections::{free, in_time, let_go},
     failure::{Failure, refused},
-    keys, ledger, payments, spending,
+    keys, ledger, payments,
+    rows::{Parameters, one_after_the_other},
+    spending,
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
-        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
-        StoredPayment, Transaction, UserId,
+        AccountBalance, AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord,
+        KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
+        StoredKey, StoredPayment, Transaction, UserId,
     },
 };
 
@@ -43,7 +45,7 @@ async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, Store
         let mut client = free(&pool).await?;
         let done = in_time(async {
             let engine = client.transaction().await?;
-            let mut transaction = PostgresTransaction { engine, failure: None };
+            let mut transaction = PostgresTransaction { engine, failure: None, accounts: Vec::new() };
             let told = work.run(&mut transaction).await;
             // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
             if let Some(failure) = transaction.failure {
@@ -70,6 +72,8 @@ struct PostgresTransaction<'a> {
     engine: EngineTransaction<'a>,
     /// What the engine refused first.
     failure: Option<Failure>,
+    /// The accounts as they were read last. They are locked.
+    accounts: Vec<AccountState>,
 }
 
 impl PostgresTransaction<'_> {
@@ -96,14 +100,19 @@ impl Transaction for PostgresTransaction<'_> {
 
     async fn lock_accounts(&mut self, users: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
         let step = spending::accounts(&self.engine, users).await;
-        self.told("lock accounts", step)
+        let accounts = self.told("lock accounts", step)?;
+        self.accounts.clone_from(&accounts);
+        Ok(accounts)
     }
 
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
         let step = async {
-            let Some(key) = keys::hold(&self.engine, id).await? else { return Ok(None) };
-            let policy = spending::policy(&self.engine, &key.lineage).await?;
-            Ok(Some((key, policy)))
+            let parameters: Parameters<'_> = &[&id.0];
+            let (held, policy) =
+                one_after_the_other(&self.engine, (keys::HOLD, parameters), (spending::POLICY, parameters))
+                    .await?;
+            let Some(key) = held.first() else { return Ok(None) };
+            Ok(Some((keys::read_key(key)?, spending::read_policy(policy.first())?)))
         }
         .await;
         self.told("read a key", step)
@@ -130,7 +139,18 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
-        let step = ledger::post(&self.engine, transfer).await;
+        // What it does to them is not in what was read.
+        let accounts = std::mem::take(&mut self.accounts);
+        let known = |user| {
+            let account = accounts.iter().find(|account| account.user == user)?;
+            Some(AccountBalance { username: account.username.clone(), balance: account.balance })
+        };
+        let step = match (transfer.id, known(transfer.from), known(transfer.to)) {
+            (None, Some(payer), Some(payee)) => {
+                ledger::post_between(&self.engine, transfer, &payer, &payee).await
+            }
+            _ => ledger::post(&self.engine, transfer).await,
+        };
         self.told("post a transfer", step)
     }
 

@@ -62,20 +62,22 @@ pub(super) fn page(
     before: Option<i64>,
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditEntry>> {
-    let mut conditions = vec!["seq < ?1"];
+    let mut conditions = vec!["seq < ?1".to_owned()];
     let mut values = vec![Value::from(before.unwrap_or(i64::MAX))];
     let wanted = [
         ("username = ?", filter.username.clone().map(Value::from)),
         ("key_id = ?", filter.key.as_ref().map(|key| Value::from(key.0.clone()))),
         ("tool = ?", filter.tool.clone().map(Value::from)),
-        ("outcome = ?", filter.outcome.map(|outcome| Value::from(outcome.as_str().to_owned()))),
         ("at >= ?", filter.since.map(|at| Value::from(at.as_millis()))),
     ];
     for (condition, value) in wanted {
         if let Some(value) = value {
-            conditions.push(condition);
+            conditions.push(condition.to_owned());
             values.push(value);
         }
+    }
+    if let Some(outcome) = filter.outcome {
+        conditions.push(outcome_is(outcome));
     }
     values.push(Value::from(limit));
     let sql = format!(
@@ -84,6 +86,15 @@ pub(super) fn page(
     );
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map(rusqlite::params_from_iter(values), read)?.collect()
+}
+
+/// In the words of the index, which has all but the usual outcome.
+fn outcome_is(outcome: Outcome) -> String {
+    let wanted = outcome.as_str();
+    match outcome {
+        Outcome::Ok => format!("outcome = '{wanted}'"),
+        _ => format!("outcome = '{wanted}' AND outcome <> 'ok'"),
+    }
 }
 
 /// The oldest first, after `after`.

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const APPLICATION_ID: i64 = 0x4d43_5050;
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_abilities.sql"),
     include_str!("migrations/0003_sealing.sql"),
@@ -39,6 +39,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0008_payments.sql"),
     include_str!("migrations/0009_sealing_turns.sql"),
     include_str!("migrations/0010_idempotency_claims.sql"),
+    include_str!("migrations/0011_long_tables.sql"),
 ];
 
 /// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another
@@ -74,6 +75,8 @@ fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    // What a refused write would need to be undone alone is kept in memory, not written to a file for every write.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", MAPPED_BYTES)
 }
 

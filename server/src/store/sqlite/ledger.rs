@@ -22,9 +22,8 @@ macro_rules! select_transfers {
 }
 
 pub(super) fn post(connection: &Connection, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
-    let failed = unavailable("post a transfer");
     if let Some(id) = transfer.id
-        && let Some(posted) = by_id(connection, id).map_err(&failed)?
+        && let Some(posted) = by_id(connection, id).map_err(unavailable("post a transfer"))?
     {
         return if is_same(connection, transfer, &posted)? {
             Ok(posted)
@@ -32,7 +31,18 @@ pub(super) fn post(connection: &Connection, transfer: &NewTransfer) -> Result<Po
             Err(StoreError::TransferExists(id))
         };
     }
-    check(connection, transfer)?;
+    let [payer, payee] = [balance(connection, transfer.from)?, balance(connection, transfer.to)?];
+    post_between(connection, transfer, &payer, &payee)
+}
+
+/// Posts a transfer that is not posted yet between two accounts on which this is.
+pub(super) fn post_between(
+    connection: &Connection,
+    transfer: &NewTransfer,
+    payer: &AccountBalance,
+    payee: &AccountBalance,
+) -> Result<PostedTransfer, StoreError> {
+    check(transfer, payer, payee)?;
     let id = match transfer.id {
         Some(id) => id,
         None => next_id(connection)?,
@@ -52,20 +62,23 @@ pub(super) fn post(connection: &Connection, transfer: &NewTransfer) -> Result<Po
                 transfer.date.to_string(),
             ])
         })
-        .and_then(|_| by_id(connection, id))
-        .map_err(&failed)?
-        .ok_or_else(|| StoreError::Corrupt("a transfer vanished while it was posted".to_owned()))
+        .map_err(unavailable("post a transfer"))?;
+    Ok(PostedTransfer {
+        id,
+        from: payer.username.clone(),
+        to: payee.username.clone(),
+        amount: transfer.amount,
+        date: transfer.date,
+    })
 }
 
 /// Refuses what the schema would refuse, in words that say why.
-fn check(connection: &Connection, transfer: &NewTransfer) -> Result<(), StoreError> {
+fn check(transfer: &NewTransfer, payer: &AccountBalance, payee: &AccountBalance) -> Result<(), StoreError> {
     let amount = transfer.amount;
     let is_numbered = transfer.id.is_none_or(|id| id.0 > 0);
     if amount.minor() <= 0 || transfer.from == transfer.to || !is_numbered || transfer.date.year() < 0 {
         return Err(StoreError::OutOfRange);
     }
-    let payer = balance(connection, transfer.from)?;
-    let payee = balance(connection, transfer.to)?;
     let fits = payer.balance.minor().checked_sub(amount.minor()).is_some()
         && payee.balance.minor().checked_add(amount.minor()).is_some()
         && payer.balance.currency() == amount.currency()
@@ -143,12 +156,13 @@ pub(super) fn between(
     user: UserId,
     first: Date,
     last: Date,
+    limit: u32,
 ) -> rusqlite::Result<Vec<PostedTransfer>> {
     let mut statement = connection.prepare_cached(select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq
-         WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date, e.transfer_seq"
+         WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date, e.transfer_seq LIMIT ?4"
     ))?;
-    statement.query_map(params![user.0, first.to_string(), last.to_string()], read)?.collect()
+    statement.query_map(params![user.0, first.to_string(), last.to_string(), limit], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<PostedTransfer> {

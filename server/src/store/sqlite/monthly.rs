@@ -12,6 +12,7 @@ pub(super) fn transfers(
     connection: &Connection,
     user: UserId,
     month: Month,
+    limit: u32,
 ) -> Result<MonthlyTransfers, StoreError> {
     let failed = unavailable("read a month");
     let account = ledger::balance(connection, user)?;
@@ -22,7 +23,7 @@ pub(super) fn transfers(
         .and_then(|mut statement| statement.query_row(params![user.0, month.to_string()], |row| row.get(0)))
         .map_err(&failed)?;
     let transfers =
-        ledger::between(connection, user, month.first_day(), month.last_day()).map_err(&failed)?;
+        ledger::between(connection, user, month.first_day(), month.last_day(), limit).map_err(&failed)?;
     let opening = Amount::from_minor(before, account.balance.currency());
     Ok(MonthlyTransfers { username: account.username, opening, transfers })
 }

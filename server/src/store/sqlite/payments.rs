@@ -10,8 +10,8 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        BatchId, BatchStep, KeyId, NewPayment, PaymentChange, PaymentFilter, PaymentId, PaymentStatus,
-        StoreError, StoredPayment, TransferId, UserId,
+        BatchId, BatchStep, KeyId, NewPayment, PaymentChange, PaymentFilter, PaymentId, PaymentStatus, Side,
+        StoreError, StoredPayment, TransferId, UserId, Walk,
     },
 };
 
@@ -45,52 +45,44 @@ pub(super) fn of_batch(connection: &Connection, id: &BatchId) -> Result<Vec<Stor
     run().map_err(unavailable("read a batch"))
 }
 
-/// The newest first. What somebody paid and what somebody was paid are two walks along two indexes, each of `limit`
-/// steps at most where nothing else is asked for.
+/// The newest first: along each walk `limit` steps at most, and of those the newest.
 pub(super) fn page(
     connection: &Connection,
     filter: &PaymentFilter,
     limit: u32,
 ) -> rusqlite::Result<Vec<StoredPayment>> {
-    let mut conditions = vec!["seq < ?1"];
     let mut values = vec![Value::from(filter.before.unwrap_or(i64::MAX)), Value::from(limit)];
-    if let Some(status) = filter.status {
-        values.push(Value::from(status.as_str().to_owned()));
-        conditions.push("status = ?3");
-    } else {
-        values.push(Value::Null);
-    }
-    if let Some(key) = &filter.idempotency_key {
+    let key = filter.idempotency_key.as_ref().map(|key| {
         values.push(Value::from(key.clone()));
-        conditions.push("idempotency_key = ?4");
-    } else {
-        values.push(Value::Null);
-    }
-    let conditions = conditions.join(" AND ");
-    let walk = |more: &str| {
-        format!(
-            "SELECT * FROM (SELECT seq FROM payments WHERE {conditions}{more} ORDER BY seq DESC LIMIT ?2)"
-        )
-    };
-    let wanted = match filter.visible_to {
-        None => walk(""),
-        Some(user) => {
-            values.push(Value::from(user.0));
-            let own = walk(" AND payer = ?5");
-            if filter.idempotency_key.is_some() {
-                own
-            } else {
-                let paid =
-                    walk(" AND payee = ?5 AND status IN ('succeeded', 'refunded', 'partially_refunded')");
-                format!("{own} UNION ALL {paid}")
+        format!(" AND idempotency_key = ?{}", values.len())
+    });
+    let mut steps = |walk: Walk| {
+        let mut conditions = "seq < ?1".to_owned();
+        if let Some(status) = walk.status {
+            conditions.push_str(&format!(" AND status = '{}'", status.as_str()));
+        }
+        conditions.push_str(key.as_deref().unwrap_or_default());
+        match walk.side {
+            Side::All => {}
+            Side::Payer(user) => {
+                values.push(Value::from(user.0));
+                conditions.push_str(&format!(" AND payer = ?{}", values.len()));
+            }
+            // In the words of the index, which has nothing else.
+            Side::Payee(user) => {
+                values.push(Value::from(user.0));
+                conditions.push_str(&format!(
+                    " AND payee = ?{} AND status IN ('succeeded', 'refunded', 'partially_refunded')",
+                    values.len()
+                ));
             }
         }
+        format!("SELECT * FROM (SELECT seq FROM payments WHERE {conditions} ORDER BY seq DESC LIMIT ?2)")
     };
-    let rest = format!("WHERE p.seq IN ({wanted}) ORDER BY p.seq DESC LIMIT ?2");
+    let wanted: Vec<_> = filter.walks().into_iter().map(&mut steps).collect();
+    let rest = format!("WHERE p.seq IN ({}) ORDER BY p.seq DESC LIMIT ?2", wanted.join(" UNION ALL "));
     let mut statement = connection.prepare_cached(&format!("{}{rest}", select_payments!("")))?;
-    // A parameter that the statement does not name cannot be bound.
-    let used = statement.parameter_count();
-    statement.query_map(rusqlite::params_from_iter(values.into_iter().take(used)), read)?.collect()
+    statement.query_map(rusqlite::params_from_iter(values), read)?.collect()
 }
 
 pub(super) fn overdue(
@@ -139,10 +131,7 @@ pub(super) fn similar(
 }
 
 pub(super) fn insert(connection: &Connection, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-    if by_id(connection, &payment.id)?.is_some() {
-        return Err(StoreError::Taken(format!("there is a payment {} already", payment.id)));
-    }
-    connection
+    let inserted = connection
         .prepare_cached(
             "INSERT INTO payments (id, batch, step, payer, payee, key_id, lineage, amount_minor, currency, memo,
                  status, created_at, expires_at, changed_at, duplicate_of, idempotency_key, failure)
@@ -167,10 +156,32 @@ pub(super) fn insert(connection: &Connection, payment: &NewPayment) -> Result<St
                 payment.idempotency_key,
                 payment.failure,
             ])
+        });
+    if let Err(error) = inserted {
+        return Err(match by_id(connection, &payment.id)? {
+            Some(_) => StoreError::Taken(format!("there is a payment {} already", payment.id)),
+            None => unavailable("keep a payment")(error),
+        });
+    }
+    let seq = connection.last_insert_rowid();
+    let (from, to) = connection
+        .prepare_cached(
+            "SELECT payer.username, payee.username FROM accounts payer, accounts payee
+             WHERE payer.user_id = ?1 AND payee.user_id = ?2",
+        )
+        .and_then(|mut statement| {
+            statement.query_row([payment.payer.0, payment.payee.0], |row| Ok((row.get(0)?, row.get(1)?)))
         })
-        .map_err(unavailable("keep a payment"))?;
-    by_id(connection, &payment.id)?
-        .ok_or_else(|| StoreError::Corrupt("a payment vanished while it was made".to_owned()))
+        .map_err(unavailable("name who pays and is paid"))?;
+    Ok(StoredPayment {
+        seq,
+        from,
+        to,
+        refunded_minor: 0,
+        changed_at: payment.created_at,
+        transfer: None,
+        payment: payment.clone(),
+    })
 }
 
 pub(super) fn change(connection: &Connection, change: &PaymentChange) -> Result<(), StoreError> {

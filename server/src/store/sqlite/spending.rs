@@ -20,22 +20,26 @@ pub(super) fn user_named(connection: &Connection, username: &str) -> Result<Opti
 }
 
 pub(super) fn account(connection: &Connection, user: UserId) -> Result<AccountState, StoreError> {
-    let on_it = ledger::balance(connection, user)?;
-    let (credit_limit_minor, reserved_minor) = connection
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(AccountState {
+            user,
+            username: row.get(0)?,
+            balance: Amount::from_minor(row.get(3)?, ledger::currency(row, 1)?),
+            credit_limit_minor: row.get(2)?,
+            reserved_minor: row.get(4)?,
+        })
+    };
+    connection
         .prepare_cached(
-            "SELECT credit_limit_minor, COALESCE (
-                 (SELECT reserved_minor FROM account_reservations WHERE user_id = ?1), 0)
+            "SELECT username, currency, credit_limit_minor,
+                 COALESCE ((SELECT balance_minor FROM entries WHERE user_id = ?1
+                            ORDER BY transfer_seq DESC LIMIT 1), 0),
+                 COALESCE ((SELECT reserved_minor FROM account_reservations WHERE user_id = ?1), 0)
              FROM accounts WHERE user_id = ?1",
         )
-        .and_then(|mut statement| statement.query_row([user.0], |row| Ok((row.get(0)?, row.get(1)?))))
-        .map_err(unavailable("read an account"))?;
-    Ok(AccountState {
-        user,
-        username: on_it.username,
-        balance: on_it.balance,
-        credit_limit_minor,
-        reserved_minor,
-    })
+        .and_then(|mut statement| statement.query_row([user.0], read).optional())
+        .map_err(unavailable("read an account"))?
+        .ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))
 }
 
 pub(super) fn policy(connection: &Connection, lineage: &KeyId) -> Result<PaymentPolicy, StoreError> {

@@ -18,15 +18,15 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
-        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
-        StoredPayment, Transaction, UserId,
+        AccountBalance, AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord,
+        KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
+        StoredKey, StoredPayment, Transaction, UserId,
     },
 };
 
 /// Runs work on the writer's connection, whose thread holds the seat already.
 pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
-    let mut transaction = SqliteTransaction { seat: Arc::clone(seat) };
+    let mut transaction = SqliteTransaction { seat: Arc::clone(seat), accounts: Vec::new() };
     // Every step is done when it returns, so the work never waits.
     let done = work.run(&mut transaction).now_or_never();
     done.unwrap_or_else(|| Err(refused("the work waited for something else than the database")))
@@ -34,6 +34,8 @@ pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>) -> Result<bool, Store
 
 struct SqliteTransaction {
     seat: Seat,
+    /// The accounts as they were read last. Nobody else writes in the meantime.
+    accounts: Vec<AccountState>,
 }
 
 impl SqliteTransaction {
@@ -54,7 +56,10 @@ impl Transaction for SqliteTransaction {
         let mut users = users.to_vec();
         users.sort_unstable();
         users.dedup();
-        self.on(|connection| users.into_iter().map(|user| spending::account(connection, user)).collect())
+        let accounts: Vec<_> = self
+            .on(|connection| users.into_iter().map(|user| spending::account(connection, user)).collect())?;
+        self.accounts.clone_from(&accounts);
+        Ok(accounts)
     }
 
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
@@ -82,7 +87,16 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
-        self.on(|connection| ledger::post(connection, transfer))
+        // What it does to them is not in what was read.
+        let accounts = std::mem::take(&mut self.accounts);
+        let known = |user| {
+            let account = accounts.iter().find(|account| account.user == user)?;
+            Some(AccountBalance { username: account.username.clone(), balance: account.balance })
+        };
+        self.on(|connection| match (transfer.id, known(transfer.from), known(transfer.to)) {
+            (None, Some(payer), Some(payee)) => ledger::post_between(connection, transfer, &payer, &payee),
+            _ => ledger::post(connection, transfer),
+        })
     }
 
     async fn similar_payment(
