@@ -15,18 +15,20 @@ SELECT a.user_id, a.username, a.currency, COALESCE ((
 FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
 WHERE a.user_id IN (:from_user, :to_user) ORDER BY a.user_id;
 SELECT * FROM api_keys WHERE id = :key_id FOR SHARE;
-SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
+WHERE lineage = (SELECT lineage FROM api_keys WHERE id = :key_id);
 SELECT id FROM payments
 WHERE payer = :from_user AND payee = :to_user AND amount_minor = :amount
   AND created_at >= extract (epoch FROM now ())::bigint * 1000 - 600000
   AND status NOT IN ('declined', 'canceled', 'expired', 'failed')
 ORDER BY created_at DESC, seq DESC LIMIT 1;
-SELECT * FROM payments WHERE id = 'bench-' || :nonce;
 INSERT INTO payments (id, payer, payee, key_id, lineage, amount_minor, currency, status, created_at, expires_at, changed_at)
 VALUES ('bench-' || :nonce, :from_user, :to_user, :key_id, :key_id, :amount, 'USD', 'requires_confirmation',
     extract (epoch FROM now ())::bigint * 1000, extract (epoch FROM now ())::bigint * 1000 + 86400000,
-    extract (epoch FROM now ())::bigint * 1000);
-SELECT * FROM payments WHERE id = 'bench-' || :nonce;
+    extract (epoch FROM now ())::bigint * 1000)
+ON CONFLICT (id) DO NOTHING
+RETURNING seq, (SELECT username FROM accounts WHERE user_id = payer), (SELECT username FROM accounts WHERE user_id = payee),
+    memo, idempotency_key, failure;
 INSERT INTO spendings AS s (lineage, minute, spent_minor)
 VALUES (:key_id, extract (epoch FROM now ())::bigint / 60, :amount)
 ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + :amount;
@@ -37,22 +39,24 @@ VALUES (0, 'bench', :from_user, 'payer', :key_id, '2025-11-25', 'bench/1', 'crea
 COMMIT;
 
 SELECT * FROM payments WHERE id = 'bench-' || :nonce;
-SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
+SELECT * FROM api_keys WHERE id = :key_id;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
+WHERE lineage = (SELECT lineage FROM api_keys WHERE id = :key_id);
 
 BEGIN;
 SELECT * FROM payments WHERE id = 'bench-' || :nonce FOR NO KEY UPDATE;
-SELECT * FROM api_keys WHERE id = :key_id FOR SHARE;
-SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies WHERE lineage = :key_id;
 SELECT user_id FROM accounts WHERE user_id IN (:from_user, :to_user) ORDER BY user_id FOR NO KEY UPDATE;
 SELECT a.user_id, a.username, a.currency, COALESCE ((
            SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
            ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
 FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
 WHERE a.user_id IN (:from_user, :to_user) ORDER BY a.user_id;
-SELECT nextval ('transfer_ids') AS transfer \gset
+SELECT * FROM api_keys WHERE id = :key_id FOR SHARE;
+SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
+WHERE lineage = (SELECT lineage FROM api_keys WHERE id = :key_id);
 INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
-VALUES (:transfer, :from_user, :to_user, :amount, 'USD', to_char (now (), 'YYYY-MM-DD'));
-SELECT * FROM transfers WHERE id = :transfer;
+VALUES (nextval ('transfer_ids'), :from_user, :to_user, :amount, 'USD', to_char (now (), 'YYYY-MM-DD'))
+RETURNING id AS transfer \gset
 UPDATE payments SET status = 'succeeded', changed_at = extract (epoch FROM now ())::bigint * 1000, transfer_id = :transfer
 WHERE id = 'bench-' || :nonce;
 INSERT INTO audit_inbox (at, request_id, user_id, username, key_id, protocol, client, tool, arguments_digest, rule, outcome,

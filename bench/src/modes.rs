@@ -10,8 +10,11 @@ mod ledger;
 mod payments;
 mod pgbench;
 mod replicas;
+mod rounds;
 mod rows;
 mod startup;
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -75,6 +78,20 @@ impl Mode {
             Self::Startup => "startup",
             Self::Client => "client",
         }
+    }
+
+    /// How long it may take before no more rounds are begun. Together they leave some minutes of twenty to build in.
+    pub(crate) const fn budget(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Sessions => 100,
+            Self::Modern | Self::Idle => 80,
+            Self::Churn | Self::Latency => 60,
+            Self::Payments | Self::Replicas => 75,
+            Self::Ledger => 120,
+            Self::Audit => 180,
+            Self::Startup => 10,
+            Self::Client => 30,
+        })
     }
 
     /// Measures it.

@@ -49,6 +49,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         postgres: arguments.postgres.clone(),
         disk: absolute(&arguments.kept)?,
         effort: if arguments.quick { Effort::QUICK } else { Effort::FULL },
+        until: Instant::now(),
     };
     std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
     let mut failures = Vec::new();
@@ -57,6 +58,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             continue;
         }
         let began = Instant::now();
+        let setup = Setup { until: began + mode.budget(), ..setup.clone() };
         match mode.run(&setup).await {
             Ok(mut findings) => {
                 findings.taken = taken(&arguments.revision, began)?;

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::process::Program;
 
 /// Everything that a mode needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Setup {
     /// The folder of the release binaries `server`, `client` and `bench`.
     pub(crate) binaries: PathBuf,
@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) disk: PathBuf,
     /// How much is done.
     pub(crate) effort: Effort,
+    /// From when on no more rounds are begun.
+    pub(crate) until: Instant,
 }
 
 /// How much is done.

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use super::rounds::{interleaved, rate, spread};
 use crate::{
     ask::Era,
     contender::Server,
@@ -60,31 +61,19 @@ pub(crate) async fn modern(setup: &Setup) -> anyhow::Result<Findings> {
     compare(setup, findings, &contenders).await
 }
 
-/// Measures the contenders in interleaved rounds. One that fails is left out from then on.
+/// Measures the contenders in interleaved rounds.
 async fn compare(
     setup: &Setup,
     mut findings: Findings,
     contenders: &[(Server, Era)],
 ) -> anyhow::Result<Findings> {
-    let mut done: Vec<(Server, Era, Vec<Round>)> =
-        contenders.iter().map(|(server, era)| (*server, *era, Vec::new())).collect();
-    for _ in 0..setup.effort.rounds {
-        let mut left = Vec::new();
-        for (server, era, mut rounds) in done {
-            match round(setup, server, era).await {
-                Ok(round) => {
-                    rounds.push(round);
-                    left.push((server, era, rounds));
-                }
-                Err(error) => findings.failed(server.name(), &error),
-            }
-        }
-        done = left;
-    }
-    let bare = done.iter().find(|(server, ..)| *server == Server::Bare);
-    let (_, _, bare) = bare.context("the ceiling could not be measured")?;
+    let name = |(server, _): (Server, Era)| server.name().to_owned();
+    let run = async |(server, era)| round(setup, server, era).await;
+    let done = interleaved(setup, &mut findings, contenders.iter().copied(), name, run).await;
+    let bare = done.iter().find(|((server, _), _)| *server == Server::Bare);
+    let (_, bare) = bare.context("the ceiling could not be measured")?;
     let ceiling = Spread::of(bare.iter().map(Round::cpu_nanos)).median;
-    for (server, _, rounds) in &done {
+    for ((server, _), rounds) in &done {
         row(&mut findings, *server, rounds, ceiling);
     }
     Ok(findings)
@@ -100,19 +89,18 @@ async fn round(setup: &Setup, server: Server, era: Era) -> anyhow::Result<Round>
 }
 
 fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) {
-    let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
-    let (cpu, speed) = (spread(&Round::cpu_nanos), spread(&Round::a_second));
-    let (p50, p99) = (spread(&|round| round.within(500)), spread(&|round| round.within(990)));
+    let cpu = spread(rounds, Round::cpu_nanos);
+    let speed = rate(findings, server, rounds);
+    let [p50, p99] = [500, 990].map(|share| spread(rounds, |round| round.within(share)));
     findings.figure(format!("cpu_nanos.{}", server.key()), cpu.median);
-    findings.figure(format!("a_second.{}", server.key()), speed.median);
     findings.row([
         server.name().to_owned(),
         cpu.thousandths(),
         thousandths(ratio(cpu.median, ceiling), 2),
-        speed.whole(),
+        speed,
         p50.median.to_string(),
         p99.median.to_string(),
-        thousandths(spread(&Round::own_nanos).median, 1),
-        thousandths(ratio(spread(&|round| round.resident_kib).median, 1_024), 1),
+        thousandths(spread(rounds, Round::own_nanos).median, 1),
+        thousandths(ratio(spread(rounds, |round| round.resident_kib).median, 1_024), 1),
     ]);
 }

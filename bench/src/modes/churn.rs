@@ -8,9 +8,10 @@ use shared::{
     headers::{API_KEY, SESSION_ID},
 };
 
+use super::rounds::{interleaved, rate, spread};
 use crate::{
     contender::Server,
-    figures::{Spread, thousandths},
+    figures::grouped,
     findings::Findings,
     http::{Wire, request},
     load::{CONNECTIONS, Round, measure},
@@ -28,33 +29,17 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          wait for the disk.",
         &["server", "sessions/s (min-max)", "CPU a session, µs (min-max)", "p50, µs", "p99, µs"],
     );
-    let mut done: Vec<(Server, Vec<Round>)> =
-        [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp]
-            .map(|server| (server, Vec::new()))
-            .into();
-    for _ in 0..setup.effort.rounds {
-        let mut left = Vec::new();
-        for (server, mut rounds) in done {
-            match round(setup, server).await {
-                Ok(round) => {
-                    rounds.push(round);
-                    left.push((server, rounds));
-                }
-                Err(error) => findings.failed(server.name(), &error),
-            }
-        }
-        done = left;
-    }
-    for (server, rounds) in &done {
-        let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
-        let speed = spread(&Round::a_second);
-        findings.figure(format!("a_second.{}", server.key()), speed.median);
+    let servers = [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp];
+    let name = |server: Server| server.name().to_owned();
+    let run = async |server| round(setup, server).await;
+    for (server, rounds) in interleaved(setup, &mut findings, servers, name, run).await {
+        let speed = rate(&mut findings, server, &rounds);
         findings.row([
             server.name().to_owned(),
-            speed.whole(),
-            spread(&Round::cpu_nanos).thousandths(),
-            thousandths(spread(&|round| round.within(500)).median * 1_000, 0),
-            thousandths(spread(&|round| round.within(990)).median * 1_000, 0),
+            speed,
+            spread(&rounds, Round::cpu_nanos).thousandths(),
+            grouped(spread(&rounds, |round| round.within(500)).median),
+            grouped(spread(&rounds, |round| round.within(990)).median),
         ]);
     }
     Ok(findings)

@@ -2,10 +2,11 @@
 
 use anyhow::Context as _;
 
+use super::rounds::{interleaved, spread};
 use crate::{
     ask::Era,
     contender::Server,
-    figures::{Spread, grouped, ratio, thousandths},
+    figures::{grouped, ratio, thousandths},
     findings::Findings,
     load::{Lanes, Round},
     setup::Setup,
@@ -20,26 +21,21 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          was due.",
         &["server", "calls/s sent", "p50, µs (min-max)", "p99, µs (min-max)", "p99.9, µs", "x bare's p99"],
     );
-    let mut done = [Server::Bare, Server::Sqlite, Server::Rmcp].map(|server| (server, Vec::new()));
-    for _ in 0..setup.effort.rounds {
-        for (server, rounds) in &mut done {
-            match round(setup, *server).await {
-                Ok(round) => rounds.push(round),
-                Err(error) => findings.failed(server.name(), &error),
-            }
-        }
-    }
-    let p99 = |rounds: &[Round]| Spread::of(rounds.iter().map(|round| round.within(990)));
-    let bare = done.first().map_or(0, |(_, rounds)| p99(rounds).median);
-    for (server, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
-        let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
+    let servers = [Server::Bare, Server::Sqlite, Server::Rmcp];
+    let name = |server: Server| server.name().to_owned();
+    let run = async |server| round(setup, server).await;
+    let done = interleaved(setup, &mut findings, servers, name, run).await;
+    let p99 = |rounds: &[Round]| spread(rounds, |round| round.within(990));
+    let bare = done.iter().find(|(server, _)| *server == Server::Bare);
+    let bare = bare.map_or(0, |(_, rounds)| p99(rounds).median);
+    for (server, rounds) in &done {
         findings.figure(format!("p99_micros.{}", server.key()), p99(rounds).median);
         findings.row([
             server.name().to_owned(),
-            grouped(spread(&Round::a_second).median),
-            spread(&|round| round.within(500)).whole(),
+            grouped(spread(rounds, Round::a_second).median),
+            spread(rounds, |round| round.within(500)).whole(),
             p99(rounds).whole(),
-            grouped(spread(&|round| round.within(999)).median),
+            grouped(spread(rounds, |round| round.within(999)).median),
             thousandths(ratio(p99(rounds).median, bare), 2),
         ]);
     }

@@ -3,7 +3,8 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
-use rusqlite::Connection;
+use jiff::civil::{Date, date};
+use rusqlite::{Connection, params};
 
 use super::rows::{self, Paused};
 use crate::{
@@ -25,8 +26,9 @@ const ASKED: [(&str, Ask<'static>, &str); 4] = [
     ("statement", Ask::resource("payments://statements/2024-03"), "2024-03-15"),
 ];
 
-/// How many days the rows are spread over.
+/// How many days the rows are spread over, and the first of them.
 const DAYS: u64 = 3_000;
+const FIRST_DAY: Date = date(2024, 4, 1);
 
 /// Asks with the demo's seven rows, and after each time that rows were added.
 pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
@@ -34,7 +36,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "A large ledger",
         "The account of Bob, who is one side of every transfer but two, on SQLite: his balance, his latest 3 and latest 100 \
          transactions, and the statement of the month with the demo's rows. The rows that are added are written to the \
-         tables in bulk, with the triggers that check them paused, as transfers of the demo's users with both entries and \
+         tables in bulk, with the triggers and constraints that check them paused, as transfers of the demo's users with both entries and \
          running balances. x is the CPU time beside that with seven rows, where a page of 100 has but five.",
         &["transfers", "asked", "CPU a call, µs", "x", "p50, µs", "p99, µs", "database, MiB", "added in, s"],
     );
@@ -92,50 +94,102 @@ async fn open(address: &str, ask: &Ask<'_>, must_say: &str) -> anyhow::Result<La
     Ok(Lanes::of(lanes))
 }
 
-/// Adds an even number of transfers of 1.00 between Bob and Alice, there and back, so that both have what they had.
+/// Adds an even number of transfers of 1.00 between Bob and Alice, there and back, so that both have what they had: as many
+/// a day that all of them take `DAYS` days.
 fn add(file: &Path, rows: u64, most: u64) -> anyhow::Result<()> {
     let connection = rows::open(file)?;
     let paused = Paused::tables(&connection, &["transfers", "entries"])?;
+    let [bob, alice] = [account(&connection, "bob")?, account(&connection, "alice")?];
     let before: i64 = connection.query_row("SELECT max (seq) FROM transfers", [], |row| row.get(0))?;
     let number: i64 = connection.query_row("SELECT max (id) FROM transfers", [], |row| row.get(0))?;
     let (rows, a_day) = (i64::try_from(rows / 2 * 2)?, i64::try_from((most / DAYS).max(1))?);
-    connection.execute(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+    connection.execute_batch("BEGIN")?;
+    let mut post = connection.prepare(
+        "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
          INSERT INTO transfers (seq, id, from_user, to_user, amount_minor, currency, date)
-         SELECT ?2 + i, ?3 + i,
-                (SELECT user_id FROM accounts WHERE username = iif (i % 2, 'bob', 'alice')),
-                (SELECT user_id FROM accounts WHERE username = iif (i % 2, 'alice', 'bob')),
-                100, 'USD', date ('2024-04-01', '+' || ((?2 + i) / ?4) || ' days')
-         FROM n",
-        (rows, before, number, a_day),
+         SELECT ?3 + i, ?4 + i, iif (i % 2, ?5, ?6), iif (i % 2, ?6, ?5), 100, 'USD', ?7 FROM n",
     )?;
-    for user in ["bob", "alice"] {
-        enter(&connection, user, before)?;
+    for day in days(before, rows, a_day) {
+        post.execute(params![day.first, day.last, before, number, bob.user, alice.user, day.date])?;
     }
+    // One account after the other: each table is written from its beginning to its end.
+    for (account, odd) in [(bob, -100), (alice, 100)] {
+        for day in days(before, rows, a_day) {
+            enter(&connection, account, odd, before, &day)?;
+        }
+    }
+    drop(post);
+    connection.execute_batch("COMMIT")?;
     paused.resume(&connection)
 }
 
-/// One user's entries of the transfers after a number, with the balances that they leave, and the sums of the months.
-fn enter(connection: &Connection, user: &str, after: i64) -> anyhow::Result<()> {
-    let (id, balance): (i64, i64) = connection.query_row(
+/// An account and what is on it.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    user: i64,
+    balance: i64,
+}
+
+fn account(connection: &Connection, username: &str) -> anyhow::Result<Account> {
+    let found = connection.query_row(
         "SELECT user_id, balance_minor FROM entries NATURAL JOIN accounts
          WHERE username = ?1 ORDER BY transfer_seq DESC LIMIT 1",
-        [user],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    connection.execute(
-        "INSERT INTO entries (user_id, transfer_seq, amount_minor, balance_minor, date)
-         SELECT ?1, seq, iif (from_user = ?1, -100, 100),
-                ?2 + iif ((seq - ?3) % 2, iif (from_user = ?1, -100, 100), 0), date
-         FROM transfers WHERE seq > ?3 ORDER BY seq",
-        (id, balance, after),
-    )?;
-    connection.execute(
-        "INSERT INTO account_months (user_id, month, sum_minor, entries)
-         SELECT user_id, substr (date, 1, 7), sum (amount_minor), count (*)
-         FROM entries WHERE user_id = ?1 AND transfer_seq > ?2 GROUP BY 2
-         ON CONFLICT DO UPDATE SET sum_minor = sum_minor + excluded.sum_minor, entries = entries + excluded.entries",
-        (id, after),
-    )?;
+        [username],
+        |row| Ok(Account { user: row.get(0)?, balance: row.get(1)? }),
+    );
+    found.with_context(|| format!("{username} has no account"))
+}
+
+/// The transfers of one day, by their numbers among those that are added.
+#[derive(Debug)]
+struct Day {
+    date: String,
+    first: i64,
+    last: i64,
+}
+
+/// The days of `rows` transfers that come after `before` others.
+fn days(before: i64, rows: i64, a_day: i64) -> impl Iterator<Item = Day> {
+    let mut next = 1;
+    std::iter::from_fn(move || {
+        let day = (before + next) / a_day;
+        let (first, last) = (next, ((day + 1) * a_day - before - 1).min(rows));
+        next = last + 1;
+        let date = FIRST_DAY.checked_add(jiff::Span::new().try_days(day).ok()?).ok()?;
+        (first <= rows).then(|| Day { date: date.to_string(), first, last })
+    })
+}
+
+/// One account's entries of one day, with the balances that they leave, and the sum of the month: `odd` is what the
+/// transfers with odd numbers do to it, the others do the opposite.
+fn enter(connection: &Connection, account: Account, odd: i64, before: i64, day: &Day) -> anyhow::Result<()> {
+    connection
+        .prepare_cached(
+            "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+             INSERT INTO entries (user_id, transfer_seq, amount_minor, balance_minor, date)
+             SELECT ?3, ?4 + i, iif (i % 2, ?5, -?5), ?6 + iif (i % 2, ?5, 0), ?7 FROM n",
+        )?
+        .execute(params![day.first, day.last, account.user, before, odd, account.balance, day.date])?;
+    let of_odd = |number: i64| (number + 1) / 2;
+    let many = day.last - day.first + 1;
+    let odds = of_odd(day.last) - of_odd(day.first - 1);
+    connection
+        .prepare_cached(
+            "INSERT INTO account_months (user_id, month, sum_minor, entries) VALUES (?1, substr (?2, 1, 7), ?3, ?4)
+             ON CONFLICT DO UPDATE SET sum_minor = sum_minor + excluded.sum_minor, entries = entries + excluded.entries",
+        )?
+        .execute(params![account.user, day.date, odd * (2 * odds - many), many])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::days;
+
+    #[test]
+    fn every_transfer_has_its_day() {
+        let days: Vec<_> = days(7, 20, 10).map(|day| (day.date, day.first, day.last)).collect();
+        let on = |date: &str, first, last| (date.to_owned(), first, last);
+        assert_eq!(days, [on("2024-04-01", 1, 2), on("2024-04-02", 3, 12), on("2024-04-03", 13, 20)]);
+    }
 }

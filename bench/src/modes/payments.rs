@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::pgbench;
+use super::{
+    pgbench,
+    rounds::{interleaved, rate, spread},
+};
 use crate::{
     ask::{Ask, result},
     contender::Server,
@@ -47,41 +50,64 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             "load's own CPU a payment, µs",
         ],
     );
-    let mut done = [Server::Sqlite, Server::Postgres].map(|server| (server, Vec::new()));
-    let mut statements = Vec::new();
-    for _ in 0..setup.effort.rounds {
-        for (server, rounds) in &mut done {
-            match round(setup, *server).await {
-                Ok(round) => rounds.push(round),
-                Err(error) => findings.failed(server.name(), &error),
-            }
-        }
-        match pgbench::round(setup, PAYERS).await {
-            Ok(speed) => statements.push(speed),
-            Err(error) => findings.failed("pgbench", &error),
-        }
-    }
-    for (server, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
-        let spread = |figure: &dyn Fn(&Round) -> u64| Spread::of(rounds.iter().map(figure));
-        let speed = spread(&Round::a_second);
-        findings.figure(format!("a_second.{}", server.key()), speed.median);
-        findings.row([
-            server.name().to_owned(),
-            speed.whole(),
-            spread(&Round::cpu_nanos).thousandths(),
-            grouped(spread(&|round| round.within(500)).median),
-            grouped(spread(&|round| round.within(990)).median),
-            grouped(spread(&Round::own_nanos).median / 1_000),
-        ]);
-    }
-    if !statements.is_empty() {
-        let speed = Spread::of(statements);
-        findings.figure("a_second.pgbench", speed.median);
-        let none = || "-".to_owned();
-        let name = "pgbench, the same statements on PostgreSQL".to_owned();
-        findings.row([name, speed.whole(), none(), none(), none(), none()]);
+    let name = |who: Who| who.name().to_owned();
+    let run = async |who| match who {
+        Who::Server(server) => round(setup, server).await.map(Took::Round),
+        Who::Pgbench => pgbench::round(setup, PAYERS).await.map(Took::Rate),
+    };
+    let who = [Who::Server(Server::Sqlite), Who::Server(Server::Postgres), Who::Pgbench];
+    for (who, took) in interleaved(setup, &mut findings, who, name, run).await {
+        row(&mut findings, who, took);
     }
     Ok(findings)
+}
+
+/// Who pays.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Server(Server),
+    Pgbench,
+}
+
+impl Who {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Server(server) => server.name(),
+            Self::Pgbench => "pgbench, the same statements on PostgreSQL",
+        }
+    }
+}
+
+/// What a round came to: all of it, or the payments a second alone.
+enum Took {
+    Round(Round),
+    Rate(u64),
+}
+
+fn row(findings: &mut Findings, who: Who, took: Vec<Took>) {
+    let (mut rounds, mut rates) = (Vec::new(), Vec::new());
+    for one in took {
+        match one {
+            Took::Round(round) => rounds.push(round),
+            Took::Rate(rate) => rates.push(rate),
+        }
+    }
+    let name = who.name().to_owned();
+    let Who::Server(server) = who else {
+        let speed = Spread::of(rates);
+        findings.figure("a_second.pgbench", speed.median);
+        let none = || "-".to_owned();
+        return findings.row([name, speed.whole(), none(), none(), none(), none()]);
+    };
+    let speed = rate(findings, server, &rounds);
+    findings.row([
+        name,
+        speed,
+        spread(&rounds, Round::cpu_nanos).thousandths(),
+        grouped(spread(&rounds, |round| round.within(500)).median),
+        grouped(spread(&rounds, |round| round.within(990)).median),
+        grouped(spread(&rounds, Round::own_nanos).median / 1_000),
+    ]);
 }
 
 async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::rounds::interleaved;
 use crate::{
     ask::Era,
     contender::Server,
@@ -25,17 +26,12 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     );
     let head = ["servers", "calls/s in all (min-max)", "CPU a call, µs (min-max)", "slowest p99, µs"];
     let mut findings = Findings::new("Replicas on PostgreSQL", &said, &head);
-    let mut done = REPLICAS.map(|replicas| (replicas, Vec::new()));
-    for _ in 0..setup.effort.rounds {
-        for (replicas, rounds) in &mut done {
-            match round(setup, *replicas).await {
-                Ok(round) => rounds.push(round),
-                Err(error) => findings.failed(&format!("{replicas} servers"), &error),
-            }
-        }
-    }
-    for (replicas, rounds) in done.iter().filter(|(_, rounds)| !rounds.is_empty()) {
-        let all = |figure: &dyn Fn(&[Round]) -> u64| Spread::of(rounds.iter().map(|round| figure(round)));
+    let name = |replicas| format!("{replicas} servers");
+    let run = async |replicas| round(setup, replicas).await;
+    for (replicas, rounds) in interleaved(setup, &mut findings, REPLICAS, name, run).await {
+        let all = |figure: &dyn Fn(&[Round]) -> u64| {
+            Spread::of(rounds.iter().map(|round: &Vec<Round>| figure(round)))
+        };
         let speed = all(&|round| round.iter().map(Round::a_second).sum());
         let cpu = all(&|round| {
             let calls: u64 = round.iter().map(Round::calls).sum();

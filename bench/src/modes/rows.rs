@@ -5,12 +5,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use rusqlite::Connection;
 
-/// Opens the file for writing much at once: nothing waits for the disk, and nothing is taken back.
+/// Opens the file for writing much at once: nothing waits for the disk, nothing is taken back, and nobody asks whether what
+/// is written is right.
 pub(super) fn open(file: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(file).with_context(|| format!("cannot open {}", file.display()))?;
     connection.execute_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA cache_size = -1000000; PRAGMA foreign_keys = OFF;",
+         PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;
+         PRAGMA ignore_check_constraints = ON;",
     )?;
     Ok(connection)
 }

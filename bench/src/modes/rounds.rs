@@ -1,0 +1,51 @@
+//! Rounds of several that take part, in turn, so that whatever changes on the machine meets them all.
+
+use std::time::Instant;
+
+use crate::{contender::Server, figures::Spread, findings::Findings, load::Round, setup::Setup};
+
+/// Everyone who takes part, with the rounds that they came through.
+pub(super) type Rounds<P, R> = Vec<(P, Vec<R>)>;
+
+/// Runs every participant once a round. One that fails is not tried again, and what it had come through before counts; once
+/// the mode's time is used up no more rounds are begun.
+pub(super) async fn interleaved<P: Copy, R>(
+    setup: &Setup,
+    findings: &mut Findings,
+    participants: impl IntoIterator<Item = P>,
+    name: impl Fn(P) -> String,
+    round: impl AsyncFn(P) -> anyhow::Result<R>,
+) -> Rounds<P, R> {
+    let mut all: Vec<_> =
+        participants.into_iter().map(|participant| (participant, Vec::new(), false)).collect();
+    for number in 1..=setup.effort.rounds {
+        if number > 1 && Instant::now() > setup.until {
+            let late = anyhow::anyhow!("left out, the time for this was used up");
+            findings.failed(&format!("round {number} of {}", setup.effort.rounds), &late);
+            break;
+        }
+        for (participant, rounds, has_failed) in all.iter_mut().filter(|(.., has_failed)| !has_failed) {
+            match round(*participant).await {
+                Ok(round) => rounds.push(round),
+                Err(error) => {
+                    findings.failed(&name(*participant), &error);
+                    *has_failed = true;
+                }
+            }
+        }
+    }
+    let came_through = all.into_iter().filter(|(_, rounds, _)| !rounds.is_empty());
+    came_through.map(|(participant, rounds, _)| (participant, rounds)).collect()
+}
+
+/// How a figure of the rounds spreads.
+pub(super) fn spread(rounds: &[Round], figure: impl Fn(&Round) -> u64) -> Spread {
+    Spread::of(rounds.iter().map(figure))
+}
+
+/// The rates of a server: noted among the figures, and as they are written.
+pub(super) fn rate(findings: &mut Findings, server: Server, rounds: &[Round]) -> String {
+    let rate = spread(rounds, Round::a_second);
+    findings.figure(format!("a_second.{}", server.key()), rate.median);
+    rate.whole()
+}
