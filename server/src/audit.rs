@@ -1,6 +1,6 @@
 //! What is recorded: one record of every tool call, however it ended, and [`Refusals`] of what came to no tool.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
 use sha2::{Digest, Sha256};
 use shared::mcp::ProtocolVersion;
@@ -28,7 +28,7 @@ const TOOL_NAME_MAX: usize = 128;
 pub struct CallBegun {
     at: UnixMillis,
     started: Instant,
-    tool: String,
+    tool: Cow<'static, str>,
     arguments_digest: [u8; 32],
 }
 
@@ -36,12 +36,24 @@ impl CallBegun {
     /// Notes a call of `tool` that arrives now (what in the name could move a cursor is kept as `?`), with its arguments as they arrived; `""` where there are none.
     #[must_use]
     pub fn now(tool: &str, arguments: &str) -> Self {
-        Self {
-            at: UnixMillis::now(),
-            started: Instant::now(),
-            tool: tool.chars().take(TOOL_NAME_MAX).map(visible).collect(),
-            arguments_digest: Sha256::digest(arguments).into(),
-        }
+        Self::begin(tool.chars().take(TOOL_NAME_MAX).map(visible).collect::<String>().into(), arguments)
+    }
+
+    /// Notes a call of something that is ours, and so is its name.
+    #[must_use]
+    pub fn of(tool: &'static str, arguments: &str) -> Self {
+        Self::begin(tool.into(), arguments)
+    }
+
+    fn begin(tool: Cow<'static, str>, arguments: &str) -> Self {
+        let arguments_digest = Sha256::digest(arguments).into();
+        Self { at: UnixMillis::now(), started: Instant::now(), tool, arguments_digest }
+    }
+
+    /// What was called.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.tool
     }
 }
 
@@ -56,13 +68,13 @@ pub struct Origin<'a> {
     /// Whom the key speaks for.
     pub principal: &'a Principal,
     /// The HTTP request's id.
-    pub request_id: &'a str,
+    pub request_id: &'a Arc<str>,
     /// The session, where there is one.
     pub session: Option<SessionHash>,
     /// The revision that is spoken.
     pub protocol: ProtocolVersion,
     /// `clientInfo` in short.
-    pub client: &'a str,
+    pub client: &'a Arc<str>,
     /// The trace that it is part of.
     pub trace: Option<[u8; 16]>,
 }
@@ -86,13 +98,13 @@ impl AuditTrail {
     /// When it cannot be recorded. The caller must then withhold what the call returned.
     pub async fn record(&self, call: &Call, origin: Origin<'_>, outcome: Outcome) -> Result<(), StoreError> {
         let record = call.record(origin, outcome);
-        self.metrics.observe_tool_call(&call.begun.tool, outcome, call.begun.started.elapsed());
+        self.metrics.observe_tool_call(call.begun.tool.clone(), outcome, call.begun.started.elapsed());
         self.store.append_audit(record).await
     }
 
     /// Counts a call whose record was committed with what it did.
     pub fn count(&self, call: &Call) {
-        self.metrics.observe_tool_call(&call.begun.tool, Outcome::Ok, call.begun.started.elapsed());
+        self.metrics.observe_tool_call(call.begun.tool.clone(), Outcome::Ok, call.begun.started.elapsed());
     }
 }
 
@@ -111,16 +123,16 @@ impl Call {
     pub fn record(&self, origin: Origin<'_>, outcome: Outcome) -> AuditRecord {
         AuditRecord {
             at: self.begun.at,
-            request_id: origin.request_id.to_owned(),
+            request_id: Arc::clone(origin.request_id),
             user: origin.principal.user(),
             username: origin.principal.username().to_owned(),
             key: origin.principal.key().clone(),
             session: origin.session,
             protocol: origin.protocol,
-            client: origin.client.to_owned(),
+            client: Arc::clone(origin.client),
             tool: self.begun.tool.clone(),
             arguments_digest: self.begun.arguments_digest,
-            rule: self.needed.map_or("", Permission::as_str).to_owned(),
+            rule: self.needed.map_or("", Permission::as_str).into(),
             outcome,
             duration_us: i64::try_from(self.begun.started.elapsed().as_micros()).unwrap_or(i64::MAX),
             trace: origin.trace,

@@ -3,7 +3,7 @@
 //! Every label has few values: routes and tools are ours, statuses and outcomes are enumerations, and a tool that does
 //! not exist is counted under one name whatever the caller wrote. A caller therefore cannot make a new series.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 use prometheus_client::{
@@ -49,13 +49,13 @@ struct RouteLabel {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ToolCallLabels {
-    tool: String,
+    tool: Cow<'static, str>,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ToolLabel {
-    tool: String,
+    tool: Cow<'static, str>,
 }
 
 impl Metrics {
@@ -94,8 +94,8 @@ impl Metrics {
     }
 
     /// Counts one tool call.
-    pub fn observe_tool_call(&self, tool: &str, outcome: Outcome, elapsed: Duration) {
-        let tool = if outcome == Outcome::UnknownTool { NO_SUCH_TOOL } else { tool }.to_owned();
+    pub fn observe_tool_call(&self, tool: Cow<'static, str>, outcome: Outcome, elapsed: Duration) {
+        let tool = if outcome == Outcome::UnknownTool { NO_SUCH_TOOL.into() } else { tool };
         self.tool_durations.get_or_create(&ToolLabel { tool: tool.clone() }).observe(elapsed.as_secs_f64());
         self.tool_calls.get_or_create(&ToolCallLabels { tool, outcome: outcome.as_str() }).inc();
     }
@@ -143,7 +143,7 @@ mod tests {
         metrics.observe_response(StatusCode::OK, "/mcp", Duration::from_micros(70));
         metrics.observe_response(StatusCode::OK, "/mcp", Duration::from_millis(2));
         metrics.observe_response(StatusCode::UNAUTHORIZED, "/mcp", Duration::from_micros(9));
-        metrics.observe_tool_call("getAccountBalance", Outcome::Ok, Duration::from_micros(30));
+        metrics.observe_tool_call("getAccountBalance".into(), Outcome::Ok, Duration::from_micros(30));
         metrics.observe_sessions(3);
         let page = metrics.encode();
         for line in [
@@ -163,9 +163,9 @@ mod tests {
     #[test]
     fn names_that_callers_make_up_add_no_series() {
         let metrics = Metrics::new();
-        metrics.observe_tool_call("a\"}\n", Outcome::UnknownTool, Duration::ZERO);
+        metrics.observe_tool_call("a\"}\n".into(), Outcome::UnknownTool, Duration::ZERO);
         let lines = metrics.encode().lines().count();
-        metrics.observe_tool_call("b", Outcome::UnknownTool, Duration::ZERO);
+        metrics.observe_tool_call("b".into(), Outcome::UnknownTool, Duration::ZERO);
         assert_eq!(metrics.encode().lines().count(), lines);
         assert!(
             metrics

@@ -17,7 +17,7 @@ use super::{
     field::quoted,
     reply::{self, Lifetime},
     tool::Content,
-    toolbox::ToolOutput,
+    toolbox::{ListedTool, ToolOutput},
     work::{Attempt, End, Job},
 };
 use crate::{
@@ -49,25 +49,27 @@ pub(super) fn begin(
     let params: Result<Params<'_>, _> = serde_json::from_str(params.map_or("{}", RawValue::get));
     let (name, arguments) =
         params.as_ref().map_or(("", None), |params| (params.name.as_ref(), params.arguments));
-    let begun = CallBegun::now(name, arguments.map_or("", RawValue::get));
+    let (listed, shown) = (engine.toolbox.find(name), arguments.map_or("", RawValue::get));
+    let begun = listed
+        .map_or_else(|| CallBegun::now(name, shown), |listed| CallBegun::of(listed.definition.name, shown));
     let (needed, attempt) = match &params {
-        Ok(_) => attempt(engine, &context, name, arguments),
+        Ok(_) => attempt(listed, &context, name, arguments),
         Err(error) => {
             let text = format!("tools/call needs the `name` of a tool: {error}");
             (None, Attempt::Over(Outcome::UnknownTool, End::error(ErrorCode::INVALID_PARAMS, text)))
         }
     };
-    Job { call: Call { begun, needed }, name: name.to_owned(), attempt, answer }.run(engine, context)
+    Job { call: Call { begun, needed }, attempt, answer }.run(engine, context)
 }
 
-/// Finds the tool, asks for permission, reads the arguments.
+/// Asks for permission, reads the arguments.
 fn attempt(
-    engine: &Engine,
+    listed: Option<&ListedTool>,
     context: &RequestContext,
     name: &str,
     arguments: Option<&RawValue>,
 ) -> (Option<Permission>, Attempt<ToolOutput>) {
-    let Some(listed) = engine.toolbox.find(name) else {
+    let Some(listed) = listed else {
         let shown: String = quoted(name).trim_matches('`').to_owned();
         let end = End::error(ErrorCode::INVALID_PARAMS, format!("Unknown tool: {shown}"));
         return (None, Attempt::Over(Outcome::UnknownTool, end));

@@ -15,8 +15,21 @@ pub(super) fn is_stateless(message: &str, version: Option<&[u8]>, in_session: bo
         return true;
     }
     // JSON may write any of these characters as an escape, and a slash with one before it.
-    let words = [meta::PROTOCOL_VERSION, methods::DISCOVER, methods::LISTEN, "\\"];
-    words.iter().any(|word| message.contains(word)) && says_so(message)
+    (message.contains('\\') || has_a_word(message)) && says_so(message)
+}
+
+/// Whether one of the words is in it. Each has one slash, and so has hardly anything else in a message.
+fn has_a_word(message: &str) -> bool {
+    let words = [meta::PROTOCOL_VERSION, methods::DISCOVER, methods::LISTEN];
+    message.match_indices('/').any(|(at, _)| {
+        let (before, after) = message.split_at(at);
+        let stands_here = |word: &&str| {
+            word.split_once('/').is_some_and(|(first, second)| {
+                before.ends_with(first) && after.get(1..).is_some_and(|after| after.starts_with(second))
+            })
+        };
+        words.iter().any(stands_here)
+    })
 }
 
 /// As little of a message as tells the eras apart.

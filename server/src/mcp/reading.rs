@@ -65,7 +65,7 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
         (None, Attempt::Over(Outcome::UnknownTool, End::Output(Err(uri))))
     };
     Begun::Running(
-        Job { call: Call { begun, needed }, name, attempt, answer: read_answer }.run(engine, context.clone()),
+        Job { call: Call { begun, needed }, attempt, answer: read_answer }.run(engine, context.clone()),
     )
 }
 
@@ -144,7 +144,7 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
         End::Output(result) => reply::result(context, Lifetime::NONE, result),
         other => without_result(other),
     };
-    Begun::Running(Job { call: Call { begun, needed }, name, attempt, answer }.run(engine, context.clone()))
+    Begun::Running(Job { call: Call { begun, needed }, attempt, answer }.run(engine, context.clone()))
 }
 
 /// Whether what is filled in is what the prompt names.

@@ -52,6 +52,9 @@ impl From<ErrorObject> for Refusal {
     }
 }
 
+/// What most answers have room in: a message that grows is copied, and what it was copied from is wiped.
+const USUAL_BYTES: usize = 1_024;
+
 /// Why the engine does not serve a request at all. What a method refuses is a [`Reply`].
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -196,8 +199,9 @@ struct Dressed<'a, R> {
 }
 
 fn written(context: &RequestContext, result: impl Serialize) -> Answer {
-    match serde_json::to_vec(&ResultResponse::new(context.id(), result)) {
-        Ok(message) => Answer::Result(message),
+    let mut message = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut message, &ResultResponse::new(context.id(), result)) {
+        Ok(()) => Answer::Result(message),
         Err(cause) => {
             tracing::error!(%cause, "a result cannot be written as JSON");
             Answer::error(ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")

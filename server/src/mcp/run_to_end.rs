@@ -21,8 +21,8 @@ pub(super) struct RunToEnd<T: Send + 'static> {
 
 impl<T: Send + 'static> RunToEnd<T> {
     /// `work`, which goes on in a task of `tracker` if need be.
-    pub(super) fn new(work: impl Future<Output = T> + Send + 'static, tracker: &TaskTracker) -> Self {
-        Self { rest: Some(work.boxed()), tracker: tracker.clone() }
+    pub(super) fn new(work: BoxFuture<'static, T>, tracker: &TaskTracker) -> Self {
+        Self { rest: Some(work), tracker: tracker.clone() }
     }
 }
 
@@ -61,7 +61,8 @@ mod tests {
             async move {
                 gone.await.unwrap();
                 done.send(()).unwrap();
-            },
+            }
+            .boxed(),
             &tracker,
         );
         assert!((&mut work).now_or_never().is_none());
@@ -75,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_ended_is_not_spawned() {
         let tracker = TaskTracker::new();
-        assert_eq!(RunToEnd::new(async { 7 }, &tracker).await, 7);
+        assert_eq!(RunToEnd::new(async { 7 }.boxed(), &tracker).await, 7);
         assert!(tracker.is_empty());
     }
 }

@@ -62,12 +62,8 @@ pub(super) fn refused(
     let why = why_not(engine, params)?;
     let attempt = Attempt::Over(Outcome::InvalidArguments, End::Refused(why.to_owned()));
     let answer = if method == methods::CALL_TOOL { call::answer } else { without_result };
-    let job = Job::<ToolOutput> {
-        call: Call { begun: CallBegun::now(method, ""), needed: None },
-        name: method.to_owned(),
-        attempt,
-        answer,
-    };
+    let job =
+        Job::<ToolOutput> { call: Call { begun: CallBegun::now(method, ""), needed: None }, attempt, answer };
     Some(Begun::Running(job.run(engine, context.clone()).boxed()))
 }
 

@@ -55,8 +55,6 @@ impl<T> Attempt<T> {
 pub(super) struct Job<T> {
     /// What is called and what decided about it, for the record.
     pub(super) call: Call,
-    /// What is being done, for the log.
-    pub(super) name: String,
     pub(super) attempt: Attempt<T>,
     /// Dresses what came out of it.
     pub(super) answer: fn(&RequestContext, End<T>) -> Answer,
@@ -65,14 +63,14 @@ pub(super) struct Job<T> {
 impl<T: Send + 'static> Job<T> {
     /// Waits for the work, records how it ended, and answers. What cannot be recorded is not answered.
     pub(super) fn run(self, engine: &Engine, context: RequestContext) -> BoxFuture<'static, Answer> {
-        let Self { call, name, attempt, answer } = self;
-        context.commitment().begin(call);
+        let Self { call, attempt, answer } = self;
         let span = tracing::debug_span!(
             "tool call",
-            tool.name = name,
+            tool.name = call.begun.tool(),
             principal.id = context.principal().user().0,
             session.hash = context.session().map(|hash| hash.short()),
         );
+        context.commitment().begin(call);
         let audit = Arc::clone(&engine.audit);
         let admission = engine.limits.call(context.principal().lineage());
         let limit = engine.tool_timeout;

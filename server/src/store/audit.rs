@@ -1,5 +1,7 @@
 //! The audit trail, as it is kept: appended to, never changed, and chained, so that a change shows.
 
+use std::{borrow::Cow, sync::Arc};
+
 use async_trait::async_trait;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -89,7 +91,7 @@ pub struct AuditRecord {
     /// When the call arrived.
     pub at: UnixMillis,
     /// The HTTP request's id, as the answer and the log name it.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Who called.
     pub user: UserId,
     /// That user's name.
@@ -101,13 +103,13 @@ pub struct AuditRecord {
     /// Under which revision of the protocol.
     pub protocol: ProtocolVersion,
     /// `clientInfo` in short.
-    pub client: String,
+    pub client: Arc<str>,
     /// The name that was called, at most 128 characters of it.
-    pub tool: String,
+    pub tool: Cow<'static, str>,
     /// SHA-256 of the arguments as they arrived.
     pub arguments_digest: [u8; 32],
     /// Which rule decided: the permission that was needed; empty where there was no such tool.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took, in microseconds.

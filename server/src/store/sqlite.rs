@@ -10,6 +10,7 @@ mod database;
 mod exposures;
 mod failure;
 mod job;
+mod keeper;
 mod keys;
 mod known_keys;
 mod ledger;
@@ -51,6 +52,7 @@ pub use self::{
 use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
+    keeper::Keeper,
     known_keys::KnownKeys,
     queue::Queue,
     seats::{Seat, Seats, seat},
@@ -111,18 +113,20 @@ impl SqliteStore {
         let mut connection = database::open(location, settings.patience)?;
         database::migrate(&mut connection)?;
         let writing = seat(connection);
-        let readers = match location {
+        let (readers, keeper) = match location {
             // A database in memory belongs to its connection; the writer holds the lock for a whole transaction.
-            SqliteLocation::Memory => vec![Arc::clone(&writing)],
+            SqliteLocation::Memory => (vec![Arc::clone(&writing)], None),
             SqliteLocation::File(_) => {
                 let count = available_parallelism().map_or(2, usize::from).clamp(1, 8);
                 let open = |_| database::open(location, settings.patience).map(seat);
-                (0..count).map(open).collect::<Result<_, _>>()?
+                let readers = (0..count).map(open).collect::<Result<_, _>>()?;
+                (readers, Some(database::open(location, settings.patience)?))
             }
         };
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
-        writer::start(Arc::clone(&writing), Arc::clone(&readers), Arc::clone(&queue))?;
+        let keeper = Keeper::new(keeper);
+        writer::start(Arc::clone(&writing), Arc::clone(&readers), keeper, Arc::clone(&queue))?;
         let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
         Ok(Self { readers, writing, queue, known_keys, is_closed })
     }

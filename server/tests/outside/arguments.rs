@@ -109,7 +109,7 @@ async fn every_wrong_call_is_in_the_audit_trail_as_what_it_was() {
     bob.call("nothingLikeIt", Value::Null).send(app.address).await;
     app.store.flush_audit().await.unwrap();
     let records = app.store.latest_audit(10).await.unwrap();
-    let seen: Vec<_> = records.iter().map(|record| (record.tool.as_str(), record.outcome.as_str())).collect();
+    let seen: Vec<_> = records.iter().map(|record| (&*record.tool, record.outcome.as_str())).collect();
     assert_eq!(
         seen,
         [

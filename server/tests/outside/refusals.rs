@@ -54,10 +54,10 @@ async fn rule_14_every_way_to_be_turned_away_is_recorded_with_its_rule_and_its_s
         .await
         .into_iter()
         .map(|record| {
-            assert_eq!((record.client.as_str(), record.outcome.as_str()), ("127.0.0.1", "denied"));
+            assert_eq!((&*record.client, record.outcome.as_str()), ("127.0.0.1", "denied"));
             assert_eq!(record.request_id.len(), 32);
             assert_eq!(record.session.is_some(), record.rule == "session");
-            (record.username, record.rule)
+            (record.username, record.rule.into_owned())
         })
         .collect();
     for (username, rule) in [
@@ -83,7 +83,7 @@ async fn rule_14_a_revoked_key_is_recorded_with_whose_it_was() {
     app.store.revoke_key(&key, server::clock::UnixMillis::now()).await.unwrap();
     Ask::post(initialize(NEWEST)).key(BOB).send(app.address).await;
     let records = recorded(&app, 1).await;
-    let told = records.first().map(|one| (one.username.as_str(), one.key.0.as_str(), one.rule.as_str()));
+    let told = records.first().map(|one| (one.username.as_str(), one.key.0.as_str(), &*one.rule));
     assert_eq!(told, Some(("bob", "1", "key: revoked")));
 }
 

@@ -151,8 +151,7 @@ async fn everybody_sees_their_own_and_every_read_is_recorded() {
     }
     app.store.flush_audit().await.unwrap();
     let records = app.store.latest_audit(10).await.unwrap();
-    let told: Vec<_> =
-        records.iter().map(|one| (one.username.as_str(), one.tool.as_str(), one.rule.as_str())).collect();
+    let told: Vec<_> = records.iter().map(|one| (one.username.as_str(), &*one.tool, &*one.rule)).collect();
     let tool = "resources/read payments://balance";
     assert_eq!(told, [("alice", tool, "balance:read"), ("bob", tool, "balance:read")]);
 }

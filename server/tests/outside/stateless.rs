@@ -56,7 +56,7 @@ async fn a_call_needs_no_session_and_leaves_none() {
     }
     assert_eq!(app.traces().await, (0, 2));
     let record = app.store.latest_audit(1).await.unwrap().remove(0);
-    assert_eq!((record.protocol.as_str(), record.client.as_str()), (STATELESS, "outside/0"));
+    assert_eq!((record.protocol.as_str(), &*record.client), (STATELESS, "outside/0"));
     assert_eq!(record.session, None);
 }
 

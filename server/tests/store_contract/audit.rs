@@ -13,16 +13,16 @@ use super::engines::people;
 pub(crate) fn record(number: i64) -> AuditRecord {
     AuditRecord {
         at: UnixMillis::from_millis(number),
-        request_id: format!("request-{number}"),
+        request_id: format!("request-{number}").into(),
         user: UserId(1),
         username: "user1".to_owned(),
         key: KeyId("a".to_owned()),
         session: (number % 2 == 0).then_some(SessionHash([7; 32])),
         protocol: ProtocolVersion::V2025_11_25,
-        client: "a client 1.0".to_owned(),
-        tool: "aTool".to_owned(),
+        client: "a client 1.0".into(),
+        tool: "aTool".into(),
         arguments_digest: [3; 32],
-        rule: "balance:read".to_owned(),
+        rule: "balance:read".into(),
         outcome: Outcome::ALL[usize::try_from(number).unwrap() % Outcome::ALL.len()],
         duration_us: number * 10,
         trace: None,
@@ -80,7 +80,7 @@ pub(crate) async fn a_text_of_any_kind_is_no_reason_to_lose_a_record(store: Arc<
     let mut appending = tokio::task::JoinSet::new();
     for number in 0..20 {
         let store = Arc::clone(&store);
-        let odd = AuditRecord { tool: odd.to_owned(), client: odd.to_owned(), ..record(number) };
+        let odd = AuditRecord { tool: odd.to_owned().into(), client: odd.into(), ..record(number) };
         let next = if number == 7 { odd } else { record(number) };
         appending.spawn(async move { store.append_audit(next).await.unwrap() });
     }

@@ -33,8 +33,8 @@ async fn rule_14_every_way_a_call_can_end_leaves_one_record_and_says_what_to_do(
         assert_eq!(is_error, outcome != Outcome::Ok, "{answer}");
         let records: Vec<_> = std::mem::take(&mut *stage.store.records.lock());
         let [record] = &records[..] else { panic!("{records:?}") };
-        assert_eq!((record.outcome, record.tool.as_str()), (outcome, name));
-        assert_eq!((record.request_id.as_str(), record.client.as_str()), ("request-7", "test/1"));
+        assert_eq!((record.outcome, &*record.tool), (outcome, name));
+        assert_eq!((&*record.request_id, &*record.client), ("request-7", "test/1"));
         assert_eq!((record.username.as_str(), record.session.is_some()), ("bob", true));
     }
 }

@@ -1,6 +1,6 @@
 //! SQL of the audit trail.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params, types::Value};
 
 use super::{failure::unavailable, sessions::protocol};
 use crate::{
@@ -13,46 +13,78 @@ use crate::{
 const COLUMNS: &str = "seq, at, request_id, user_id, username, key_id, session_hash, protocol, client, tool,
      arguments_digest, rule, outcome, duration_us, trace_id, hash";
 
-/// Appends a record and chains it to the one before. Writers come one after the other: the transaction that this runs in
-/// is the only one that writes.
-pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<(), StoreError> {
+/// How many records one statement appends: what a statement costs by itself is shared by so many.
+pub(super) const TOGETHER: [usize; 3] = [32, 8, 1];
+
+/// Appends records and chains each to the one before. Writers come one after the other: the transaction that this runs in
+/// is the only one that writes. Cheapest for as many as [`TOGETHER`] says; all of them are appended or none.
+pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Result<(), StoreError> {
     let run = || -> rusqlite::Result<()> {
         let last = connection
             .prepare_cached("SELECT seq, hash FROM audit_records ORDER BY seq DESC LIMIT 1")?
             .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<[u8; 32]>>(1)?)))
             .optional()?;
-        let (seq, before) = match last {
-            Some((seq, hash)) => (seq.saturating_add(1), hash.map_or(ChainHash::FIRST, ChainHash)),
-            None => (1, ChainHash::FIRST),
+        let (mut seq, mut hash) = match last {
+            Some((seq, hash)) => (seq, hash.map_or(ChainHash::FIRST, ChainHash)),
+            None => (0, ChainHash::FIRST),
         };
-        let hash = record.chained(seq, before);
-        connection
-            .prepare_cached(
-                "INSERT INTO audit_records (at, request_id, user_id, username, key_id, session_hash, protocol,
-                     client, tool, arguments_digest, rule, outcome, duration_us, trace_id, hash, seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-            )?
-            .execute(params![
-                record.at.as_millis(),
-                record.request_id,
-                record.user.0,
-                record.username,
-                record.key.0,
-                record.session.as_ref().map(|hash| hash.0.as_slice()),
-                record.protocol.as_str(),
-                record.client,
-                record.tool,
-                record.arguments_digest.as_slice(),
-                record.rule,
-                record.outcome.as_str(),
-                record.duration_us,
-                record.trace.as_ref().map(<[u8; 16]>::as_slice),
-                hash.0.as_slice(),
-                seq,
-            ])?;
-        Ok(())
+        let mut statement = connection.prepare_cached(&insertion(records.len()))?;
+        let mut place = 0;
+        for record in records {
+            seq = seq.saturating_add(1);
+            hash = record.chained(seq, hash);
+            bind(&mut statement, &mut place, record, seq, hash)?;
+        }
+        statement.raw_execute().map(|_| ())
     };
     run().map_err(unavailable("append to the audit trail"))
+}
+
+/// The statement that appends so many records.
+fn insertion(count: usize) -> String {
+    const HEAD: &str =
+        "INSERT INTO audit_records (at, request_id, user_id, username, key_id, session_hash, protocol,
+         client, tool, arguments_digest, rule, outcome, duration_us, trace_id, hash, seq) VALUES ";
+    const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let mut sql = String::with_capacity(HEAD.len().saturating_add(count.saturating_mul(ROW.len() + 1)));
+    sql.push_str(HEAD);
+    for row in 0..count {
+        if row > 0 {
+            sql.push(',');
+        }
+        sql.push_str(ROW);
+    }
+    sql
+}
+
+/// Gives a statement the values of its next row; `place` is the last one that has its value.
+fn bind(
+    statement: &mut Statement<'_>,
+    place: &mut usize,
+    record: &AuditRecord,
+    seq: i64,
+    hash: ChainHash,
+) -> rusqlite::Result<()> {
+    let mut next = |value: &dyn ToSql| {
+        *place = place.saturating_add(1);
+        statement.raw_bind_parameter(*place, value)
+    };
+    next(&record.at.as_millis())?;
+    next(&&*record.request_id)?;
+    next(&record.user.0)?;
+    next(&record.username)?;
+    next(&record.key.0)?;
+    next(&record.session.as_ref().map(|hash| hash.0.as_slice()))?;
+    next(&record.protocol.as_str())?;
+    next(&&*record.client)?;
+    next(&&*record.tool)?;
+    next(&record.arguments_digest.as_slice())?;
+    next(&&*record.rule)?;
+    next(&record.outcome.as_str())?;
+    next(&record.duration_us)?;
+    next(&record.trace.as_ref().map(<[u8; 16]>::as_slice))?;
+    next(&hash.0.as_slice())?;
+    next(&seq)
 }
 
 /// The newest first.
@@ -107,16 +139,16 @@ pub(super) fn after(connection: &Connection, after: i64, limit: u32) -> rusqlite
 fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let record = AuditRecord {
         at: UnixMillis::from_millis(row.get(1)?),
-        request_id: row.get(2)?,
+        request_id: row.get::<_, String>(2)?.into(),
         user: UserId(row.get(3)?),
         username: row.get(4)?,
         key: KeyId(row.get(5)?),
         session: row.get::<_, Option<[u8; 32]>>(6)?.map(SessionHash),
         protocol: protocol(row, 7)?,
-        client: row.get(8)?,
-        tool: row.get(9)?,
+        client: row.get::<_, String>(8)?.into(),
+        tool: row.get::<_, String>(9)?.into(),
         arguments_digest: row.get(10)?,
-        rule: row.get(11)?,
+        rule: row.get::<_, String>(11)?.into(),
         outcome: outcome(row, 12)?,
         duration_us: row.get(13)?,
         trace: row.get(14)?,

@@ -15,9 +15,6 @@ use crate::store::{Migration, StoreError};
 /// Statements a connection keeps compiled.
 const CACHED_STATEMENTS: usize = 64;
 
-/// The most of a file that is read through memory rather than through calls.
-const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
-
 /// The most that the log keeps of its size once it is written back.
 const LOG_BYTES: i64 = 16 * 1024 * 1024;
 
@@ -28,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const APPLICATION_ID: i64 = 0x4d43_5050;
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_abilities.sql"),
     include_str!("migrations/0003_sealing.sql"),
@@ -40,6 +37,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_sealing_turns.sql"),
     include_str!("migrations/0010_idempotency_claims.sql"),
     include_str!("migrations/0011_long_tables.sql"),
+    include_str!("migrations/0012_audit_appends.sql"),
 ];
 
 /// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another
@@ -76,8 +74,7 @@ fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     // What a refused write would need to be undone alone is kept in memory, not written to a file for every write.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)
+    connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
 /// Switches to the write-ahead log, in which readers and the writer do not wait for each other. SQLite does not wait

@@ -58,7 +58,7 @@ pub(super) enum Behind {
 impl Behind {
     pub(super) fn run(&self, connection: &Connection) -> Result<(), StoreError> {
         match self {
-            Self::Audit(record) => audit::append(connection, record),
+            Self::Audit(record) => audit::append(connection, &[record]),
             Self::Touch(hash, seen_at) => sessions::touch(connection, *hash, *seen_at),
             Self::TouchKey(id, at) => lifecycle::touch(connection, id, *at),
         }

@@ -22,9 +22,6 @@ use crate::store::StoreError;
 /// The most writes in one transaction.
 const GROUP: usize = 1_024;
 
-/// How long the writer waits after a failed commit before it tries again what nobody waits for.
-const PAUSE: Duration = Duration::from_millis(200);
-
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -136,13 +133,13 @@ impl Queue {
         }
     }
 
-    /// Waits until there is something to do. `is_retrying`: the writer has kept something from before.
-    pub(super) fn next(&self, is_retrying: bool) -> Batch {
-        let retry = is_retrying.then(|| Instant::now() + PAUSE);
+    /// Waits until there is something to do, or for as long as `wait` says.
+    pub(super) fn next(&self, wait: Option<Duration>) -> Batch {
+        let until = wait.map(|wait| Instant::now() + wait);
         let mut state = self.state.lock();
         loop {
             let due = state.since.map(|since| since + self.linger);
-            let wake = [due, retry].into_iter().flatten().min();
+            let wake = [due, until].into_iter().flatten().min();
             let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
             if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= GROUP || is_due {
                 return state.take();

@@ -140,6 +140,6 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.on(|connection| audit::append(connection, record))
+        self.on(|connection| audit::append(connection, &[record]))
     }
 }

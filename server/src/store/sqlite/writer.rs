@@ -13,12 +13,17 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
+    audit,
     failure::{refused, unavailable},
     job::{Behind, Durability, Job, in_savepoint},
+    keeper::{self, Keeper},
     queue::{Health, Queue},
     seats::{Seat, Seats},
 };
-use crate::store::StoreError;
+use crate::store::{AuditRecord, StoreError};
+
+/// How long the writer waits after a failed commit before it tries again what nobody waits for.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the last writes are tried for when the store is closed and commits fail.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -27,8 +32,13 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
-pub(super) fn start(seat: Seat, readers: Arc<Seats>, queue: Arc<Queue>) -> Result<(), StoreError> {
-    let writer = Writer { seat, readers, ending: Ending(queue), durability: Durability::Power };
+pub(super) fn start(
+    seat: Seat,
+    readers: Arc<Seats>,
+    keeper: Keeper,
+    queue: Arc<Queue>,
+) -> Result<(), StoreError> {
+    let writer = Writer { seat, readers, keeper, ending: Ending(queue), durability: Durability::Power };
     let spawned = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
     spawned.map(|_| ()).map_err(|error| StoreError::Unavailable {
         reason: "start the writer".to_owned(),
@@ -48,6 +58,7 @@ impl Drop for Ending {
 struct Writer {
     seat: Seat,
     readers: Arc<Seats>,
+    keeper: Keeper,
     ending: Ending,
     /// What the connection's commits survive at this moment.
     durability: Durability,
@@ -57,8 +68,14 @@ impl Writer {
     fn run(mut self) {
         let mut kept = Vec::new();
         loop {
-            let batch = self.ending.0.next(!kept.is_empty());
-            kept = self.commit(kept, batch.jobs);
+            let wait =
+                if kept.is_empty() { self.keeper.holds().then_some(keeper::HELD) } else { Some(PAUSE) };
+            let batch = self.ending.0.next(wait);
+            self.keeper.let_go();
+            if !kept.is_empty() || !batch.jobs.is_empty() {
+                kept = self.commit(kept, batch.jobs);
+                self.keeper.hold();
+            }
             if batch.is_last {
                 break;
             }
@@ -68,6 +85,7 @@ impl Writer {
             thread::sleep(LAST_PAUSE);
             kept = self.commit(kept, Vec::new());
         }
+        drop(self.keeper);
         // The last connection to close writes the log back into the database, so that one file is left.
         self.readers.close();
         drop(self.seat.lock().borrow_mut().take());
@@ -115,8 +133,13 @@ impl Writer {
         self.survive(connection, durability)?;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
             .map_err(unavailable("begin a transaction"))?;
-        for step in group {
-            step.run(&transaction)?;
+        let mut done = 0;
+        while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let together = Step::append_together(rest, &transaction)?;
+            if let (0, Some(step)) = (together, rest.first_mut()) {
+                step.run(&transaction)?;
+            }
+            done = done.saturating_add(together.max(1));
         }
         transaction.commit().map_err(unavailable("commit a transaction"))
     }
@@ -155,6 +178,33 @@ impl Step {
             Job::Awaited(durability, _) => Some(*durability),
             Job::Behind(_) => Some(Durability::Process),
             Job::Flush(_) => None,
+        }
+    }
+
+    /// The record that it appends, if that is all it does.
+    fn record(&self) -> Option<&AuditRecord> {
+        match &self.job {
+            Job::Behind(Behind::Audit(record)) => Some(record),
+            Job::Behind(Behind::Touch(..) | Behind::TouchKey(..)) | Job::Awaited(..) | Job::Flush(_) => None,
+        }
+    }
+
+    /// Appends the records that come first in one statement, and says how many those were: none where there are too few
+    /// of them, or where one is refused, which is then found out one by one. An error means that the whole transaction
+    /// is lost.
+    fn append_together(steps: &[Self], transaction: &Transaction<'_>) -> Result<usize, StoreError> {
+        let most = audit::TOGETHER.first().copied().unwrap_or(1);
+        let mut records: Vec<_> = steps.iter().map_while(Self::record).take(most).collect();
+        let count = audit::TOGETHER.into_iter().find(|count| *count <= records.len()).unwrap_or_default();
+        if count <= 1 {
+            return Ok(0);
+        }
+        records.truncate(count);
+        match audit::append(transaction, &records) {
+            Ok(()) => Ok(count),
+            // A full disk makes SQLite roll back everything.
+            Err(error) if transaction.is_autocommit() => Err(error),
+            Err(_) => Ok(0),
         }
     }
 

@@ -68,7 +68,7 @@ async fn rule_14_a_call_that_panics_or_takes_too_long_is_on_record_in_both_eras(
     assert_eq!(bob.ping().await.status, 200, "the server goes on");
     stage.app.store.flush_audit().await.unwrap();
     let records = stage.app.store.latest_audit(10).await.unwrap();
-    let told: Vec<_> = records.iter().map(|one| (one.tool.as_str(), one.outcome.as_str())).collect();
+    let told: Vec<_> = records.iter().map(|one| (&*one.tool, one.outcome.as_str())).collect();
     let (broken, patient) = (("broken", "failed"), ("patient", "timed_out"));
     assert_eq!(told, [broken, broken, patient, patient]);
     let verdict = server::audit::chain::verify(stage.app.store.as_ref(), None).await.unwrap();
