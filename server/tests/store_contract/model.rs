@@ -1,5 +1,6 @@
 //! Payments of several people, in any order, held against a simple reference after every step; and at once, held
-//! against what must be true in the end. A failing sequence is shortened and printed.
+//! against what must be true in the end. A failing sequence is shortened and printed, with the seed that makes the run
+//! again: `MODEL_SEED=…`.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use proptest::{
     prelude::*,
-    test_runner::{Config, TestCaseResult, TestRunner},
+    test_runner::{Config, RngSeed, TestCaseResult, TestRunner},
 };
 use server::store::{PaymentStatus, Store};
 use tokio::{runtime::Handle, task};
@@ -57,13 +58,50 @@ pub(crate) enum Consent {
 /// One step. A payment is named by a number that is taken modulo how many there are.
 #[derive(Debug, Clone)]
 enum Step {
-    Create { key: usize, order: Order, name: Option<u8> },
-    Confirm { by: usize, payment: usize, consent: Consent },
-    Cancel { by: usize, payment: usize },
-    Refund { by: usize, payment: usize, amount: Option<i64>, name: Option<u8> },
-    Batch { key: usize, orders: Vec<Order>, is_accepted: bool },
-    Limit { key: usize, limit: Limit },
-    Revoke { key: usize },
+    Create {
+        key: usize,
+        order: Order,
+        name: Option<u8>,
+    },
+    Confirm {
+        by: usize,
+        payment: usize,
+        consent: Consent,
+    },
+    Cancel {
+        by: usize,
+        payment: usize,
+    },
+    Refund {
+        by: usize,
+        payment: usize,
+        amount: Option<i64>,
+        name: Option<u8>,
+    },
+    /// What waits for its owner, alone or as the whole batch that it is part of.
+    Approve {
+        payment: usize,
+    },
+    Batch {
+        key: usize,
+        orders: Vec<Order>,
+        consent: Consent,
+        name: Option<u8>,
+    },
+    /// All that somebody may see, page by page.
+    List {
+        by: usize,
+        status: Option<PaymentStatus>,
+        name: Option<u8>,
+        limit: u32,
+    },
+    Limit {
+        key: usize,
+        limit: Limit,
+    },
+    Revoke {
+        key: usize,
+    },
     Expire,
 }
 
@@ -77,11 +115,13 @@ fn orders() -> impl Strategy<Value = Order> {
 
 fn steps() -> impl Strategy<Value = Step> {
     let key = 0..2 * USERS;
-    let consent = prop_oneof![
-        4 => Just(Consent::Accept),
-        1 => Just(Consent::Decline),
-        1 => Just(Consent::CannotBeAsked),
-    ];
+    let consent = || {
+        prop_oneof![
+            4 => Just(Consent::Accept),
+            1 => Just(Consent::Decline),
+            2 => Just(Consent::CannotBeAsked),
+        ]
+    };
     let name = || prop::option::weighted(0.4, 0..2_u8);
     let limit = (
         0..2_000_i64,
@@ -98,25 +138,42 @@ fn steps() -> impl Strategy<Value = Step> {
     let by = || 0..USERS;
     prop_oneof![
         6 => (key.clone(), orders(), name()).prop_map(|(key, order, name)| Step::Create { key, order, name }),
-        6 => (by(), any::<u8>(), consent)
+        6 => (by(), any::<u8>(), consent())
             .prop_map(|(by, payment, consent)| Step::Confirm { by, payment: payment.into(), consent }),
         2 => (by(), any::<u8>()).prop_map(|(by, payment)| Step::Cancel { by, payment: payment.into() }),
         3 => (by(), any::<u8>(), prop::option::of(amounts()), name())
             .prop_map(|(by, payment, amount, name)| Step::Refund { by, payment: payment.into(), amount, name }),
-        2 => (key.clone(), prop::collection::vec(orders(), 1..4), any::<bool>())
-            .prop_map(|(key, orders, is_accepted)| Step::Batch { key, orders, is_accepted }),
+        2 => any::<u8>().prop_map(|payment| Step::Approve { payment: payment.into() }),
+        3 => (key.clone(), prop::collection::vec(orders(), 1..4), consent(), name())
+            .prop_map(|(key, orders, consent, name)| Step::Batch { key, orders, consent, name }),
+        2 => (by(), prop::option::of(prop::sample::select(&PaymentStatus::ALL[..])), name(), 1..4_u32)
+            .prop_map(|(by, status, name, limit)| Step::List { by, status, name, limit }),
         1 => (key.clone(), limit).prop_map(|(key, limit)| Step::Limit { key, limit }),
         1 => key.prop_map(|key| Step::Revoke { key }),
         1 => Just(Step::Expire),
     ]
 }
 
+/// What a run makes its sequences from: another number each time, unless somebody names one.
+#[expect(clippy::disallowed_methods, reason = "tests have settings, too")]
+fn seed() -> u64 {
+    let named = std::env::var("MODEL_SEED").ok().and_then(|seed| seed.parse().ok());
+    named.unwrap_or_else(|| {
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).unwrap();
+        u64::from_le_bytes(seed)
+    })
+}
+
 /// Runs as many sequences as the tests have time for; the first that fails is made as short as it goes.
 fn hold(cases: u32, length: usize, test: impl Fn(Vec<Step>) -> TestCaseResult) {
-    let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    let seed = seed();
+    let rng_seed = RngSeed::Fixed(seed);
+    let config =
+        Config { cases, max_shrink_iters: 200, failure_persistence: None, rng_seed, ..Config::default() };
     let strategy = prop::collection::vec(steps(), 1..length);
     if let Err(failure) = TestRunner::new(config).run(&strategy, test) {
-        panic!("{failure}");
+        panic!("{failure}\nthe same run again: MODEL_SEED={seed}");
     }
 }
 

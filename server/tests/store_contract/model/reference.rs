@@ -1,6 +1,9 @@
 //! Payments as the documentation tells of them, in memory and one after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use server::store::PaymentStatus;
 
@@ -36,6 +39,10 @@ pub(crate) struct Kept {
     pub(crate) refunded: i64,
     /// Whether it looks like another one; `None` for those of a batch.
     pub(crate) is_duplicate: Option<bool>,
+    /// What its payer named it by when it was created.
+    pub(crate) name: Option<u8>,
+    /// Where the payments of its batch are, if it is one of several.
+    pub(crate) batch: Option<Range<usize>>,
 }
 
 /// Everything that there is.
@@ -82,7 +89,8 @@ impl Reference {
 
     fn keep(&mut self, key: usize, order: &Order, status: PaymentStatus, is_duplicate: Option<bool>) {
         let (payer, payee, amount) = (Self::owner(key), order.to, order.amount);
-        self.payments.push(Kept { payer, payee, key, amount, status, refunded: 0, is_duplicate });
+        let (refunded, name, batch) = (0, None, None);
+        self.payments.push(Kept { payer, payee, key, amount, status, refunded, is_duplicate, name, batch });
     }
 
     pub(crate) fn create(&mut self, key: usize, order: &Order, name: Option<u8>) -> Expected {
@@ -109,6 +117,7 @@ impl Reference {
         self.accounts[payer].reserved += order.amount;
         self.keys[key].spent += order.amount;
         self.keep(key, order, PaymentStatus::RequiresConfirmation, Some(is_duplicate));
+        self.payments.last_mut().unwrap().name = name;
         Expected::Stands(PaymentStatus::RequiresConfirmation, false)
     }
 
@@ -138,6 +147,9 @@ impl Reference {
             PaymentStatus::Expired => return refused(["expired"]),
             status if !status.is_undecided() => return Expected::Stands(status, true),
             _ => {}
+        }
+        if kept.batch.is_some() {
+            return refused(["invalid_state"]);
         }
         let Key { is_revoked, limit, spent } = &self.keys[kept.key];
         if *is_revoked || limit.payee.is_some_and(|payee| payee != kept.payee) {
@@ -223,8 +235,81 @@ impl Reference {
         Expected::Stands(kept.status, false)
     }
 
+    /// What an operator does for the owner.
+    pub(crate) fn approve(&mut self, at: usize) -> Expected {
+        let kept = self.payments[at].clone();
+        let Some(batch) = kept.batch else { return self.confirm_unasked(at) };
+        if batch.clone().any(|at| !self.payments[at].status.is_undecided()) {
+            return refused(["invalid_state"]);
+        }
+        let mut codes = BTreeSet::new();
+        for at in batch.clone() {
+            let Kept { key, payee, amount, .. } = self.payments[at];
+            let Key { is_revoked, limit, spent } = &self.keys[key];
+            if *is_revoked || limit.payee.is_some_and(|allowed| allowed != payee) {
+                codes.insert("permission_denied");
+            }
+            let is_over = |limit: Option<i64>, sum: i64| limit.is_some_and(|limit| sum > limit);
+            if is_over(limit.maximum, amount) || is_over(limit.budget, *spent) {
+                codes.insert("limit_exceeded");
+            }
+        }
+        for at in batch {
+            if codes.is_empty() {
+                let Kept { payer, payee, amount, .. } = self.payments[at];
+                self.transfer(payer, payee, amount);
+                self.end(at, PaymentStatus::Succeeded);
+            } else {
+                self.end(at, PaymentStatus::Failed);
+            }
+        }
+        if codes.is_empty() {
+            Expected::Stands(PaymentStatus::Succeeded, false)
+        } else {
+            Expected::Refused(codes)
+        }
+    }
+
+    /// A payment by itself that nobody needs to be asked about.
+    fn confirm_unasked(&mut self, at: usize) -> Expected {
+        self.confirm(self.payments[at].payer, at, Consent::Accept)
+    }
+
+    /// What somebody may see of what is asked for, the newest first.
+    pub(crate) fn list(&self, by: usize, status: Option<PaymentStatus>, name: Option<u8>) -> Vec<usize> {
+        let is_seen = |kept: &Kept| match name {
+            Some(_) => kept.payer == by && kept.name == name,
+            None => kept.payer == by || (kept.payee == by && kept.status.is_paid()),
+        };
+        let all = self.payments.iter().enumerate().rev();
+        all.filter(|(_, kept)| is_seen(kept) && status.is_none_or(|status| kept.status == status))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// Where the payments of a batch stand together: the first that is not paid.
+    fn standing(&self, batch: Range<usize>) -> PaymentStatus {
+        let unpaid = self.payments[batch].iter().map(|kept| kept.status).find(|status| !status.is_paid());
+        unpaid.unwrap_or(PaymentStatus::Succeeded)
+    }
+
     /// All of them or none.
-    pub(crate) fn batch(&mut self, key: usize, orders: &[Order], is_accepted: bool) -> Expected {
+    pub(crate) fn batch(
+        &mut self,
+        key: usize,
+        orders: &[Order],
+        consent: Consent,
+        name: Option<u8>,
+    ) -> Expected {
+        let payer = Self::owner(key);
+        let asked = format!("{orders:?}");
+        if let Some((before, at)) = name.and_then(|name| self.named.get(&(payer, "batch", name))) {
+            return if *before == asked {
+                Expected::Stands(self.standing(self.payments[*at].batch.clone().unwrap()), true)
+            } else {
+                refused(["idempotency_key_reused"])
+            };
+        }
         let mut also = 0;
         for order in orders {
             let broken = self.broken(key, order, also);
@@ -233,13 +318,26 @@ impl Reference {
             }
             also += order.amount;
         }
-        let status = if is_accepted { PaymentStatus::Succeeded } else { PaymentStatus::Declined };
+        let status = match consent {
+            Consent::Accept => PaymentStatus::Succeeded,
+            Consent::Decline => PaymentStatus::Declined,
+            Consent::CannotBeAsked => PaymentStatus::RequiresAction,
+        };
+        let batch = self.payments.len()..self.payments.len() + orders.len();
+        if let Some(name) = name {
+            self.named.insert((payer, "batch", name), (asked, batch.start));
+        }
         for order in orders {
-            if is_accepted {
+            if status != PaymentStatus::Declined {
                 self.keys[key].spent += order.amount;
-                self.transfer(Self::owner(key), order.to, order.amount);
+            }
+            match status {
+                PaymentStatus::Succeeded => self.transfer(payer, order.to, order.amount),
+                PaymentStatus::RequiresAction => self.accounts[payer].reserved += order.amount,
+                _ => {}
             }
             self.keep(key, order, status, None);
+            self.payments.last_mut().unwrap().batch = Some(batch.clone());
         }
         Expected::Stands(status, false)
     }

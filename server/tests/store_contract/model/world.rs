@@ -1,13 +1,13 @@
 //! The real thing: a store with payments over it, beside the reference.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use server::{
     clock::UnixMillis,
     payments::{
-        Actor, BatchItem, BatchOrder, BatchOutlook, Consent as Said, Outlook, PaymentError, PaymentOrder,
-        Payments,
+        Actor, Batch, BatchItem, BatchOrder, BatchOutlook, Consent as Said, Outlook, PaymentError,
+        PaymentOrder, Payments,
     },
     store::{
         AccountHolder, Ending, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
@@ -16,14 +16,17 @@ use server::{
 };
 
 use super::{
-    CREDIT, Consent, Limit, Order, Step, USERS, is_reachable,
+    CREDIT, Consent, Limit, Order, Step, USERS,
     reference::{Expected, Reference},
 };
 use crate::{audit::record, engines, payments::work};
 
-/// What an operation came to: the payments that it is about and how they stand, and whether that was so before; or the
-/// code of why not.
-type Told = Result<(Vec<PaymentId>, PaymentStatus, bool), String>;
+mod books;
+
+/// What an operation came to: the payments that it is about and how each stands, how they stand together, and whether
+/// that was so before; or the code of why not.
+type Told = Result<Stands, String>;
+type Stands = (Vec<(PaymentId, PaymentStatus)>, PaymentStatus, bool);
 
 pub(super) struct World {
     store: Arc<dyn Store>,
@@ -38,8 +41,13 @@ fn text(minor: i64) -> String {
     format!("{}.{:02}", minor / 100, minor % 100)
 }
 
-fn stands((payment, was_before): (StoredPayment, bool)) -> (Vec<PaymentId>, PaymentStatus, bool) {
-    (vec![payment.id().clone()], payment.status(), was_before)
+fn stands((payment, was_before): (StoredPayment, bool)) -> Stands {
+    (vec![(payment.id().clone(), payment.status())], payment.status(), was_before)
+}
+
+fn stand_together(batch: Batch) -> Stands {
+    let each = batch.payments.iter().map(|payment| (payment.id().clone(), payment.status())).collect();
+    (each, batch.status(), batch.is_replayed)
 }
 
 fn code(error: PaymentError) -> String {
@@ -135,7 +143,7 @@ impl World {
         self.payments.decide(self.actor(by, &key), id, said, None).await.map(stands).map_err(code)
     }
 
-    async fn batch(&self, key: usize, orders: &[Order], is_accepted: bool) -> Told {
+    async fn batch(&self, key: usize, orders: &[Order], consent: Consent, name: Option<u8>) -> Told {
         let id = self.key(key);
         let actor = self.actor(Reference::owner(key), &id);
         let item = |(at, order): (usize, &Order)| BatchItem {
@@ -145,19 +153,56 @@ impl World {
             after: u32::try_from(at).ok().filter(|before| *before > 0).into_iter().collect(),
         };
         let items = orders.iter().enumerate().map(item).collect();
-        let order = BatchOrder { key: id, items, idempotency_key: None, progress: Arc::new(|_| ()) };
+        let order = BatchOrder {
+            key: id,
+            items,
+            idempotency_key: name.map(|name| format!("batch-{name}")),
+            progress: Arc::new(|_| ()),
+        };
         let plan = match self.payments.plan_batch(&actor, &order).await.map_err(code)? {
             BatchOutlook::Plan(plan) => plan,
-            BatchOutlook::Before(batch) => panic!("{batch:?} without a key"),
+            BatchOutlook::Before(batch) => return Ok(stand_together(batch)),
         };
-        let done = if is_accepted {
-            self.payments.pay_batch(&actor, &order, &plan, None).await
-        } else {
-            self.payments.keep_batch(&actor, &order, PaymentStatus::Declined).await
+        let keep = |status| self.payments.keep_batch(&actor, &order, status);
+        let done = match consent {
+            Consent::Accept => self.payments.pay_batch(&actor, &order, &plan, None).await,
+            Consent::Decline => keep(PaymentStatus::Declined).await,
+            Consent::CannotBeAsked => keep(PaymentStatus::RequiresAction).await,
         };
-        let batch = done.map_err(code)?;
-        let ids = batch.payments.iter().map(|payment| payment.id().clone()).collect();
-        Ok((ids, batch.status(), batch.is_replayed))
+        done.map(stand_together).map_err(code)
+    }
+
+    /// As an operator does it: a payment by itself, or the whole batch that it is part of.
+    async fn approve(&self, id: &PaymentId) -> Told {
+        let stored = self.store.payment(id).await.unwrap().unwrap().payment;
+        let actor = Actor { user: stored.payer, key: None, record: record(1) };
+        let Some(step) = stored.step else {
+            return self.payments.decide(actor, id, Said::Accepted, None).await.map(stands).map_err(code);
+        };
+        let payments = self.store.batch(&step.batch).await.unwrap();
+        let batch = Batch { id: step.batch, payments, is_replayed: false };
+        self.payments.approve_batch(actor, batch).await.map(stand_together).map_err(code)
+    }
+
+    /// Everything that somebody may see of what is asked for, page by page: nothing twice, the newest first.
+    async fn list(
+        &self,
+        by: usize,
+        status: Option<PaymentStatus>,
+        name: Option<u8>,
+        limit: u32,
+    ) -> Vec<PaymentId> {
+        let idempotency_key = name.map(|name| format!("create-{name}"));
+        let mut filter = PaymentFilter { status, idempotency_key, ..PaymentFilter::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = self.payments.list(self.user(by), filter.clone(), limit).await.unwrap();
+            let Some(last) = page.last() else { return found };
+            let places: Vec<_> = filter.before.into_iter().chain(page.iter().map(|one| one.seq)).collect();
+            assert!(places.is_sorted_by(|newer, older| newer > older), "out of order: {places:?}");
+            filter.before = Some(last.seq);
+            found.extend(page.into_iter().map(|payment| payment.payment.id));
+        }
     }
 
     /// Takes a step; `None` where it is about a payment and there is none, or about nobody's payment.
@@ -176,7 +221,12 @@ impl World {
                 let refunded = self.payments.refund(actor, named(payment)?, amount.map(text), name).await;
                 refunded.map(stands).map_err(code)
             }
-            Step::Batch { key, orders, is_accepted } => self.batch(*key, orders, *is_accepted).await,
+            Step::Batch { key, orders, consent, name } => self.batch(*key, orders, *consent, *name).await,
+            Step::Approve { payment } => self.approve(named(payment)?).await,
+            Step::List { by, status, name, limit } => {
+                self.list(*by, *status, *name, *limit).await;
+                return None;
+            }
             Step::Limit { key, limit } => {
                 self.limit(*key, limit).await;
                 return None;
@@ -207,7 +257,19 @@ impl World {
             Step::Refund { by, payment, amount, name } => {
                 named(payment).map(|at| reference.refund(*by, at, *amount, *name))
             }
-            Step::Batch { key, orders, is_accepted } => Some(reference.batch(*key, orders, *is_accepted)),
+            Step::Batch { key, orders, consent, name } => {
+                Some(reference.batch(*key, orders, *consent, *name))
+            }
+            Step::Approve { payment } => named(payment).map(|at| reference.approve(at)),
+            Step::List { by, status, name, limit } => {
+                let expected: Vec<_> =
+                    reference.list(*by, *status, *name).iter().map(|at| self.ids[*at].clone()).collect();
+                let found = self.list(*by, *status, *name, *limit).await;
+                if found != expected {
+                    return Err(format!("expected {expected:?}, and found {found:?}"));
+                }
+                None
+            }
             Step::Limit { key, limit } => {
                 reference.keys[*key].limit = limit.clone();
                 None
@@ -227,7 +289,7 @@ impl World {
                 if (status, before) == (found, was_before) =>
             {
                 let new = self.reference.payments.len() - self.ids.len();
-                self.ids.extend(ids.iter().take(new).cloned());
+                self.ids.extend(ids.iter().take(new).map(|(id, _)| id.clone()));
             }
             (Some(Expected::Refused(codes)), Some(Err(code))) if codes.contains(code.as_str()) => {}
             _ => return Err(format!("expected {expected:?}, and it was {told:?}")),
@@ -289,9 +351,9 @@ impl World {
     ) -> Vec<(PaymentId, PaymentStatus)> {
         let known = made.lock().clone();
         match self.carry_out(step, &known).await {
-            Some(Ok((ids, status, _))) => {
-                made.lock().extend(ids.iter().cloned());
-                ids.into_iter().map(|id| (id, status)).collect()
+            Some(Ok((each, ..))) => {
+                made.lock().extend(each.iter().map(|(id, _)| id.clone()));
+                each
             }
             Some(Err(code)) => {
                 assert!(!code.starts_with("the store"), "{step:?}: {code}");
@@ -299,57 +361,5 @@ impl World {
             }
             None => Vec::new(),
         }
-    }
-
-    /// What must be true whatever happened in whatever order.
-    pub(super) async fn books_hold(
-        &self,
-        acknowledged: &BTreeMap<PaymentId, PaymentStatus>,
-    ) -> Result<(), String> {
-        let mut kept: BTreeMap<PaymentId, StoredPayment> = BTreeMap::new();
-        for at in 0..USERS {
-            let filter = PaymentFilter { visible_to: Some(self.user(at)), ..PaymentFilter::default() };
-            let visible = self.store.payments(filter, 1_000).await.unwrap();
-            kept.extend(visible.into_iter().map(|payment| (payment.id().clone(), payment)));
-        }
-        for (id, told) in acknowledged {
-            let found = kept.get(id).map(StoredPayment::status);
-            if !found.is_some_and(|found| is_reachable(*told, found)) {
-                return Err(format!("{id} was {told:?} when it was acknowledged, and is {found:?}"));
-            }
-        }
-        let mut sum = 0;
-        for at in 0..USERS {
-            let user = self.user(at);
-            let (mut balance, mut reserved) = (0, 0);
-            for payment in kept.values() {
-                let terms = &payment.payment;
-                let amount = terms.amount.minor();
-                let moved = if payment.status().is_paid() { amount - payment.refunded_minor } else { 0 };
-                balance += if terms.payee == user { moved } else { 0 };
-                if terms.payer == user {
-                    balance -= moved;
-                    reserved += if payment.status().is_open() { amount } else { 0 };
-                }
-            }
-            let found = self.account(at).await;
-            if found != (balance, reserved) || balance - reserved < -CREDIT {
-                return Err(format!("account {at}: {found:?}, and payments say {:?}", (balance, reserved)));
-            }
-            sum += balance;
-        }
-        for at in 0..2 * USERS {
-            let counts = |payment: &&StoredPayment| {
-                payment.payment.lineage == self.key(at)
-                    && (payment.status().is_open() || payment.status().is_paid())
-            };
-            let expected: i64 =
-                kept.values().filter(counts).map(|payment| payment.payment.amount.minor()).sum();
-            let found = self.spent(at).await;
-            if found != expected {
-                return Err(format!("key {at} has spent {found}, and payments say {expected}"));
-            }
-        }
-        if sum == 0 { Ok(()) } else { Err(format!("the sum of all accounts is {sum}")) }
     }
 }
