@@ -47,7 +47,7 @@ impl Effort {
     /// What the page is made from.
     pub(crate) const FULL: Self = Self {
         rounds: 3,
-        time: Duration::from_millis(2_500),
+        time: Duration::from_millis(2_000),
         warm: Duration::from_secs(1),
         rows: 10_000_000,
         sessions: 100_000,

@@ -1,5 +1,7 @@
 //! Sessions that are opened and left alone: what each holds in memory.
 
+use std::time::Instant;
+
 use anyhow::Context as _;
 
 use crate::{
@@ -37,7 +39,12 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         (Server::FastMcp, 128, vec![256]),
     ];
     for (server, first, lots) in servers {
-        if let Err(error) = one(setup, server, first, &lots, &mut findings).await {
+        let measured = if Instant::now() > setup.until {
+            Err(anyhow::anyhow!("left out, the time for this was used up"))
+        } else {
+            one(setup, server, first, &lots, &mut findings).await
+        };
+        if let Err(error) = measured {
             findings.failed(server.name(), &error);
         }
     }
