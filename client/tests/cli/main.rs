@@ -18,3 +18,5 @@ mod official;
 mod program;
 mod reading;
 mod server;
+#[cfg(unix)]
+mod services;

@@ -28,6 +28,9 @@ use crate::{
     official::Conversation,
 };
 
+/// The token of a service that acts for Bob.
+pub(crate) const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl";
+
 /// What a tool call is answered with.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
@@ -167,10 +170,10 @@ fn payment_result(user: &str, tool: &str) -> Value {
 
 async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let user = match header("x-api-key") {
-        demo::BOB_API_KEY => "bob",
-        demo::ALICE_API_KEY => "alice",
-        "" => return (StatusCode::UNAUTHORIZED, "an API key is required").into_response(),
+    let user = match (header("x-api-key"), header("authorization").strip_prefix("Bearer ")) {
+        (demo::BOB_API_KEY, None) | ("", Some(TOKEN)) => "bob",
+        (demo::ALICE_API_KEY, None) => "alice",
+        ("", None) => return (StatusCode::UNAUTHORIZED, "an API key is required").into_response(),
         _ => return (StatusCode::UNAUTHORIZED, "the API key is not known").into_response(),
     };
     let message: Value = serde_json::from_slice(&body).unwrap();
