@@ -22,6 +22,10 @@ use crate::store::StoreError;
 /// The most writes in one transaction.
 const GROUP: usize = 1_024;
 
+/// So many writes that nobody waits for need not gather any longer: a commit of more would keep a core from answering for
+/// longer, and hardly cost less for each.
+const ENOUGH: usize = 128;
+
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -93,7 +97,7 @@ impl Queue {
         }
         let wakes = (job.is_awaited() && !state.is_urgent)
             || state.since.is_none()
-            || state.jobs.len().saturating_add(1) == GROUP;
+            || state.jobs.len().saturating_add(1) == ENOUGH;
         state.is_urgent |= job.is_awaited();
         state.since.get_or_insert_with(Instant::now);
         state.jobs.push_back(job);
@@ -141,7 +145,7 @@ impl Queue {
             let due = state.since.map(|since| since + self.linger);
             let wake = [due, until].into_iter().flatten().min();
             let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
-            if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= GROUP || is_due {
+            if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= ENOUGH || is_due {
                 return state.take();
             }
             match wake {

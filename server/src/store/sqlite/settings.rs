@@ -16,6 +16,6 @@ pub struct SqliteSettings {
 
 impl Default for SqliteSettings {
     fn default() -> Self {
-        Self { queue: 8_192, linger: Duration::from_millis(10), patience: Duration::from_secs(5) }
+        Self { queue: 8_192, linger: Duration::from_millis(40), patience: Duration::from_secs(5) }
     }
 }
