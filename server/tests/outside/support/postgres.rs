@@ -47,19 +47,26 @@ impl Postgres {
 
     /// Starts it again, with everything that it had.
     pub(crate) fn go_on(&mut self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres");
-        let log = self.log();
-        let _ = std::fs::remove_file(&log);
-        let mut command = Command::new(script);
-        command.arg(self.folder.path()).arg(self.port.to_string()).stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
-        self.server = Some(command.spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
-        let is_ready = || std::fs::read_to_string(&log).unwrap().contains("ready to accept connections");
-        while !is_ready() {
-            assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(&log).unwrap());
+        let mut server = self.begin();
+        let said = || std::fs::read_to_string(self.log()).unwrap();
+        while !said().contains("ready to accept connections") {
+            assert!(Instant::now() < deadline, "{}", said());
+            // Killed, it leaves processes behind that end a moment later, and refuses to start beside them.
+            if server.try_wait().unwrap().is_some() {
+                server = self.begin();
+            }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        self.server = Some(server);
+    }
+
+    fn begin(&self) -> Child {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres");
+        let mut command = Command::new(script);
+        command.arg(self.folder.path()).arg(self.port.to_string()).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(File::create(self.log()).unwrap());
+        command.spawn().unwrap()
     }
 
     fn log(&self) -> PathBuf {
