@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{KeyId, StoreError, TransferId, UserId, transaction::ErasedWork};
+use super::{AccountBalance, KeyId, StoreError, TransferId, UserId, transaction::ErasedWork};
 use crate::{clock::UnixMillis, money::Amount};
 
 mod claim;
@@ -160,6 +160,14 @@ pub struct AccountState {
     pub credit_limit_minor: i64,
     /// How much of it open payments have set aside, in minor units.
     pub reserved_minor: i64,
+}
+
+impl AccountState {
+    /// What is on the account of `user`, if it is among these.
+    pub(in crate::store) fn on_one(accounts: &[Self], user: UserId) -> Option<AccountBalance> {
+        let account = accounts.iter().find(|account| account.user == user)?;
+        Some(AccountBalance { username: account.username.clone(), balance: account.balance })
+    }
 }
 
 /// What a key may pay. Amounts are minor units of its account's currency.

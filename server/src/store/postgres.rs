@@ -60,7 +60,7 @@ use deadpool_postgres::{Object, Pool};
 
 use self::{
     behind::Behind,
-    connections::{first, free, in_time, let_go},
+    connections::{free, in_time, let_go},
     failure::Failure,
     rows::execute,
 };
@@ -108,7 +108,7 @@ impl PostgresStore {
 }
 
 async fn migrate(pool: &Pool) -> Result<Migration, StoreError> {
-    let mut client = first(pool).await?;
+    let mut client = free(pool).await?;
     migrations::migrate(&mut client).await.map_err(|failure| failure.told("migrate the database"))
 }
 

@@ -57,7 +57,7 @@ impl Mortal {
     /// Killed, and started again on what it left.
     fn kill_and_start(&mut self) {
         self.program.take().unwrap().kill();
-        let program = Program::start(self.folder.path(), &borrowed(&self.settings));
+        let program = Program::start_supervised(self.folder.path(), &borrowed(&self.settings));
         *self.now.lock() = program.address;
         self.program = Some(program);
     }

@@ -145,6 +145,11 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
     tampered("DELETE FROM audit_records WHERE seq = 3;", "record 3: it is missing");
     tampered("DELETE FROM audit_records WHERE seq = 4;", "record 4: it was there before and is gone");
     tampered("UPDATE audit_records SET hash = zeroblob (32) WHERE seq = 1;", "record 1");
+    tampered(
+        "CREATE TEMP TABLE forged AS SELECT * FROM audit_records WHERE seq = 2; UPDATE forged SET tool = 'whoAmI';
+         INSERT OR REPLACE INTO audit_records SELECT * FROM forged;",
+        "record 2: it is not what was written",
+    );
 }
 
 #[test]

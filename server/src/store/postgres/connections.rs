@@ -2,9 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -17,9 +15,6 @@ use crate::store::StoreError;
 
 /// How long somebody waits for a connection that others use.
 const FREE_WITHIN: Duration = Duration::from_secs(3);
-
-/// How long a server that starts waits for its first connection: nobody waits for an answer yet.
-const FIRST_WITHIN: Duration = Duration::from_secs(15);
 
 /// The longest that one piece of work may take, whatever the database does.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
@@ -93,13 +88,6 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
 /// A connection that is free, or becomes so soon.
 pub(super) async fn free(pool: &Pool) -> Result<Object, StoreError> {
     pool.get().await.map_err(unreachable)
-}
-
-/// The first connection, for a database that may have much to do.
-pub(super) async fn first(pool: &Pool) -> Result<Object, StoreError> {
-    let patience = Some(FIRST_WITHIN);
-    let timeouts = Timeouts { wait: patience, create: patience, recycle: patience };
-    pool.timeout_get(&timeouts).await.map_err(unreachable)
 }
 
 /// What `work` came to, unless it takes too long.

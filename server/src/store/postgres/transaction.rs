@@ -22,9 +22,9 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountBalance, AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord,
-        KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
-        StoredKey, StoredPayment, Transaction, UserId,
+        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
+        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
+        StoredPayment, Transaction, UserId,
     },
 };
 
@@ -141,10 +141,7 @@ impl Transaction for PostgresTransaction<'_> {
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
         // What it does to them is not in what was read.
         let accounts = std::mem::take(&mut self.accounts);
-        let known = |user| {
-            let account = accounts.iter().find(|account| account.user == user)?;
-            Some(AccountBalance { username: account.username.clone(), balance: account.balance })
-        };
+        let known = |user| AccountState::on_one(&accounts, user);
         let step = match (transfer.id, known(transfer.from), known(transfer.to)) {
             (None, Some(payer), Some(payee)) => {
                 ledger::post_between(&self.engine, transfer, &payer, &payee).await

@@ -179,3 +179,14 @@ fn a_reader_that_is_held_is_passed_over() {
     seats.close();
     assert!(seats.read(|_| ()).is_err());
 }
+
+#[tokio::test]
+async fn a_record_is_not_replaced_on_a_connection_of_ours() {
+    let store = store(64).await;
+    store.append_audit(record(1)).await.unwrap();
+    store.flush_audit().await.unwrap();
+    let replace = "INSERT OR REPLACE INTO audit_records SELECT * FROM audit_records WHERE seq = 1";
+    let refusal = store.read(|connection| connection.execute(replace, [])).unwrap().unwrap_err().to_string();
+    assert!(refusal.contains("append-only"), "{refusal}");
+    assert_eq!(store.latest_audit(9).await.unwrap().len(), 1);
+}

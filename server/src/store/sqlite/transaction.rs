@@ -18,9 +18,9 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountBalance, AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord,
-        KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
-        StoredKey, StoredPayment, Transaction, UserId,
+        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
+        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
+        StoredPayment, Transaction, UserId,
     },
 };
 
@@ -89,10 +89,7 @@ impl Transaction for SqliteTransaction {
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
         // What it does to them is not in what was read.
         let accounts = std::mem::take(&mut self.accounts);
-        let known = |user| {
-            let account = accounts.iter().find(|account| account.user == user)?;
-            Some(AccountBalance { username: account.username.clone(), balance: account.balance })
-        };
+        let known = |user| AccountState::on_one(&accounts, user);
         self.on(|connection| match (transfer.id, known(transfer.from), known(transfer.to)) {
             (None, Some(payer), Some(payee)) => ledger::post_between(connection, transfer, &payer, &payee),
             _ => ledger::post(connection, transfer),

@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use server::store::{KeyId, PaymentPolicy};
 
-use super::person::{Person, standing};
+use super::{
+    books::Books,
+    person::{Person, standing},
+};
 use crate::support::app::{App, spawn_app_with};
 
 async fn spawn() -> App {
@@ -99,4 +102,22 @@ async fn the_same_payment_under_another_key_is_asked_about_even_where_nobody_els
     let id = first["paymentId"].as_str().unwrap();
     assert!(question.contains(&format!("Possible duplicate: {id}")), "{question}");
     assert_eq!((standing(&declined).as_str(), bob.balance().await), ("declined", -230.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_key_of_the_same_user_paid_is_a_possible_duplicate_too() {
+    for books in Books::of_each_kind().await {
+        let [mine, other] = [0, 1].map(|turn| {
+            let (_, key) = books.key(&["--automatic-below", "100"]);
+            books.caller(&key, turn)
+        });
+        let order = json!({ "to": "alice", "amount": 30 });
+        let first = mine.call("createPayment", order.clone()).await["structuredContent"].clone();
+        assert_eq!(standing(&mine.call("confirmPayment", named(&first)).await), "succeeded");
+        let second = other.call("createPayment", order).await["structuredContent"].clone();
+        assert_eq!(second["possibleDuplicateOf"], first["paymentId"], "{second}");
+        let asked = other.call("confirmPayment", named(&second)).await;
+        assert_eq!(asked["resultType"], "input_required", "it is asked about: {asked}");
+        assert_eq!(books.balances().await, [-230.0, 210.0]);
+    }
 }

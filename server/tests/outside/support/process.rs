@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread::JoinHandle,
+    time::Instant,
 };
 
 use super::{PATIENCE, secrets};
@@ -56,6 +57,27 @@ impl Program {
 
     /// Starts what the arguments say and waits until it says where it listens.
     pub(crate) fn start_as(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Self {
+        Self::try_start_as(folder, arguments, set)
+            .unwrap_or_else(|said| panic!("the program did not start: {said}"))
+    }
+
+    /// The same as whoever supervises a server does it: one that ends because its database has too much to do to be
+    /// reached is started again.
+    pub(crate) fn start_supervised(folder: &Path, set: &[(&str, &str)]) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_start_as(folder, &["serve"], set) {
+                Ok(program) => return program,
+                Err(said) => assert!(
+                    said.contains("the database is unavailable") && Instant::now() < deadline,
+                    "the program did not start: {said}"
+                ),
+            }
+        }
+    }
+
+    /// What it said instead, where it did not start.
+    fn try_start_as(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Result<Self, String> {
         let mut child = command(folder, arguments, set).spawn().unwrap();
         let (said, hears) = mpsc::channel();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -72,10 +94,11 @@ impl Program {
         });
         let stderr = collect(child.stderr.take().unwrap());
         match hears.recv_timeout(PATIENCE) {
-            Ok(address) => Self { address, folder: folder.to_owned(), child, stdout, stderr },
+            Ok(address) => Ok(Self { address, folder: folder.to_owned(), child, stdout, stderr }),
             Err(_) => {
                 let _ = child.kill();
-                panic!("the program did not start: {}", stderr.join().unwrap());
+                let _ = child.wait();
+                Err(stderr.join().unwrap())
             }
         }
     }
@@ -137,12 +160,12 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if std::time::Instant::now() > deadline {
+        if Instant::now() > deadline {
             let _ = child.kill();
             panic!("the program did not end within {PATIENCE:?}");
         }
