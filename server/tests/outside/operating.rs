@@ -1,12 +1,17 @@
 //! What an operator does on the command line while the server runs, on the same database.
 
-use std::path::Path;
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+};
 
 use serde_json::Value;
 
 use crate::support::{
+    PATIENCE,
     client::{BOB, Client, initialize},
-    process::{Ended, Program, run},
+    eventually,
+    process::{Ended, Program, command, run},
     wire::Ask,
 };
 
@@ -97,6 +102,35 @@ async fn sessions_are_listed_and_ended() {
     );
     let ended = crate::support::eventually("the end", || async { bob.ping().await.status == 404 });
     ended.await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_follows_the_audit_trail_sees_the_last_records_and_each_new_one_until_they_interrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let bob = Client::open(program.address, BOB).await;
+    for tool in ["getAllTransactions", "whoAmI", "getAccountBalance"] {
+        bob.result(tool, serde_json::json!({})).await;
+    }
+    eventually("three records", async || {
+        told(folder.path(), &["audit", "list"]).as_array().unwrap().len() == 3
+    })
+    .await;
+    let mut tail = command(folder.path(), &["audit", "tail", "--lines", "2"], &[]).spawn().unwrap();
+    let (line, lines) = std::sync::mpsc::channel();
+    let printed = BufReader::new(tail.stdout.take().unwrap());
+    std::thread::spawn(move || printed.lines().try_for_each(|read| line.send(read.unwrap())));
+    let next = || {
+        let line = lines.recv_timeout(PATIENCE).expect("another record");
+        serde_json::from_str::<Value>(&line).unwrap()["tool"].clone()
+    };
+    assert_eq!([next(), next()], ["whoAmI", "getAccountBalance"]);
+    bob.result("getLatestTransactions", serde_json::json!({})).await;
+    assert_eq!(next(), "getLatestTransactions");
+    let id = tail.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(tail.wait().unwrap().success());
+    assert!(lines.recv_timeout(PATIENCE).is_err(), "nothing else was printed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
