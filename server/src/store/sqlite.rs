@@ -22,6 +22,8 @@ mod payments;
 #[cfg(test)]
 mod plans;
 mod queue;
+#[cfg(test)]
+mod rewriting;
 mod sealing;
 mod seats;
 mod sessions;
@@ -142,7 +144,7 @@ impl SqliteStore {
     async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answered) = awaited(durability, |_| true, work);
         self.queue.push(job).await?;

@@ -71,10 +71,7 @@ pub(super) fn page(
             // In the words of the index, which has nothing else.
             Side::Payee(user) => {
                 values.push(Value::from(user.0));
-                conditions.push_str(&format!(
-                    " AND payee = ?{} AND status IN ('succeeded', 'refunded', 'partially_refunded')",
-                    values.len()
-                ));
+                conditions.push_str(&format!(" AND payee = ?{} AND transfer_id IS NOT NULL", values.len()));
             }
         }
         format!("SELECT * FROM (SELECT seq FROM payments WHERE {conditions} ORDER BY seq DESC LIMIT ?2)")
@@ -120,7 +117,7 @@ pub(super) fn similar(
         .prepare_cached(
             "SELECT id FROM payments
              WHERE payer = ?1 AND payee = ?2 AND amount_minor = ?3 AND created_at >= ?4
-               AND status NOT IN ('declined', 'canceled', 'expired', 'failed')
+               AND status <> 'declined' AND status <> 'canceled' AND status <> 'expired' AND status <> 'failed'
              ORDER BY created_at DESC, seq DESC LIMIT 1",
         )
         .and_then(|mut statement| {

@@ -12,7 +12,10 @@ use super::{SqliteLocation, audit, database, ledger, monthly, payments, spending
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
-    store::{AuditFilter, BatchId, KeyId, Month, Outcome, PaymentFilter, PaymentId, PaymentStatus, UserId},
+    store::{
+        AuditFilter, BatchId, KeyId, Month, NewPayment, NewTransfer, Outcome, PaymentChange, PaymentFilter,
+        PaymentId, PaymentStatus, UserId,
+    },
 };
 
 /// What has no bound, by the names that statements give it.
@@ -144,6 +147,49 @@ fn what_is_asked_of_payments_in_passing_goes_along_an_index() {
     takes(&plans, "payments_by_likeness");
     takes(&plans, "payments_by_end");
     takes(&plans, "payments_in_progress");
+}
+
+#[test]
+fn no_rule_of_a_payment_makes_a_table_of_its_own() {
+    let connection = database();
+    let amount = Amount::from_minor(1, Currency::from_code("USD").unwrap());
+    let (key, id) = (KeyId("a".to_owned()), PaymentId("pay_1".to_owned()));
+    let payment = NewPayment {
+        id: id.clone(),
+        step: None,
+        payer: USER,
+        payee: UserId(2),
+        key: key.clone(),
+        lineage: key.clone(),
+        amount,
+        memo: None,
+        status: PaymentStatus::RequiresConfirmation,
+        created_at: NOW,
+        expires_at: NOW,
+        duplicate_of: None,
+        idempotency_key: None,
+        failure: None,
+    };
+    let transfer =
+        NewTransfer { id: None, from: USER, to: UserId(2), amount, date: jiff::civil::date(2024, 3, 15) };
+    let plans = plans(&connection, |connection| {
+        payments::similar(connection, USER, UserId(2), amount, NOW).unwrap();
+        payments::insert(connection, &payment).unwrap();
+        spending::spend(connection, &key, NOW, 1).unwrap();
+        let transfer = Some(ledger::post(connection, &transfer).unwrap().id);
+        let (status, failure) = (PaymentStatus::Succeeded, None);
+        payments::change(
+            connection,
+            &PaymentChange { id, status, at: NOW, refunded_minor: 0, transfer, failure },
+        )
+        .unwrap();
+    });
+    for (sql, _) in plans {
+        let mut explained = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+        let steps = explained.raw_query().mapped(|row| row.get::<_, String>(1));
+        let steps: Vec<_> = steps.collect::<rusqlite::Result<_>>().unwrap();
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{sql}");
+    }
 }
 
 #[test]
