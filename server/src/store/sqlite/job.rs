@@ -65,10 +65,10 @@ impl Behind {
     }
 }
 
-/// A write whose caller waits: it runs once, and is answered when the fate of its transaction is known. Dropped without
-/// an answer it tells its caller that the store is unavailable.
+/// A write whose caller waits: it is answered when the fate of its transaction is known. Dropped without an answer it tells
+/// its caller that the store is unavailable.
 pub(super) trait Awaited: Send {
-    /// Runs the write; says whether what it did is to be kept.
+    /// Runs the write; says whether what it did is to be kept. May run again after all that it did was undone.
     fn run(&mut self, connection: &Connection) -> bool;
 
     /// Tells the caller how it ended. `failure`: why nothing of the transaction was committed.
@@ -82,7 +82,7 @@ impl fmt::Debug for dyn Awaited {
 }
 
 struct Write<T, F> {
-    work: Option<F>,
+    work: F,
     keeps: fn(&T) -> bool,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -91,11 +91,11 @@ struct Write<T, F> {
 impl<T, F> Awaited for Write<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        self.outcome = self.work.take().map(|work| work(connection));
-        matches!(&self.outcome, Some(Ok(output)) if (self.keeps)(output))
+        let outcome = self.outcome.insert((self.work)(connection));
+        outcome.as_ref().is_ok_and(self.keeps)
     }
 
     fn answer(self: Box<Self>, failure: Option<&str>) {
@@ -116,15 +116,45 @@ where
 pub(super) fn awaited<T: Send + 'static>(
     durability: Durability,
     keeps: fn(&T) -> bool,
-    work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
     let (answer, answered) = oneshot::channel();
-    let write = Write { work: Some(work), keeps, outcome: None, answer };
+    let write = Write { work, keeps, outcome: None, answer };
     (Job::Awaited(durability, Box::new(write)), answered)
 }
 
+/// What is undone when a write is refused after it changed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undoing {
+    /// The group that it is in, which has to run again. To be able to undo one write alone costs a copy of every page that
+    /// it changes, and hardly one needs it.
+    Group,
+    /// That write alone.
+    Write,
+}
+
+/// Runs one write; `false` when its group has to be undone. An error means that the whole transaction is lost.
+pub(super) fn run(
+    connection: &Connection,
+    write: &mut dyn Awaited,
+    undoing: Undoing,
+) -> Result<bool, StoreError> {
+    match undoing {
+        Undoing::Group => {
+            let before = connection.total_changes();
+            let is_kept = write.run(connection);
+            // A full disk makes SQLite roll back everything.
+            if connection.is_autocommit() {
+                return Err(refused("the transaction was rolled back"));
+            }
+            Ok(is_kept || connection.total_changes() == before)
+        }
+        Undoing::Write => in_savepoint(connection, write).map(|()| true),
+    }
+}
+
 /// Runs one write so that its refusal undoes it alone.
-pub(super) fn in_savepoint(connection: &Connection, write: &mut dyn Awaited) -> Result<(), StoreError> {
+fn in_savepoint(connection: &Connection, write: &mut dyn Awaited) -> Result<(), StoreError> {
     let mark = |statement: &str, doing: &str| {
         connection
             .prepare_cached(statement)

@@ -1,4 +1,4 @@
-//! Payments in SQLite: each piece of work is a savepoint in a group that the writer commits.
+//! Payments in SQLite: each piece of work is a part of a group that the writer commits.
 
 use std::sync::Arc;
 

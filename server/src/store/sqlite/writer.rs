@@ -1,7 +1,8 @@
 //! The one writer: a thread with a connection of its own that commits in groups.
 //!
-//! It takes all that waits in the [`Queue`], runs each write within a savepoint of one transaction, commits once and
-//! then answers everybody: one refused write does not undo its neighbours, and a hundred callers share one commit.
+//! It takes all that waits in the [`Queue`], runs it in one transaction, commits once and then answers everybody: a hundred
+//! callers share one commit. One refused write does not undo its neighbours: where it has changed something, the group is
+//! undone and runs again, this time with a savepoint for each write.
 //! Writes that nobody waits for are kept until a commit succeeds with them; in the meantime no more of them are taken.
 
 use std::{
@@ -15,7 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{
     audit,
     failure::{refused, unavailable},
-    job::{Behind, Durability, Job, in_savepoint},
+    job::{self, Behind, Durability, Job, Undoing},
     keeper::{self, Keeper},
     queue::{Health, Queue},
     seats::{Seat, Seats},
@@ -131,17 +132,11 @@ impl Writer {
         let connection = held.borrow();
         let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
         self.survive(connection, durability)?;
-        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
-            .map_err(unavailable("begin a transaction"))?;
-        let mut done = 0;
-        while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let together = Step::append_together(rest, &transaction)?;
-            if let (0, Some(step)) = (together, rest.first_mut()) {
-                step.run(&transaction)?;
-            }
-            done = done.saturating_add(together.max(1));
+        if attempt(connection, group, Undoing::Group)? {
+            return Ok(());
         }
-        transaction.commit().map_err(unavailable("commit a transaction"))
+        tracing::debug!(writes = group.len(), "a group runs again, because one of its writes was refused");
+        attempt(connection, group, Undoing::Write).map(|_| ())
     }
 
     fn survive(&mut self, connection: &Connection, durability: Durability) -> Result<(), StoreError> {
@@ -157,6 +152,28 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Runs the group in a transaction and commits it; `false` when it was undone instead, because one of its writes was refused
+/// and could not be undone alone.
+fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Result<bool, StoreError> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+        .map_err(unavailable("begin a transaction"))?;
+    for step in &mut *group {
+        (step.refusal, step.is_kept) = (None, false);
+    }
+    let mut done = 0;
+    while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        let together = Step::append_together(rest, &transaction)?;
+        if let (0, Some(step)) = (together, rest.first_mut())
+            && !step.run(&transaction, undoing)?
+        {
+            transaction.rollback().map_err(unavailable("undo a group"))?;
+            return Ok(false);
+        }
+        done = done.saturating_add(together.max(1));
+    }
+    transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
 }
 
 /// A job of the group that is being committed.
@@ -208,21 +225,19 @@ impl Step {
         }
     }
 
-    /// Does the job. An error means that the whole transaction is lost.
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    /// Does the job; `false` when the group has to be undone. An error means that the whole transaction is lost.
+    fn run(&mut self, transaction: &Transaction<'_>, undoing: Undoing) -> Result<bool, StoreError> {
         match &mut self.job {
-            Job::Awaited(_, write) => in_savepoint(transaction, write.as_mut()),
-            Job::Behind(write) => match write.run(transaction) {
+            Job::Awaited(_, write) => job::run(transaction, write.as_mut(), undoing),
+            Job::Behind(write) => {
+                // One statement, which undoes itself.
+                self.refusal = write.run(transaction).err();
+                self.is_kept = self.refusal.is_some();
                 // A full disk makes SQLite roll back everything.
-                Err(error) if transaction.is_autocommit() => Err(error),
-                Err(error) => {
-                    self.is_kept = true;
-                    self.refusal = Some(error);
-                    Ok(())
-                }
-                Ok(()) => Ok(()),
-            },
-            Job::Flush(_) => Ok(()),
+                let is_lost = transaction.is_autocommit();
+                self.refusal.take_if(|_| is_lost).map_or(Ok(true), Err)
+            }
+            Job::Flush(_) => Ok(true),
         }
     }
 
