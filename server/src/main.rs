@@ -140,18 +140,19 @@ fn run(
 ) -> anyhow::Result<ExitCode> {
     let colour = io::stderr().is_terminal() && !log.no_colour;
     telemetry::start(&log.filter, log.format, colour)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime does not start")?
-        .block_on(async {
-            let shutdown = shutdown_signal().context("signals cannot be received")?;
-            let hangups = hangup_signals().context("signals cannot be received")?;
-            let application = building.await?;
-            announce(name, &application);
-            tokio::spawn(reload_at_hangup(hangups, application.reloading()));
-            application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
-        })
+    // Where there is one core, there is nobody to share work with.
+    let mut runtime = match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => tokio::runtime::Builder::new_current_thread(),
+        Ok(_) | Err(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build().context("the runtime does not start")?.block_on(async {
+        let shutdown = shutdown_signal().context("signals cannot be received")?;
+        let hangups = hangup_signals().context("signals cannot be received")?;
+        let application = building.await?;
+        announce(name, &application);
+        tokio::spawn(reload_at_hangup(hangups, application.reloading()));
+        application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
+    })
 }
 
 /// Tells the person who started the server where it is and whom it knows. Scripts read the first line; keys are never
