@@ -34,6 +34,7 @@ mod meta;
 mod params;
 mod rounds;
 
+use params::Members;
 pub(super) use rounds::Desk;
 #[cfg(fuzzing)]
 pub(super) use rounds::reads_state;
@@ -69,7 +70,7 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn answer(&self, engine: &Engine, exchange: Exchange<'_>) -> Result<Reply, Refusal> {
-        let meta = meta::read(self.params)?;
+        let mut meta = meta::read(self.params)?;
         headers::check_version(&exchange, &meta.protocol_version)?;
         let protocol = meta::spoken(&meta.protocol_version)?;
         let capabilities = meta.capabilities()?;
@@ -77,12 +78,13 @@ impl Request<'_> {
         if !is_known(engine, self.method) {
             return Err(not_found(self.method).into());
         }
-        let subject = headers::check_name(&exchange, self.method, self.params)?;
+        let members = Members::of(self.params);
+        let subject = headers::check_name(&exchange, self.method, &members)?;
         if self.method == methods::CALL_TOOL {
-            headers::check_arguments(engine, &exchange, subject.as_deref(), self.params)?;
+            headers::check_arguments(engine, &exchange, subject, &members)?;
         }
-        let binding = rounds::Binding::of(&exchange.principal, self.method, subject.as_deref(), self.params);
-        let resumed = rounds::resume(engine, &binding, self.params, capabilities, meta.log_level).await;
+        let binding = rounds::Binding::of(&exchange.principal, self.method, subject, &members);
+        let resumed = rounds::resume(engine, &binding, &members, capabilities, meta.log_level).await;
         let rounds = resumed.inspect_err(|error| {
             if error.code == ErrorCode::INVALID_PARAMS {
                 engine.note_forgery(

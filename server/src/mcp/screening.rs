@@ -42,7 +42,13 @@ pub(super) fn why_not(engine: &Engine, sent: Option<&RawValue>) -> Option<&'stat
 
 /// A client's name and version for the audit: short, plain, and nothing where one of them must not come in.
 pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
-    let is_refused = |text: &str| engine.screen.is_some_and(|screen| (screen.judge)(text).is_some());
+    let is_refused = |text: &str| {
+        engine.screen.is_some_and(|screen| {
+            // A glance is for JSON, where no such character stands as itself.
+            let is_odd = text.bytes().any(|byte| byte.is_ascii_control());
+            (is_odd || (screen.glance)(text)) && (screen.judge)(text).is_some()
+        })
+    };
     if is_refused(&client.name) || is_refused(&client.version) {
         return String::new();
     }

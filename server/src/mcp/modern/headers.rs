@@ -1,7 +1,7 @@
 //! Headers that repeat what the body says (2026-07-28, Streamable HTTP transport, "Request Metadata"): whoever routes a
 //! request by them must not see another one than the server that executes it.
 
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject},
     mcp::{
@@ -27,21 +27,20 @@ pub(super) fn check_method(exchange: &Exchange<'_>, method: &str) -> Result<(), 
 
 /// `Mcp-Name` must be what the body asks for, where its method asks for something by name. That name, if there is one:
 /// where it is missing from the body, the method says so.
-pub(super) fn check_name(
+pub(super) fn check_name<'a>(
     exchange: &Exchange<'_>,
     method: &str,
-    params: Option<&RawValue>,
-) -> Result<Option<String>, ErrorObject> {
-    let members = Members::of(params);
+    members: &'a Members<'_>,
+) -> Result<Option<&'a str>, ErrorObject> {
     let name = match method {
-        methods::CALL_TOOL | methods::GET_PROMPT => members.name,
-        methods::READ_RESOURCE => members.uri,
+        methods::CALL_TOOL | methods::GET_PROMPT => members.name.as_deref(),
+        methods::READ_RESOURCE => members.uri.as_deref(),
         _ => return Ok(None),
     };
     let Some(name) = name else { return Ok(None) };
     let header = decoded(plain(exchange, shared::headers::NAME, "Mcp-Name")?);
     if header.ok_or_else(|| malformed("Mcp-Name"))? == name {
-        Ok(Some(name.into_owned()))
+        Ok(Some(name))
     } else {
         Err(differs("Mcp-Name"))
     }
@@ -52,11 +51,11 @@ pub(super) fn check_arguments(
     engine: &Engine,
     exchange: &Exchange<'_>,
     tool: Option<&str>,
-    params: Option<&RawValue>,
+    members: &Members<'_>,
 ) -> Result<(), ErrorObject> {
     let annotations = tool.and_then(|tool| engine.toolbox.header_annotations(tool, &exchange.principal));
     let Some(annotations) = annotations.filter(|annotations| !annotations.is_empty()) else { return Ok(()) };
-    let arguments = Members::of(params).arguments.map(|raw| serde_json::from_str::<JsonObject>(raw.get()));
+    let arguments = members.arguments.map(|raw| serde_json::from_str::<JsonObject>(raw.get()));
     let arguments = Value::Object(arguments.and_then(Result::ok).unwrap_or_default());
     annotations.iter().try_for_each(|annotated| check_argument(exchange, annotated, &arguments))
 }

@@ -31,14 +31,17 @@ pub(super) struct Meta {
 
 /// An object as its own type: serde alone would take an array for its members in their order.
 fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Implementation>, D::Error> {
-    let members = serde_json::Map::deserialize(deserializer)?;
-    serde_json::from_value(serde_json::Value::Object(members)).map(Some).map_err(D::Error::custom)
+    let members = <&RawValue>::deserialize(deserializer)?.get();
+    if !members.starts_with('{') {
+        return Err(D::Error::custom("`clientInfo` must be an object"));
+    }
+    serde_json::from_str(members).map(Some).map_err(D::Error::custom)
 }
 
 impl Meta {
     /// What the client can do, which it must say. Looked at after the revision: another one may have other rules.
-    pub(super) fn capabilities(&self) -> Result<ClientCapabilities, ErrorObject> {
-        let said = self.client_capabilities.clone().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
+    pub(super) fn capabilities(&mut self) -> Result<ClientCapabilities, ErrorObject> {
+        let said = self.client_capabilities.take().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
         if !said.is_object() {
             return Err(invalid(format!("`_meta[\"{}\"]` must be an object", meta::CLIENT_CAPABILITIES)));
         }
@@ -63,12 +66,13 @@ pub(super) fn read(params: Option<&RawValue>) -> Result<Meta, ErrorObject> {
     let read = params.map(|params| serde_json::from_str::<Params<'_>>(params.get())).transpose();
     let meta = read.map_err(|error| invalid(format!("`params` cannot be read: {error}")))?;
     let meta = meta.and_then(|params| params.meta).ok_or_else(|| lacks(meta::PROTOCOL_VERSION))?;
-    let version = serde_json::from_str::<Version>(meta.get());
-    let version = version.map_err(|error| invalid(format!("`_meta` cannot be read: {error}")))?.version;
-    if version.is_none() {
-        return Err(lacks(self::meta::PROTOCOL_VERSION));
-    }
-    serde_json::from_str(meta.get()).map_err(|error| invalid(format!("`_meta` cannot be read: {error}")))
+    serde_json::from_str(meta.get()).map_err(|error| {
+        // Without its revision nothing of it has a meaning, so that is said first.
+        match serde_json::from_str::<Version>(meta.get()) {
+            Ok(Version { version: None }) => lacks(self::meta::PROTOCOL_VERSION),
+            Ok(Version { version: Some(_) }) | Err(_) => invalid(format!("`_meta` cannot be read: {error}")),
+        }
+    })
 }
 
 /// The revision of this name, if it is spoken without sessions.

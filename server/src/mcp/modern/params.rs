@@ -31,7 +31,11 @@ impl<'a> Members<'a> {
 /// A string, or nothing where it is something else.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).map(Cow::Owned).ok())
+    let plain = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match plain.filter(|text| !text.contains('\\')) {
+        Some(text) => Ok(Some(Cow::Borrowed(text))),
+        None => Ok(serde_json::from_str(raw.get()).map(Cow::Owned).ok()),
+    }
 }
 
 /// Tells `null` from an absent member.

@@ -46,12 +46,12 @@ impl Binding {
         principal: &Principal,
         method: &str,
         subject: Option<&str>,
-        params: Option<&RawValue>,
+        members: &Members<'_>,
     ) -> Self {
         if !has_rounds(method) {
             return Self(Vec::new());
         }
-        let arguments = Members::of(params).arguments.map_or("", RawValue::get);
+        let arguments = members.arguments.map_or("", RawValue::get);
         let digest: [u8; 32] = Sha256::digest(arguments).into();
         let parts: [&[u8]; 6] = [
             &principal.user().0.to_be_bytes(),
@@ -61,7 +61,8 @@ impl Binding {
             subject.unwrap_or_default().as_bytes(),
             &digest,
         ];
-        let mut bytes = Vec::new();
+        let length = parts.iter().map(|part| part.len().saturating_add(size_of::<u64>())).sum();
+        let mut bytes = Vec::with_capacity(length);
         for part in parts {
             bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             bytes.extend_from_slice(part);
@@ -92,7 +93,7 @@ struct State {
 pub(super) async fn resume(
     engine: &Engine,
     binding: &Binding,
-    params: Option<&RawValue>,
+    members: &Members<'_>,
     capabilities: ClientCapabilities,
     log_level: Option<LoggingLevel>,
 ) -> Result<Rounds, ErrorObject> {
@@ -100,7 +101,6 @@ pub(super) async fn resume(
     if binding.0.is_empty() {
         return Ok(rounds);
     }
-    let members = Members::of(params);
     let given = members.input_responses.map(|raw| {
         serde_json::from_str::<InputResponses>(raw.get())
             .map_err(|_| invalid("`inputResponses` must be an object with an answer for each question"))
