@@ -18,10 +18,6 @@ const CACHED_STATEMENTS: usize = 64;
 /// The most that the log keeps of its size once it is written back.
 const LOG_BYTES: i64 = 16 * 1024 * 1024;
 
-/// How many pages the log grows to before it is written back into the database: most pages of a busy log are there again and
-/// again and are written back once, but a commit waits for that. Of so many a page is found by one index of the log.
-const LOG_PAGES: u32 = 4_000;
-
 /// How long to wait before a database that another process is setting up is tried again.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -77,7 +73,6 @@ fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "recursive_triggers", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     // What a refused write would need to be undone alone is kept in memory, not written to a file for every write.
     connection.pragma_update(None, "temp_store", "MEMORY")
