@@ -140,7 +140,7 @@ impl SqliteStore {
         self.readers.read(read)
     }
 
-    /// Queues a write and waits until it is committed.
+    /// Queues a write and waits until it is committed. `work` may run again, after all that it did was undone.
     async fn write<T: Send + 'static>(
         &self,
         durability: Durability,

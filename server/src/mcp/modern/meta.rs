@@ -39,7 +39,7 @@ fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Implement
 }
 
 impl Meta {
-    /// What the client can do, which it must say. Looked at after the revision: another one may have other rules.
+    /// Takes out what the client can do, which it must say. Looked at after the revision: another one may have other rules.
     pub(super) fn capabilities(&mut self) -> Result<ClientCapabilities, ErrorObject> {
         let said = self.client_capabilities.take().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
         if !said.is_object() {

@@ -73,14 +73,23 @@ fn payments_of_before_are_all_there_and_go_on() {
         connection.query_row("SELECT count (*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(broken, 0);
 
-    // Every way that a payment may move, and no other.
+    // Every way that a payment may move, and no other. Whatever else a status asks for is there: a transfer that nothing has
+    // been paid by, and as much given back as it says.
+    let post = "INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
+                VALUES (99, 1, 2, 1, 'USD', '2024-03-15')";
+    connection.execute(post, []).unwrap();
     for (from, to) in PaymentStatus::ALL.iter().flat_map(|from| PaymentStatus::ALL.map(|to| (*from, to))) {
-        if from.is_paid() || to.is_paid() {
-            continue;
-        }
+        let given_back = match to {
+            PaymentStatus::Refunded => "amount_minor",
+            PaymentStatus::PartiallyRefunded => "amount_minor - 1",
+            _ => "0",
+        };
+        let transfer = if to.is_paid() { "COALESCE (transfer_id, 99)" } else { "NULL" };
+        let sql = format!(
+            "UPDATE payments SET status = ?2, transfer_id = {transfer}, refunded_minor = {given_back} WHERE status = ?1"
+        );
         connection.execute_batch("SAVEPOINT one").unwrap();
-        let sql = "UPDATE payments SET status = ?2 WHERE status = ?1";
-        let moved = connection.execute(sql, [from.as_str(), to.as_str()]);
+        let moved = connection.execute(&sql, [from.as_str(), to.as_str()]);
         assert_eq!(moved.is_ok(), from.may_become(to), "{from:?} to {to:?}: {moved:?}");
         connection.execute_batch("ROLLBACK TO one; RELEASE one").unwrap();
     }

@@ -1,4 +1,4 @@
-//! The writer in trouble: a full disk, a write that panics. From outside neither can be arranged.
+//! The writer in trouble: a full disk, a write that panics. From outside neither can be arranged. And how SQLite is compiled.
 
 use std::time::Duration;
 
@@ -189,4 +189,18 @@ async fn a_record_is_not_replaced_on_a_connection_of_ours() {
     let refusal = store.read(|connection| connection.execute(replace, [])).unwrap().unwrap_err().to_string();
     assert!(refusal.contains("append-only"), "{refusal}");
     assert_eq!(store.latest_audit(9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sqlite_is_compiled_without_a_lock_for_each_piece_of_memory() {
+    let options = store(64)
+        .await
+        .read(|connection| {
+            let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+            let options = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            options.collect::<rusqlite::Result<Vec<_>>>().unwrap()
+        })
+        .unwrap();
+    assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
 }
