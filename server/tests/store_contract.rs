@@ -108,6 +108,7 @@ promises!(
     spending::an_idempotency_key_is_one_calls_until_it_is_released_or_its_time_is_over,
     audit::records_come_back_newest_first_as_they_were,
     audit::a_text_of_any_kind_is_no_reason_to_lose_a_record,
+    audit::a_filter_lets_the_same_records_through_however_long_the_trail,
     audit::a_flood_waits_and_loses_nothing,
     audit::a_closed_store_refuses_and_closing_twice_is_closing_once,
 );

@@ -147,6 +147,19 @@ fn add(file: &Path, records: u64) -> anyhow::Result<()> {
         insert.raw_execute()?;
     }
     drop(insert);
+    // What the server notes when a block of 256 records is full.
+    let noted = "seq / 256 < (SELECT (max (seq) + 1) / 256 FROM audit_records)";
+    let blocks = [("user", "username"), ("key", "key_id"), ("tool", "tool")].map(|(what, column)| {
+        format!(
+            "INSERT OR IGNORE INTO audit_blocks SELECT DISTINCT '{what}', {column}, seq / 256 FROM audit_records
+             WHERE {noted};"
+        )
+    });
+    connection.execute_batch(&blocks.concat())?;
+    connection.execute_batch(&format!(
+        "INSERT OR IGNORE INTO audit_full_blocks
+         SELECT seq / 256, max (max (at)) OVER (ORDER BY seq / 256) FROM audit_records WHERE {noted} GROUP BY seq / 256;"
+    ))?;
     connection.execute_batch("COMMIT")?;
     paused.resume(&connection)
 }

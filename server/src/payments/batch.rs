@@ -174,15 +174,16 @@ impl Payments {
             check_key(key)?;
         }
         let sequence = in_order(&order.items)?;
-        let ids = order.items.iter().map(|_| handle::payment()).collect::<Result<Vec<_>, _>>()?;
+        let now = UnixMillis::now();
+        let ids = order.items.iter().map(|_| handle::payment(now)).collect::<Result<Vec<_>, _>>()?;
         let work = Pay {
             actor: actor.clone(),
             order: order.clone(),
             sequence,
-            batch: handle::batch()?,
+            batch: handle::batch(now)?,
             ids,
             mode,
-            now: UnixMillis::now(),
+            now,
         };
         Ok(transact(&*self.store, work).await??)
     }

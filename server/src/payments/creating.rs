@@ -60,7 +60,8 @@ impl Payments {
         if let Some(key) = &order.idempotency_key {
             check_key(key)?;
         }
-        let work = Create { actor, key, order, id: handle::payment()?, now: UnixMillis::now() };
+        let now = UnixMillis::now();
+        let work = Create { actor, key, order, id: handle::payment(now)?, now };
         Ok(transact(&*self.store, work).await??)
     }
 }

@@ -1,14 +1,23 @@
 //! Handles: what the server calls a payment or a batch. Opaque, random, and checked before anything is looked up.
+//!
+//! A handle begins with when it was made, so that those of a day are neighbours in an index, and what is made at the same
+//! time changes few of its pages. The rest, 80 bits, nobody can guess; and whoever did would not be its owner.
 
 use data_encoding::{Encoding, Specification};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-use crate::store::{BatchId, PaymentId, StoreError};
+use crate::{
+    clock::UnixMillis,
+    store::{BatchId, PaymentId, StoreError},
+};
 
-/// How many random bytes a handle has, and how many check it.
-const RANDOM: usize = 15;
+/// How many bytes of a handle say when it was made and make it unique, and how many check it.
+const NUMBER: usize = 15;
 const CHECK: usize = 5;
+
+/// How many bytes of the number are the time, in steps of 16 ms since 1970; they last until the year 2527.
+const TIME: usize = 5;
 
 /// Lower-case Crockford base 32: no letter that is mistaken for another.
 static BASE32: LazyLock<Option<Encoding>> = LazyLock::new(|| {
@@ -51,21 +60,25 @@ impl Handle {
 }
 
 /// A new handle for a payment.
-pub(super) fn payment() -> Result<PaymentId, StoreError> {
-    mint(PAYMENT).map(PaymentId)
+pub(super) fn payment(now: UnixMillis) -> Result<PaymentId, StoreError> {
+    mint(PAYMENT, now).map(PaymentId)
 }
 
 /// A new handle for a batch.
-pub(super) fn batch() -> Result<BatchId, StoreError> {
-    mint(BATCH).map(BatchId)
+pub(super) fn batch(now: UnixMillis) -> Result<BatchId, StoreError> {
+    mint(BATCH, now).map(BatchId)
 }
 
-fn mint(prefix: &str) -> Result<String, StoreError> {
+fn mint(prefix: &str, now: UnixMillis) -> Result<String, StoreError> {
     let no_randomness = || StoreError::Unavailable { reason: "make a handle".to_owned(), source: None };
-    let mut random = [0; RANDOM];
-    getrandom::fill(&mut random).map_err(|_| no_randomness())?;
-    let mut bytes = random.to_vec();
-    bytes.extend_from_slice(&check(prefix, &random));
+    let mut number = [0; NUMBER];
+    getrandom::fill(&mut number).map_err(|_| no_randomness())?;
+    let time = (now.as_millis() >> 4).to_be_bytes();
+    for (byte, time) in number.iter_mut().zip(time.iter().skip(time.len() - TIME)) {
+        *byte = *time;
+    }
+    let mut bytes = number.to_vec();
+    bytes.extend_from_slice(&check(prefix, &number));
     let encoding = BASE32.as_ref().ok_or_else(no_randomness)?;
     Ok(format!("{prefix}{}", encoding.encode(&bytes)))
 }
@@ -74,16 +87,16 @@ fn is_whole(prefix: &str, rest: &str) -> bool {
     let Some(bytes) = BASE32.as_ref().and_then(|encoding| encoding.decode(rest.as_bytes()).ok()) else {
         return false;
     };
-    match bytes.split_at_checked(RANDOM) {
-        Some((random, checked)) => checked == check(prefix, random),
+    match bytes.split_at_checked(NUMBER) {
+        Some((number, checked)) => checked == check(prefix, number),
         None => false,
     }
 }
 
-fn check(prefix: &str, random: &[u8]) -> [u8; CHECK] {
+fn check(prefix: &str, number: &[u8]) -> [u8; CHECK] {
     let mut hash = Sha256::new();
     hash.update(prefix);
-    hash.update(random);
+    hash.update(number);
     let digest: [u8; 32] = hash.finalize().into();
     digest.first_chunk().copied().unwrap_or_default()
 }
@@ -94,19 +107,28 @@ mod tests {
 
     #[test]
     fn a_handle_reads_back_and_a_changed_one_does_not() {
-        let id = payment().unwrap();
+        let id = payment(UnixMillis::now()).unwrap();
         assert_eq!(Handle::payment(&id.0), Some(id.clone()));
         for at in PAYMENT.len()..id.0.len() {
             let mut changed = id.0.clone().into_bytes();
             changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
             assert_eq!(Handle::payment(&String::from_utf8(changed).unwrap()), None);
         }
-        let batch = batch().unwrap();
+        let batch = batch(UnixMillis::now()).unwrap();
         assert_eq!(Handle::parse(&batch.0), Some(Handle::Batch(batch.clone())));
         let renamed = batch.0.replace(BATCH, PAYMENT);
         assert_eq!(Handle::parse(&renamed), None);
         for text in ["", "pay_", "pay_1", "1", "batch_", &id.0.to_uppercase(), &format!("{} ", id.0)] {
             assert_eq!(Handle::parse(text), None, "{text}");
         }
+    }
+    #[test]
+    fn handles_of_one_time_are_neighbours_and_differ() {
+        let at = |millis| payment(UnixMillis::from_millis(millis)).unwrap();
+        let (one, other, later) = (at(1_700_000_000_000), at(1_700_000_000_000), at(1_700_000_000_016));
+        assert_ne!(one, other);
+        assert_eq!(one.0.get(..12), other.0.get(..12));
+        assert!(one.0 < later.0 && other.0 < later.0, "{one} {other} {later}");
+        assert!(later.0 < at(UnixMillis::now().as_millis()).0);
     }
 }

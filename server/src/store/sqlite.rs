@@ -5,6 +5,7 @@
 //! which commits them in groups.
 
 mod audit;
+mod audit_blocks;
 mod claims;
 mod database;
 mod exposures;
@@ -32,6 +33,7 @@ mod spending;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod write_back;
 mod writer;
 
 use std::{
@@ -58,12 +60,13 @@ use self::{
     known_keys::KnownKeys,
     queue::Queue,
     seats::{Seat, Seats, seat},
+    write_back::WriteBack,
 };
 use super::{
     AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
     KeyStore, LedgerStore, Migration, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer,
-    Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
-    StoreError, StoredKey, StoredSession, UserId,
+    Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey,
+    StoredSession, UserId,
 };
 use crate::clock::UnixMillis;
 
@@ -114,21 +117,23 @@ impl SqliteStore {
     fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
         let mut connection = database::open(location, settings.patience)?;
         database::migrate(&mut connection)?;
+        let open = || database::open(location, settings.patience);
+        let is_file = matches!(location, SqliteLocation::File(_));
+        let (keeper, beside) = if is_file { (Some(open()?), Some(open()?)) } else { (None, None) };
+        let write_back = WriteBack::start(&connection, beside)?;
         let writing = seat(connection);
-        let (readers, keeper) = match location {
+        let readers = if is_file {
+            let count = available_parallelism().map_or(2, usize::from).clamp(1, 8);
+            (0..count).map(|_| open().map(seat)).collect::<Result<_, _>>()?
+        } else {
             // A database in memory belongs to its connection; the writer holds the lock for a whole transaction.
-            SqliteLocation::Memory => (vec![Arc::clone(&writing)], None),
-            SqliteLocation::File(_) => {
-                let count = available_parallelism().map_or(2, usize::from).clamp(1, 8);
-                let open = |_| database::open(location, settings.patience).map(seat);
-                let readers = (0..count).map(open).collect::<Result<_, _>>()?;
-                (readers, Some(database::open(location, settings.patience)?))
-            }
+            vec![Arc::clone(&writing)]
         };
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
-        let keeper = Keeper::new(keeper);
-        writer::start(Arc::clone(&writing), Arc::clone(&readers), keeper, Arc::clone(&queue))?;
+        let beside =
+            writer::Beside { readers: Arc::clone(&readers), keeper: Keeper::new(keeper), write_back };
+        writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
         let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
         Ok(Self { readers, writing, queue, known_keys, is_closed })
     }
@@ -302,39 +307,6 @@ impl SessionStore for SqliteStore {
 
     async fn count_sessions(&self) -> Result<u64, StoreError> {
         self.read(sessions::total)?.map_err(unavailable("count the sessions"))
-    }
-}
-
-#[async_trait]
-impl SealingStore for SqliteStore {
-    async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
-        self.write(Durability::Power, sealing::keys).await
-    }
-
-    async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
-        self.write(Durability::Power, move |connection| sealing::turn(connection, now, at_once)).await
-    }
-
-    async fn spend_seal(
-        &self,
-        nonce: [u8; 24],
-        expires_at: UnixMillis,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let spend = move |connection: &Connection| sealing::spend(connection, &nonce, expires_at, now);
-        self.write(Durability::Process, spend).await
-    }
-
-    async fn bind_token(
-        &self,
-        token: [u8; 32],
-        sender: [u8; 32],
-        expires_at: UnixMillis,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let bind =
-            move |connection: &Connection| sealing::bind_token(connection, &token, &sender, expires_at, now);
-        self.write(Durability::Process, bind).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use server::{
     clock::UnixMillis,
-    store::{AuditRecord, KeyId, Outcome, SessionHash, Store, StoreError, UserId},
+    store::{AuditFilter, AuditRecord, KeyId, Outcome, SessionHash, Store, StoreError, UserId},
 };
 use shared::mcp::ProtocolVersion;
 
@@ -92,4 +92,61 @@ pub(crate) async fn a_text_of_any_kind_is_no_reason_to_lose_a_record(store: Arc<
     assert_eq!(kept.replace(['\0', '\u{fffd}'], ""), odd.replace('\0', ""));
     let verdict = server::audit::chain::verify(&*store, None).await.unwrap();
     assert!(matches!(verdict, server::audit::chain::Verdict::Whole { chained: 20, .. }), "{verdict:?}");
+}
+
+/// Whatever is asked for of a long trail, page by page, and in whatever order the times of its records are.
+pub(crate) async fn a_filter_lets_the_same_records_through_however_long_the_trail(store: Arc<dyn Store>) {
+    const RECORDS: i64 = 1_500;
+    let varied = |number: i64| AuditRecord {
+        // Some come after records that are newer.
+        at: UnixMillis::from_millis(number + (number * 37) % 101),
+        username: format!("user{}", number % 3),
+        key: KeyId(format!("key{}", if number == 700 { 99 } else { number % 7 })),
+        tool: if number % 400 == 1 { "rare" } else { "usual" }.into(),
+        ..record(number)
+    };
+    for number in 1..=RECORDS {
+        store.append_audit(varied(number)).await.unwrap();
+    }
+    store.flush_audit().await.unwrap();
+    let all: Vec<_> = (1..=RECORDS).rev().map(varied).collect();
+    let choices = |names: [&str; 3]| [None].into_iter().chain(names.map(|name| Some(name.to_owned())));
+    for username in choices(["user0", "user2", "nobody"]) {
+        for key in choices(["key1", "key99", "none"]) {
+            for (tool, outcome) in [(None, None), (Some("rare"), None), (Some("usual"), Some(Outcome::Ok))] {
+                for since in [None, Some(5), Some(800), Some(1_499), Some(9_999)] {
+                    let filter = AuditFilter {
+                        username: username.clone(),
+                        key: key.clone().map(KeyId),
+                        tool: tool.map(str::to_owned),
+                        outcome,
+                        since: since.map(UnixMillis::from_millis),
+                    };
+                    let expected: Vec<_> =
+                        all.iter().filter(|record| lets_through(&filter, record)).collect();
+                    let found = pages(&*store, &filter).await;
+                    assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+                }
+            }
+        }
+    }
+}
+
+fn lets_through(filter: &AuditFilter, record: &AuditRecord) -> bool {
+    filter.username.as_ref().is_none_or(|name| *name == record.username)
+        && filter.key.as_ref().is_none_or(|key| *key == record.key)
+        && filter.tool.as_deref().is_none_or(|tool| tool == &*record.tool)
+        && filter.outcome.is_none_or(|outcome| outcome == record.outcome)
+        && filter.since.is_none_or(|since| record.at >= since)
+}
+
+/// All of it, in pages of an odd size.
+async fn pages(store: &dyn Store, filter: &AuditFilter) -> Vec<AuditRecord> {
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.audit_page(filter.clone(), before, 97).await.unwrap();
+        let Some(last) = page.last() else { return found };
+        before = Some(last.seq);
+        found.extend(page.into_iter().map(|entry| entry.record));
+    }
 }

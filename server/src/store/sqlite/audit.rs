@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params, types::Value};
 
-use super::{failure::unavailable, sessions::protocol};
+use super::{audit_blocks::Search, failure::unavailable, sessions::protocol};
 use crate::{
     clock::UnixMillis,
     store::{
@@ -94,39 +94,17 @@ pub(super) fn page(
     before: Option<i64>,
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditEntry>> {
-    let mut conditions = vec!["seq < ?1".to_owned()];
-    let mut values = vec![Value::from(before.unwrap_or(i64::MAX))];
-    let wanted = [
-        ("username = ?", filter.username.clone().map(Value::from)),
-        ("key_id = ?", filter.key.as_ref().map(|key| Value::from(key.0.clone()))),
-        ("tool = ?", filter.tool.clone().map(Value::from)),
-        ("at >= ?", filter.since.map(|at| Value::from(at.as_millis()))),
-    ];
-    for (condition, value) in wanted {
-        if let Some(value) = value {
-            conditions.push(condition.to_owned());
-            values.push(value);
+    let mut page = Vec::new();
+    for (rest, mut values) in Search::new(connection, filter, before)?.statements {
+        let missing = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(page.len());
+        values.push(Value::from(i64::try_from(missing).unwrap_or(i64::MAX)));
+        let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM {rest}"))?;
+        let found = statement.query_map(rusqlite::params_from_iter(values), read)?;
+        for entry in found {
+            page.push(entry?);
         }
     }
-    if let Some(outcome) = filter.outcome {
-        conditions.push(outcome_is(outcome));
-    }
-    values.push(Value::from(limit));
-    let sql = format!(
-        "SELECT {COLUMNS} FROM audit_records WHERE {} ORDER BY seq DESC LIMIT ?",
-        conditions.join(" AND ")
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(rusqlite::params_from_iter(values), read)?.collect()
-}
-
-/// In the words of the index, which has all but the usual outcome.
-fn outcome_is(outcome: Outcome) -> String {
-    let wanted = outcome.as_str();
-    match outcome {
-        Outcome::Ok => format!("outcome = '{wanted}'"),
-        _ => format!("outcome = '{wanted}' AND outcome <> 'ok'"),
-    }
+    Ok(page)
 }
 
 /// The oldest first, after `after`.

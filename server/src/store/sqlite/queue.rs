@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
@@ -25,6 +25,16 @@ const GROUP: usize = 1_024;
 /// So many writes that nobody waits for need not gather any longer: a commit of more would keep a core from answering for
 /// longer, and hardly cost less for each.
 const ENOUGH: usize = 128;
+
+/// Writes that somebody waits for are committed when nobody else has come for so long: many commits of a few are dearer than
+/// one of many.
+const SILENCE: Duration = Duration::from_micros(100);
+
+/// However many come, so many do not wait for others.
+const COMPANY: usize = 64;
+
+/// However they come, the first of them does not wait for longer.
+const GATHERING: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -42,6 +52,8 @@ struct State {
     is_urgent: bool,
     /// When the oldest of the jobs came.
     since: Option<Instant>,
+    /// Whether the last batch had several writes: then they come from several callers, who will come again.
+    has_company: bool,
     phase: Phase,
     closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -146,6 +158,9 @@ impl Queue {
             let wake = [due, until].into_iter().flatten().min();
             let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
             if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= ENOUGH || is_due {
+                if state.has_company && state.is_urgent {
+                    self.gather(&mut state);
+                }
                 return state.take();
             }
             match wake {
@@ -154,6 +169,20 @@ impl Queue {
                 }
                 None => self.ready.wait(&mut state),
             }
+        }
+    }
+
+    /// Waits for those who are about to come.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        let until = Instant::now() + GATHERING;
+        let mut count = 0;
+        while state.phase == Phase::Open
+            && count < state.jobs.len()
+            && state.jobs.len() < COMPANY
+            && Instant::now() < until
+        {
+            count = state.jobs.len();
+            self.ready.wait_for(state, SILENCE);
         }
     }
 
@@ -212,6 +241,7 @@ impl State {
         let count = self.jobs.len().min(GROUP);
         let jobs = self.jobs.drain(..count).collect();
         let is_empty = self.jobs.is_empty();
+        self.has_company = count > 1;
         // Whether somebody waits for one of the rest is not worth finding out: they are next in any case.
         self.is_urgent = !is_empty;
         if is_empty {

@@ -1,29 +1,58 @@
-//! SQL of sealing keys, spent seals and bound tokens.
+//! Sealing keys, spent seals and bound tokens.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use secrecy::ExposeSecret as _;
 
-use super::failure::unavailable;
+use super::{SqliteStore, failure::unavailable, job::Durability};
 use crate::{
     clock::UnixMillis,
-    store::{SealingKey, SealingTurn, StoreError},
+    store::{SealingKey, SealingStore, SealingTurn, StoreError},
 };
 
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
+#[async_trait]
+impl SealingStore for SqliteStore {
+    async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
+        self.write(Durability::Power, keys).await
+    }
+
+    async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
+        self.write(Durability::Power, move |connection| turn(connection, now, at_once)).await
+    }
+
+    async fn spend_seal(
+        &self,
+        nonce: [u8; 24],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let spend = move |connection: &Connection| spend(connection, &nonce, expires_at, now);
+        self.write(Durability::Process, spend).await
+    }
+
+    async fn bind_token(
+        &self,
+        token: [u8; 32],
+        sender: [u8; 32],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let bind = move |connection: &Connection| bind_token(connection, &token, &sender, expires_at, now);
+        self.write(Durability::Process, bind).await
+    }
+}
+
 /// The keys, newest first; one is made where there is none.
-pub(super) fn keys(connection: &Connection) -> Result<Vec<SealingKey>, StoreError> {
+fn keys(connection: &Connection) -> Result<Vec<SealingKey>, StoreError> {
     let kept = all(connection)?;
     if kept.is_empty() { turn(connection, UnixMillis::now(), false) } else { Ok(kept) }
 }
 
 /// Does what is due, and reads what there is then.
-pub(super) fn turn(
-    connection: &Connection,
-    now: UnixMillis,
-    at_once: bool,
-) -> Result<Vec<SealingKey>, StoreError> {
+fn turn(connection: &Connection, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
     let kept = all(connection)?;
     let due = SealingTurn::due(&kept, now, at_once);
     for id in &due.forget {
@@ -54,7 +83,7 @@ fn all(connection: &Connection) -> Result<Vec<SealingKey>, StoreError> {
     read().map_err(unavailable("read the sealing keys"))
 }
 
-pub(super) fn bind_token(
+fn bind_token(
     connection: &Connection,
     token: &[u8; 32],
     sender: &[u8; 32],
@@ -81,7 +110,7 @@ pub(super) fn bind_token(
     run().map_err(unavailable("bind a token"))
 }
 
-pub(super) fn spend(
+fn spend(
     connection: &Connection,
     nonce: &[u8; 24],
     expires_at: UnixMillis,

@@ -14,12 +14,13 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    audit,
+    audit, audit_blocks,
     failure::{refused, unavailable},
     job::{self, Behind, Durability, Job, Undoing},
     keeper::{self, Keeper},
     queue::{Health, Queue},
     seats::{Seat, Seats},
+    write_back::WriteBack,
 };
 use crate::store::{AuditRecord, StoreError};
 
@@ -32,14 +33,16 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How long it waits between them.
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
+/// The connections beside the writer's own.
+pub(super) struct Beside {
+    pub(super) readers: Arc<Seats>,
+    pub(super) keeper: Keeper,
+    pub(super) write_back: WriteBack,
+}
+
 /// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
-pub(super) fn start(
-    seat: Seat,
-    readers: Arc<Seats>,
-    keeper: Keeper,
-    queue: Arc<Queue>,
-) -> Result<(), StoreError> {
-    let writer = Writer { seat, readers, keeper, ending: Ending(queue), durability: Durability::Power };
+pub(super) fn start(seat: Seat, beside: Beside, queue: Arc<Queue>) -> Result<(), StoreError> {
+    let writer = Writer { seat, beside, ending: Ending(queue), durability: Durability::Power };
     let spawned = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
     spawned.map(|_| ()).map_err(|error| StoreError::Unavailable {
         reason: "start the writer".to_owned(),
@@ -58,8 +61,7 @@ impl Drop for Ending {
 
 struct Writer {
     seat: Seat,
-    readers: Arc<Seats>,
-    keeper: Keeper,
+    beside: Beside,
     ending: Ending,
     /// What the connection's commits survive at this moment.
     durability: Durability,
@@ -69,13 +71,20 @@ impl Writer {
     fn run(mut self) {
         let mut kept = Vec::new();
         loop {
-            let wait =
-                if kept.is_empty() { self.keeper.holds().then_some(keeper::HELD) } else { Some(PAUSE) };
+            let wait = if kept.is_empty() {
+                self.beside.keeper.holds().then_some(keeper::HELD)
+            } else {
+                Some(PAUSE)
+            };
             let batch = self.ending.0.next(wait);
-            self.keeper.let_go();
+            self.beside.keeper.let_go();
             if !kept.is_empty() || !batch.jobs.is_empty() {
                 kept = self.commit(kept, batch.jobs);
-                self.keeper.hold();
+                // Everybody is answered by now, and the log may be begun anew while nobody holds the lock.
+                if let Some(connection) = &*self.seat.lock().borrow() {
+                    self.beside.write_back.committed(connection);
+                }
+                self.beside.keeper.hold();
             }
             if batch.is_last {
                 break;
@@ -86,9 +95,12 @@ impl Writer {
             thread::sleep(LAST_PAUSE);
             kept = self.commit(kept, Vec::new());
         }
-        drop(self.keeper);
+        drop(self.beside.keeper);
+        if let Err(error) = self.beside.write_back.stop() {
+            tracing::error!(%error, "the log may not be written back");
+        }
         // The last connection to close writes the log back into the database, so that one file is left.
-        self.readers.close();
+        self.beside.readers.close();
         drop(self.seat.lock().borrow_mut().take());
         let outcome = if kept.is_empty() {
             Ok(())
@@ -132,11 +144,14 @@ impl Writer {
         let connection = held.borrow();
         let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
         self.survive(connection, durability)?;
-        if attempt(connection, group, Undoing::Group)? {
-            return Ok(());
+        if !attempt(connection, group, Undoing::Group)? {
+            tracing::debug!(
+                writes = group.len(),
+                "a group runs again, because one of its writes was refused"
+            );
+            attempt(connection, group, Undoing::Write)?;
         }
-        tracing::debug!(writes = group.len(), "a group runs again, because one of its writes was refused");
-        attempt(connection, group, Undoing::Write).map(|_| ())
+        Ok(())
     }
 
     fn survive(&mut self, connection: &Connection, durability: Durability) -> Result<(), StoreError> {
@@ -173,6 +188,7 @@ fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Res
         }
         done = done.saturating_add(together.max(1));
     }
+    audit_blocks::note_full(&transaction)?;
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
 }
 
