@@ -117,7 +117,8 @@ async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
     let process = start(setup, &database, scratch.path()).await?;
     let payers = payers(setup, &database, PAYERS).await?;
     let amount = Arc::new(AtomicU64::new(1));
-    drive(&process, &payers, &amount, setup.effort.warm).await?;
+    // As long as pgbench: each connection has its statements planned by then.
+    drive(&process, &payers, &amount, Duration::from_secs(pgbench::WARM)).await?;
     let round = drive(&process, &payers, &amount, setup.effort.time).await?;
     process.stop().await?;
     Ok(round)

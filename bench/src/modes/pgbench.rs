@@ -17,7 +17,7 @@ const STATEMENTS: &str = include_str!("../../sql/payment.sql");
 const CONNECTIONS: &str = "16";
 
 /// How many seconds are not counted: each connection prepares its statements, and PostgreSQL compiles its triggers.
-const WARM: usize = 2;
+pub(super) const WARM: u64 = 2;
 
 /// How many payments a second `pgbench` makes on a new database.
 pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u64> {
@@ -28,14 +28,14 @@ pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u
     payers(setup, &database, payers_wanted).await?;
     let file = scratch.path().join("payment.sql");
     std::fs::write(&file, STATEMENTS)?;
-    let seconds = WARM + usize::try_from(setup.effort.time.as_secs())?.max(1);
+    let seconds = WARM + setup.effort.time.as_secs().max(1);
     let (file, seconds) = (file.display().to_string(), seconds.to_string());
     let mut arguments = vec!["-n", "-M", "prepared", "-c", CONNECTIONS, "-j", "1", "-P", "1"];
     arguments.extend(["-T", &seconds, "-f", &file, &database]);
     let output = Program::of("pgbench".as_ref(), &arguments).command(None).output().await?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench: {told}");
-    let rates: Vec<u64> = told.lines().filter_map(rate).skip(WARM).collect();
+    let rates: Vec<u64> = told.lines().filter_map(rate).skip(usize::try_from(WARM)?).collect();
     ensure!(!rates.is_empty(), "pgbench told no rate: {told}");
     Ok(Spread::of(rates).median)
 }

@@ -44,6 +44,7 @@ mod claims;
 mod connections;
 mod failure;
 mod keys;
+mod last_writes;
 mod ledger;
 mod location;
 mod migrations;

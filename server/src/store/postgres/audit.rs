@@ -122,10 +122,12 @@ async fn page(
     rows(client, &page, &parameters).await?.iter().map(read_entry).collect()
 }
 
+/// Puts records into the inbox: [`Arrays`] of them.
+pub(super) const ARRIVE: &str =
+    concat!("INSERT INTO audit_inbox (", columns!(), ") SELECT * FROM unnest (", arrays!(), ")");
+
 /// Puts records into the inbox.
 pub(super) async fn arrive(client: &impl GenericClient, records: &[&AuditRecord]) -> Result<(), Failure> {
-    const ARRIVE: &str =
-        concat!("INSERT INTO audit_inbox (", columns!(), ") SELECT * FROM unnest (", arrays!(), ")");
     let arrays = Arrays::of(records.iter().copied());
     execute(client, ARRIVE, &arrays.parameters()).await.map(|_| ())
 }
@@ -184,7 +186,7 @@ async fn last(transaction: &Transaction<'_>) -> Result<(i64, ChainHash), Failure
 }
 
 /// Records by columns.
-struct Arrays<'a> {
+pub(super) struct Arrays<'a> {
     times: Vec<i64>,
     requests: Vec<Cow<'a, str>>,
     users: Vec<i64>,
@@ -202,7 +204,7 @@ struct Arrays<'a> {
 }
 
 impl<'a> Arrays<'a> {
-    fn of(records: impl Iterator<Item = &'a AuditRecord> + Clone) -> Self {
+    pub(super) fn of(records: impl Iterator<Item = &'a AuditRecord> + Clone) -> Self {
         Self {
             times: records.clone().map(|record| record.at.as_millis()).collect(),
             requests: records.clone().map(|record| storable(&record.request_id)).collect(),
@@ -224,7 +226,7 @@ impl<'a> Arrays<'a> {
         }
     }
 
-    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         vec![
             &self.times,
             &self.requests,

@@ -1,7 +1,7 @@
 //! The ledger.
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::{
@@ -85,7 +85,7 @@ impl LedgerStore for PostgresStore {
 }
 
 async fn transfers_of_month(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     user: UserId,
     month: Month,
     limit: u32,
@@ -112,13 +112,13 @@ async fn transfers_of_month(
 pub(super) const LOCK_ACCOUNTS: &str =
     "SELECT user_id FROM accounts WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE";
 
-async fn lock_accounts(transaction: &Transaction<'_>, users: &[UserId]) -> Result<(), Failure> {
+async fn lock_accounts(transaction: &impl GenericClient, users: &[UserId]) -> Result<(), Failure> {
     let users: Vec<_> = users.iter().map(|user| user.0).collect();
     rows(transaction, LOCK_ACCOUNTS, &[&users]).await.map(|_| ())
 }
 
 pub(super) async fn post(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     transfer: &NewTransfer,
 ) -> Result<PostedTransfer, Failure> {
     if let Some(id) = transfer.id
@@ -138,7 +138,7 @@ pub(super) async fn post(
 
 /// Posts a transfer that is not posted yet between two accounts on which this is, and which are locked.
 pub(super) async fn post_between(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     transfer: &NewTransfer,
     payer: &AccountBalance,
     payee: &AccountBalance,
@@ -198,7 +198,7 @@ fn check(transfer: &NewTransfer, payer: &AccountBalance, payee: &AccountBalance)
 }
 
 async fn is_same(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     transfer: &NewTransfer,
     posted: &PostedTransfer,
 ) -> Result<bool, Failure> {

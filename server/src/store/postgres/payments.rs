@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
@@ -134,7 +134,7 @@ async fn by_id(client: &impl GenericClient, id: &PaymentId) -> Result<Option<Sto
 
 /// The payment, which nobody else changes until the transaction ends.
 pub(super) async fn lock(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     id: &PaymentId,
 ) -> Result<Option<StoredPayment>, Failure> {
     let wanted = select_payments!("WHERE p.id = $1 FOR NO KEY UPDATE OF p");
@@ -143,7 +143,7 @@ pub(super) async fn lock(
 
 /// The payments of a batch, which nobody else changes until the transaction ends.
 pub(super) async fn lock_batch(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     id: &BatchId,
 ) -> Result<Vec<StoredPayment>, Failure> {
     let wanted = select_payments!("WHERE p.batch = $1 ORDER BY p.step FOR NO KEY UPDATE OF p");
@@ -189,7 +189,7 @@ async fn page(
 }
 
 pub(super) async fn similar(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     payer: UserId,
     payee: UserId,
     amount: Amount,
@@ -204,7 +204,7 @@ pub(super) async fn similar(
 }
 
 pub(super) async fn insert(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     payment: &NewPayment,
 ) -> Result<StoredPayment, Failure> {
     const INSERT: &str = "
@@ -252,7 +252,7 @@ pub(super) async fn insert(
     })
 }
 
-pub(super) async fn change(transaction: &Transaction<'_>, change: &PaymentChange) -> Result<(), Failure> {
+pub(super) async fn change(transaction: &impl GenericClient, change: &PaymentChange) -> Result<(), Failure> {
     let update = "UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
                       transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
                   WHERE id = $1";

@@ -1,6 +1,6 @@
 //! What stands around payments: accounts as they are locked, policies, budgets, idempotency, compensations.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::{
@@ -21,7 +21,7 @@ use crate::{
 const FORGOTTEN_AT_ONCE: i64 = 8;
 
 pub(super) async fn user_named(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     username: &str,
 ) -> Result<Option<UserId>, Failure> {
     let found =
@@ -31,7 +31,7 @@ pub(super) async fn user_named(
 
 /// The accounts of these users, in the order of their numbers, which nobody else changes until the transaction ends.
 pub(super) async fn accounts(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     users: &[UserId],
 ) -> Result<Vec<AccountState>, Failure> {
     let mut users = users.to_vec();
@@ -91,7 +91,7 @@ async fn lineage(client: &impl GenericClient, key: &KeyId) -> Result<Option<KeyI
 
 /// Work on money holds its key until it ends; so this waits for what is paid under the old policy, and nothing is after it.
 pub(super) async fn put_policy(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     key: &KeyId,
     policy: &PaymentPolicy,
 ) -> Result<Option<()>, Failure> {
@@ -115,7 +115,7 @@ pub(super) async fn put_policy(
 }
 
 pub(super) async fn spent(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     lineage: &KeyId,
     since: UnixMillis,
 ) -> Result<i64, Failure> {
@@ -124,21 +124,13 @@ pub(super) async fn spent(
     value(transaction, sum, &[&lineage.0, &since.minute()]).await
 }
 
-pub(super) async fn spend(
-    transaction: &Transaction<'_>,
-    lineage: &KeyId,
-    at: UnixMillis,
-    minor: i64,
-) -> Result<(), Failure> {
-    let add =
-        "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
-               ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
-    let minute = at.minute();
-    execute(transaction, add, &[&lineage.0, &minute, &minor]).await.map(|_| ())
-}
+/// Adds to what a line has spent in a minute: line, minute, minor units.
+pub(super) const SPEND: &str =
+    "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
+     ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
 
 pub(super) async fn idempotency_record(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     user: UserId,
     tool: &str,
     key: &str,
@@ -162,7 +154,7 @@ pub(super) async fn idempotency_record(
 
 /// Where another named something so at this moment, the work is begun again and finds it.
 pub(super) async fn put_idempotency_record(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     record: &IdempotencyRecord,
     now: UnixMillis,
 ) -> Result<(), Failure> {
@@ -187,7 +179,7 @@ pub(super) async fn put_idempotency_record(
 }
 
 pub(super) async fn compensate(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     compensation: &Compensation,
 ) -> Result<(), Failure> {
     let keep = "INSERT INTO compensations (handle, payer, payee, amount_minor, currency, attempts, due_at)
@@ -225,7 +217,7 @@ pub(super) async fn due_compensations(
 }
 
 pub(super) async fn settle_compensation(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
     handle: &str,
     now: UnixMillis,
     retry_at: Option<UnixMillis>,

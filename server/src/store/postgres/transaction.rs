@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Pool, Transaction as EngineTransaction};
+use deadpool_postgres::{Object, Pool};
 
 use super::{
     PostgresStore,
     attempts::Attempts,
-    audit,
-    connections::{free, in_time, let_go},
+    connections::{free, in_time},
     failure::{Failure, refused},
-    keys, ledger, payments,
+    keys,
+    last_writes::{self, LastWrite},
+    ledger, payments,
     rows::{Parameters, one_after_the_other},
     spending,
 };
@@ -42,25 +43,16 @@ pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Res
 async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
     let mut attempts = Attempts::default();
     loop {
-        let mut client = free(&pool).await?;
-        let done = in_time(async {
-            let engine = client.transaction().await?;
-            let mut transaction = PostgresTransaction { engine, failure: None, accounts: Vec::new() };
-            let told = work.run(&mut transaction).await;
-            // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
-            if let Some(failure) = transaction.failure {
-                return Err(failure);
-            }
-            let is_kept = told?;
-            if is_kept {
-                transaction.engine.commit().await?;
-            } else {
-                transaction.engine.rollback().await?;
-            }
-            Ok(is_kept)
-        })
-        .await;
-        let_go(client, done.as_ref().err());
+        let mut transaction = PostgresTransaction {
+            engine: Begun::new(free(&pool).await?),
+            last_writes: Vec::new(),
+            failure: None,
+            accounts: Vec::new(),
+        };
+        let done = in_time(transaction.whole(&*work)).await;
+        if !matches!(done, Err(Failure::Late)) {
+            transaction.engine.end(done.is_ok()).await;
+        }
         match done {
             Err(failure) if attempts.go_on_after(&failure).await => {}
             done => return done.map_err(|failure| failure.told("work on money")),
@@ -68,15 +60,73 @@ async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, Store
     }
 }
 
-struct PostgresTransaction<'a> {
-    engine: EngineTransaction<'a>,
+/// A connection with a transaction on it. Dropped before its end the connection is closed: nobody is given half of one.
+struct Begun(Option<Object>);
+
+impl Begun {
+    const fn new(client: Object) -> Self {
+        Self(Some(client))
+    }
+
+    fn client(&self) -> Result<&Object, Failure> {
+        self.0.as_ref().ok_or(Failure::Late)
+    }
+
+    /// Lets go of the connection, which others may use if nothing is left of the transaction.
+    async fn end(&mut self, is_over: bool) {
+        let Some(client) = &self.0 else { return };
+        let is_over = is_over || in_time(async { Ok(client.batch_execute("ROLLBACK").await?) }).await.is_ok();
+        if is_over {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+struct PostgresTransaction {
+    engine: Begun,
+    /// What is written when somebody reads again, or with the commit.
+    last_writes: Vec<LastWrite>,
     /// What the engine refused first.
     failure: Option<Failure>,
     /// The accounts as they were read last. They are locked.
     accounts: Vec<AccountState>,
 }
 
-impl PostgresTransaction<'_> {
+impl PostgresTransaction {
+    /// All of it; returns whether what the work did was kept.
+    async fn whole(&mut self, work: &dyn ErasedWork) -> Result<bool, Failure> {
+        self.engine.client()?.batch_execute("START TRANSACTION").await?;
+        let told = work.run(self).await;
+        // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let is_kept = told?;
+        let client = self.engine.client()?;
+        if is_kept {
+            last_writes::commit(client, &self.last_writes).await?;
+        } else {
+            client.batch_execute("ROLLBACK").await?;
+        }
+        Ok(is_kept)
+    }
+
+    /// The connection, on which all that was written so far is there to be read.
+    async fn ready(&mut self) -> Result<&Object, Failure> {
+        let writes = std::mem::take(&mut self.last_writes);
+        let client = self.engine.client()?;
+        last_writes::send(client, &writes).await?;
+        Ok(client)
+    }
+
     /// What a step came to. Whatever breaks the transaction is kept, for whoever has to decide whether to begin again.
     fn told<T>(&mut self, doing: &str, step: Result<T, Failure>) -> Result<T, StoreError> {
         match step {
@@ -92,14 +142,14 @@ impl PostgresTransaction<'_> {
 }
 
 #[async_trait]
-impl Transaction for PostgresTransaction<'_> {
+impl Transaction for PostgresTransaction {
     async fn user_named(&mut self, username: &str) -> Result<Option<UserId>, StoreError> {
-        let step = spending::user_named(&self.engine, username).await;
+        let step = async { spending::user_named(self.ready().await?, username).await }.await;
         self.told("look for a user", step)
     }
 
     async fn lock_accounts(&mut self, users: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
-        let step = spending::accounts(&self.engine, users).await;
+        let step = async { spending::accounts(self.ready().await?, users).await }.await;
         let accounts = self.told("lock accounts", step)?;
         self.accounts.clone_from(&accounts);
         Ok(accounts)
@@ -108,9 +158,12 @@ impl Transaction for PostgresTransaction<'_> {
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
         let step = async {
             let parameters: Parameters<'_> = &[&id.0];
-            let (held, policy) =
-                one_after_the_other(&self.engine, (keys::HOLD, parameters), (spending::POLICY, parameters))
-                    .await?;
+            let (held, policy) = one_after_the_other(
+                self.ready().await?,
+                (keys::HOLD, parameters),
+                (spending::POLICY, parameters),
+            )
+            .await?;
             let Some(key) = held.first() else { return Ok(None) };
             Ok(Some((keys::read_key(key)?, spending::read_policy(policy.first())?)))
         }
@@ -119,22 +172,22 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
-        let step = payments::lock(&self.engine, id).await;
+        let step = async { payments::lock(self.ready().await?, id).await }.await;
         self.told("lock a payment", step)
     }
 
     async fn lock_batch(&mut self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
-        let step = payments::lock_batch(&self.engine, id).await;
+        let step = async { payments::lock_batch(self.ready().await?, id).await }.await;
         self.told("lock a batch", step)
     }
 
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-        let step = payments::insert(&self.engine, payment).await;
+        let step = async { payments::insert(self.ready().await?, payment).await }.await;
         self.told("keep a payment", step)
     }
 
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError> {
-        let step = payments::change(&self.engine, change).await;
+        let step = async { payments::change(self.ready().await?, change).await }.await;
         self.told("change a payment", step)
     }
 
@@ -142,12 +195,16 @@ impl Transaction for PostgresTransaction<'_> {
         // What it does to them is not in what was read.
         let accounts = std::mem::take(&mut self.accounts);
         let known = |user| AccountState::on_one(&accounts, user);
-        let step = match (transfer.id, known(transfer.from), known(transfer.to)) {
-            (None, Some(payer), Some(payee)) => {
-                ledger::post_between(&self.engine, transfer, &payer, &payee).await
+        let step = async {
+            let client = self.ready().await?;
+            match (transfer.id, known(transfer.from), known(transfer.to)) {
+                (None, Some(payer), Some(payee)) => {
+                    ledger::post_between(client, transfer, &payer, &payee).await
+                }
+                _ => ledger::post(client, transfer).await,
             }
-            _ => ledger::post(&self.engine, transfer).await,
-        };
+        }
+        .await;
         self.told("post a transfer", step)
     }
 
@@ -158,7 +215,7 @@ impl Transaction for PostgresTransaction<'_> {
         amount: Amount,
         since: UnixMillis,
     ) -> Result<Option<PaymentId>, StoreError> {
-        let step = payments::similar(&self.engine, payer, payee, amount, since).await;
+        let step = async { payments::similar(self.ready().await?, payer, payee, amount, since).await }.await;
         self.told("look for a similar payment", step)
     }
 
@@ -169,7 +226,8 @@ impl Transaction for PostgresTransaction<'_> {
         key: &str,
         now: UnixMillis,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let step = spending::idempotency_record(&self.engine, user, tool, key, now).await;
+        let step =
+            async { spending::idempotency_record(self.ready().await?, user, tool, key, now).await }.await;
         self.told("read an idempotency key", step)
     }
 
@@ -178,27 +236,27 @@ impl Transaction for PostgresTransaction<'_> {
         record: &IdempotencyRecord,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let step = spending::put_idempotency_record(&self.engine, record, now).await;
+        let step = async { spending::put_idempotency_record(self.ready().await?, record, now).await }.await;
         self.told("keep an idempotency key", step)
     }
 
     async fn spent(&mut self, lineage: &KeyId, since: UnixMillis) -> Result<i64, StoreError> {
-        let step = spending::spent(&self.engine, lineage, since).await;
+        let step = async { spending::spent(self.ready().await?, lineage, since).await }.await;
         self.told("read a budget", step)
     }
 
     async fn spend(&mut self, lineage: &KeyId, at: UnixMillis, minor: i64) -> Result<(), StoreError> {
-        let step = spending::spend(&self.engine, lineage, at, minor).await;
-        self.told("write a budget", step)
+        self.last_writes.push(LastWrite::Spend { lineage: lineage.clone(), at, minor });
+        Ok(())
     }
 
     async fn compensate(&mut self, compensation: &Compensation) -> Result<(), StoreError> {
-        let step = spending::compensate(&self.engine, compensation).await;
+        let step = async { spending::compensate(self.ready().await?, compensation).await }.await;
         self.told("keep a compensation", step)
     }
 
     async fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
-        let step = audit::arrive(&self.engine, &[record]).await;
-        self.told("append to the audit trail", step)
+        self.last_writes.push(LastWrite::Audit(Box::new(record.clone())));
+        Ok(())
     }
 }
