@@ -52,7 +52,7 @@ struct State {
     is_urgent: bool,
     /// When the oldest of the jobs came.
     since: Option<Instant>,
-    /// Whether the last batch had several writes: then they come from several callers, who will come again.
+    /// Whether somebody waited for several writes of the last batch: then they are of several callers, who will come again.
     has_company: bool,
     phase: Phase,
     closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
@@ -239,14 +239,51 @@ impl Queue {
 impl State {
     fn take(&mut self) -> Batch {
         let count = self.jobs.len().min(GROUP);
-        let jobs = self.jobs.drain(..count).collect();
+        let jobs: Vec<_> = self.jobs.drain(..count).collect();
         let is_empty = self.jobs.is_empty();
-        self.has_company = count > 1;
+        self.has_company = jobs.iter().filter(|job| job.is_awaited()).nth(1).is_some();
         // Whether somebody waits for one of the rest is not worth finding out: they are next in any case.
         self.is_urgent = !is_empty;
         if is_empty {
             self.since = None;
         }
         Batch { jobs, is_last: is_empty && self.phase != Phase::Open }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::UnixMillis,
+        store::{
+            KeyId,
+            sqlite::job::{Behind, Durability, awaited},
+        },
+    };
+
+    async fn take(queue: &Queue, awaited_ones: usize, behind: usize) -> (usize, Duration) {
+        for _ in 0..behind {
+            let touch = Behind::TouchKey(KeyId("a".to_owned()), UnixMillis::from_millis(1));
+            queue.push(Job::Behind(touch)).await.unwrap();
+        }
+        for _ in 0..awaited_ones {
+            queue.push(awaited(Durability::Process, |()| true, |_| Ok(())).0).await.unwrap();
+        }
+        let began = Instant::now();
+        (queue.next(None).jobs.len(), began.elapsed())
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_waits_for_others_only_where_there_are_some() {
+        let queue = Queue::new(64, Duration::from_secs(60));
+        assert_eq!(take(&queue, 1, 3).await.0, 4);
+        assert!(!queue.state.lock().has_company, "one of them waits, and alone");
+        assert_eq!(take(&queue, 2, 0).await.0, 2);
+        assert!(queue.state.lock().has_company);
+        let (count, took) = take(&queue, 1, 0).await;
+        assert_eq!(count, 1);
+        assert!(took >= SILENCE, "nobody else was waited for: {took:?}");
+        assert!(!queue.state.lock().has_company, "and nobody came");
     }
 }

@@ -84,9 +84,10 @@ impl WriteBack {
                 // Where the thread is gone, nothing is done until there are too many.
                 let _ = ask.try_send(());
             }
-            _ => {
+            UNDER_WAY => {
                 write_back(writing);
             }
+            _ => copied.store(write_back(writing), Ordering::Release),
         }
     }
 
