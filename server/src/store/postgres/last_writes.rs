@@ -17,7 +17,7 @@ use crate::{
     store::{AuditRecord, KeyId},
 };
 
-/// The most that are sent at once: others wait for them.
+/// The most that are sent at once: others wait for them. So few futures are polled, and with that sent, in their order.
 const MOST: usize = 8;
 
 /// One of them.
@@ -61,7 +61,8 @@ pub(super) async fn send(client: &Object, writes: &[LastWrite]) -> Result<(), Fa
     Ok(())
 }
 
-/// Sends the writes, in their order, and then the commit, and waits for all. However it ends, the transaction has ended.
+/// Sends the writes, in their order, and then the commit, and waits for all. Where it fails before the commit is sent, the
+/// transaction goes on, and is the caller's to undo.
 pub(super) async fn commit(client: &Object, writes: &[LastWrite]) -> Result<(), Failure> {
     let (before, last) = writes.split_at(writes.len().saturating_sub(MOST));
     send(client, before).await?;

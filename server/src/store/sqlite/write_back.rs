@@ -39,10 +39,10 @@ thread_local! {
 
 /// Whoever writes the log of a database back; nobody where there is no log.
 #[derive(Debug)]
-pub(super) struct WriteBack(Option<Beside>);
+pub(super) struct WriteBack(Option<Copier>);
 
 #[derive(Debug)]
-struct Beside {
+struct Copier {
     ask: SyncSender<()>,
     /// How many pages of the log the thread has copied.
     copied: Arc<AtomicI32>,
@@ -68,12 +68,12 @@ impl WriteBack {
             reason: "start writing the log back".to_owned(),
             source: Some(Box::new(error)),
         })?;
-        Ok(Self(Some(Beside { ask, copied, thread })))
+        Ok(Self(Some(Copier { ask, copied, thread })))
     }
 
     /// After a commit of the writer, in its thread.
     pub(super) fn committed(&self, writing: &Connection) {
-        let Some(Beside { ask, copied, .. }) = &self.0 else { return };
+        let Some(Copier { ask, copied, .. }) = &self.0 else { return };
         let pages = PAGES.get();
         match copied.load(Ordering::Acquire) {
             UNDER_WAY if pages < MOST => {}
@@ -93,7 +93,7 @@ impl WriteBack {
 
     /// Waits for the end of what is being written back, and lets go of the connection.
     pub(super) fn stop(self) -> Result<(), StoreError> {
-        let Some(Beside { ask, thread, .. }) = self.0 else { return Ok(()) };
+        let Some(Copier { ask, thread, .. }) = self.0 else { return Ok(()) };
         drop(ask);
         thread.join().map_err(|_| refused("writing the log back broke off"))
     }
@@ -101,18 +101,35 @@ impl WriteBack {
 
 fn write_back_when_asked(connection: &Connection, asked: &Receiver<()>, copied: &AtomicI32) {
     while asked.recv().is_ok() {
-        copied.store(write_back(connection).max(0), Ordering::Release);
+        copied.store(write_back(connection), Ordering::Release);
     }
 }
 
-/// Copies what nobody reads from the log any more; returns how many pages of it are copied by now. What is left is for the
-/// next time.
+/// Copies what nobody reads from the log any more; returns how many pages of it are copied by now, none where another process
+/// is at it and SQLite says -1. What is left is for the next time.
 fn write_back(connection: &Connection) -> i32 {
     connection
         .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")
-        .and_then(|mut statement| statement.query_row([], |row| row.get(2)))
-        .unwrap_or_else(|error| {
-            tracing::warn!(%error, "the log was not written back into the database");
-            0
-        })
+        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i32>(2)))
+        .map_or_else(
+            |error| {
+                tracing::warn!(%error, "the log was not written back into the database");
+                0
+            },
+            |copied| copied.max(0),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_looked_at_is_not_taken_for_one_that_is_being_copied() {
+        let without_log = Connection::open_in_memory().unwrap();
+        let told: i32 =
+            without_log.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).unwrap();
+        assert_eq!(told, UNDER_WAY, "what SQLite says");
+        assert_eq!(write_back(&without_log), 0);
+    }
 }
