@@ -20,10 +20,8 @@ const FREE_WITHIN: Duration = Duration::from_secs(3);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What every connection begins with. A statement, a wait for a lock and a transaction whose server has died all end; a
-/// commit that was acknowledged is on the disk, whatever the database's own setting is. Every statement goes along an index,
-/// whatever its values are, so it is planned once and not whenever it is sent.
+/// commit that was acknowledged is on the disk, whatever the database's own setting is.
 const SET_UP: &str = "
-    SET plan_cache_mode = force_generic_plan;
     SET statement_timeout = '10s';
     SET lock_timeout = '8s';
     SET idle_in_transaction_session_timeout = '10s';

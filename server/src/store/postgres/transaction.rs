@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+/// How work begins. Its statements look for one thing by its key, whatever their values are, and are planned once; for lists,
+/// a plan that does not know what is rare would be the wrong one.
+const BEGIN: &str = "START TRANSACTION; SET LOCAL plan_cache_mode = force_generic_plan";
+
 /// Runs work to its end, also when whoever asked for it has gone away.
 pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
     let running = tokio::spawn(to_its_end(store.pool.clone(), work));
@@ -103,7 +107,7 @@ struct PostgresTransaction {
 impl PostgresTransaction {
     /// All of it; returns whether what the work did was kept.
     async fn whole(&mut self, work: &dyn ErasedWork) -> Result<bool, Failure> {
-        self.engine.client()?.batch_execute("START TRANSACTION").await?;
+        self.engine.client()?.batch_execute(BEGIN).await?;
         let told = work.run(self).await;
         // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
         if let Some(failure) = self.failure.take() {
