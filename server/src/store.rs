@@ -39,7 +39,7 @@ pub use ledger::{
 pub use payment::{
     AccountState, BatchId, BatchStep, Compensation, IdempotencyClaim, IdempotencyRecord, NewPayment,
     NotAStatus, PaymentChange, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore,
-    StoredPayment,
+    Prepared, StoredPayment,
 };
 use payment::{Side, Walk};
 pub use sealing::{SealingKey, SealingStore, SealingTurn};
@@ -47,7 +47,7 @@ pub use session::{
     ClientAbilities, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore,
     StoredSession,
 };
-pub use transaction::{Ending, ErasedWork, Transaction, Work, transact};
+pub use transaction::{Ending, ErasedWork, Held, Transaction, Work, transact};
 
 /// Everything that is kept. See the module's promises.
 #[async_trait]

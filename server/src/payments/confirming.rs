@@ -6,15 +6,15 @@ use super::{
     PaymentError, Payments, Refusal,
     desk::{Actor, RiskGate, not_found},
     execution::{compensate, settle, step},
-    terms::{Intent, available, ended_key},
+    terms::{Intent, available},
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
     risk::{Assessment, Verdict},
     store::{
-        Ending, KeyId, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work,
-        transact,
+        Ending, KeyId, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredKey, StoredPayment,
+        Transaction, UserId, Work, transact,
     },
 };
 
@@ -59,8 +59,8 @@ impl Payments {
     /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::PermissionDenied`], [`Refusal::LimitExceeded`];
     /// [`Refusal::InvalidState`] for one of a batch; the store's.
     pub async fn outlook(&self, user: UserId, key: &KeyId, id: &PaymentId) -> Result<Outlook, PaymentError> {
-        let payment = self.store.payment(id).await?.filter(|payment| payment.payment.payer == user);
-        let payment = payment.ok_or_else(|| not_found(id))?;
+        let found = self.store.prepared(id).await?.filter(|(payment, _)| payment.payment.payer == user);
+        let (payment, with) = found.ok_or_else(|| not_found(id))?;
         if payment.status() == PaymentStatus::Expired
             || (payment.status().is_undecided() && payment.payment.expires_at <= UnixMillis::now())
         {
@@ -70,26 +70,16 @@ impl Payments {
             return Ok(Outlook::Decided(payment));
         }
         alone(&payment)?;
-        let own = &payment.payment.key;
-        let mut asks_from = self.fitting(own, &payment).await?;
-        if own != key {
-            asks_from = asks_from.min(self.fitting(key, &payment).await?);
+        let mut unasked_below = asks_from(with, &payment)?;
+        if payment.payment.key != *key {
+            unasked_below = unasked_below.min(asks_from(self.store.key_and_policy(key).await?, &payment)?);
         }
         // What looks like a payment that was made already is never let through unasked.
-        if payment.payment.amount.minor() < asks_from && payment.payment.duplicate_of.is_none() {
+        if payment.payment.amount.minor() < unasked_below && payment.payment.duplicate_of.is_none() {
             return Ok(Outlook::Automatic(payment));
         }
         let text = self.question(&payment).await?;
         Ok(Outlook::Ask(payment, text))
-    }
-
-    /// From which amount on the key asks, in minor units, if it may pay this at all.
-    async fn fitting(&self, key: &KeyId, payment: &StoredPayment) -> Result<i64, PaymentError> {
-        let stored = self.store.key(key).await?.filter(|key| key.ended(UnixMillis::now()).is_none());
-        let stored = stored.ok_or_else(ended_key)?;
-        let policy = self.store.policy(key).await?;
-        Intent::of(payment).fits(&stored, &policy)?;
-        Ok(policy.automatic_below_minor)
     }
 
     /// The words in which a person is asked: all of them from what is kept.
@@ -175,6 +165,12 @@ impl Payments {
     }
 }
 
+/// From which amount on a key asks, in minor units, if it may pay this at all.
+fn asks_from(found: Option<(StoredKey, PaymentPolicy)>, payment: &StoredPayment) -> Result<i64, Refusal> {
+    let (_, policy) = Intent::of(payment).fitting(found, UnixMillis::now())?;
+    Ok(policy.automatic_below_minor)
+}
+
 /// Whether it is a payment by itself: those of a batch are decided together.
 fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
     let Some(step) = &payment.payment.step else { return Ok(()) };
@@ -234,7 +230,8 @@ impl Decide {
         if !self.payments.must_assess(payment.payment.amount) {
             return Ok(Ok(()));
         }
-        Ok(Intent::of(payment).fitting(transaction, own, self.now).await?.map(|_| ()))
+        let found = transaction.key(own).await?;
+        Ok(Intent::of(payment).fitting(found, self.now).map(|_| ()))
     }
 
     /// Whether a key may pay it, whichever it was prepared with.
@@ -244,12 +241,12 @@ impl Decide {
         key: &KeyId,
         payment: &StoredPayment,
     ) -> Result<Result<(), Refusal>, StoreError> {
-        let lineage = transaction.key(key).await?.map(|(key, _)| key.lineage);
+        let found = transaction.key(key).await?;
         // The line that prepared it has counted it, whichever of its keys did.
+        let is_of_its_line = found.as_ref().is_some_and(|(key, _)| key.lineage == payment.payment.lineage);
         let own = Intent::of(payment);
-        let counted_at = own.counted_at.filter(|_| lineage.as_ref() == Some(&payment.payment.lineage));
-        let intent = Intent { counted_at, ..own };
-        Ok(intent.allowed(transaction, key, self.now).await?.map(|_| ()))
+        let intent = Intent { counted_at: own.counted_at.filter(|_| is_of_its_line), ..own };
+        Ok(intent.allowed(transaction, found, self.now).await?.map(|_| ()))
     }
 
     async fn carry_out(

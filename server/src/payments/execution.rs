@@ -22,9 +22,9 @@ pub(super) async fn settle(
     now: UnixMillis,
 ) -> Result<Result<StoredPayment, Refusal>, StoreError> {
     let terms = &payment.payment;
-    let accounts = transaction.lock_accounts(&[terms.payer, terms.payee]).await?;
+    let (accounts, found) = transaction.hold(&[terms.payer, terms.payee], &terms.key).await?;
     // Much may have been said about the key since the payment was prepared.
-    if let Err(refusal) = Intent::of(payment).allowed(transaction, &terms.key, now).await? {
+    if let Err(refusal) = Intent::of(payment).allowed(transaction, found, now).await? {
         return Ok(Err(refusal));
     }
     // Its own amount is among what is set aside, so what is left must be no debt beyond the credit.

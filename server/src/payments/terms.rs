@@ -74,7 +74,8 @@ pub(super) async fn agree(
 ) -> Result<Result<Terms, Refusal>, StoreError> {
     let payee = transaction.user_named(&wish.to).await?;
     let accounts: Vec<_> = [Some(payer), payee].into_iter().flatten().collect();
-    let account = transaction.lock_accounts(&accounts).await?.into_iter().find(|one| one.user == payer);
+    let (accounts, found) = transaction.hold(&accounts, key).await?;
+    let account = accounts.into_iter().find(|one| one.user == payer);
     let account = account.ok_or_else(|| StoreError::NoSuchAccount(payer.0.to_string()))?;
     let (amount, memo) = match wish.read(&account) {
         Ok(read) => read,
@@ -89,7 +90,7 @@ pub(super) async fn agree(
         return Ok(Err(Refusal::InvalidArgument(text.to_owned())));
     }
     let intent = Intent { to: &wish.to, amount, counted_at: None };
-    let (lineage, policy) = match intent.allowed(transaction, key, now).await? {
+    let (lineage, policy) = match intent.allowed(transaction, found, now).await? {
         Ok(allowed) => allowed,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -119,14 +120,15 @@ impl<'a> Intent<'a> {
         Self { to: &payment.to, amount: payment.payment.amount, counted_at: Some(payment.payment.created_at) }
     }
 
-    /// Whether a key may pay this, by what it may do at this moment; then its line and its policy.
+    /// Whether a key that was found may pay this; then its line and its policy. Its payer's account has to be locked, where
+    /// what it has spent is to stay as it is.
     pub(super) async fn allowed(
         self,
         transaction: &mut dyn Transaction,
-        key: &KeyId,
+        found: Option<(StoredKey, PaymentPolicy)>,
         now: UnixMillis,
     ) -> Result<Result<(KeyId, PaymentPolicy), Refusal>, StoreError> {
-        let (stored, policy) = match self.fitting(transaction, key, now).await? {
+        let (stored, policy) = match self.fitting(found, now) {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -147,25 +149,20 @@ impl<'a> Intent<'a> {
         Ok(Ok((stored.lineage, policy)))
     }
 
-    /// Whether a key may pay this as far as its budget allows; then the key and its policy.
-    pub(super) async fn fitting(
+    /// What of that can be told without a transaction, which is everything but the budget; then the key and its policy.
+    pub(super) fn fitting(
         self,
-        transaction: &mut dyn Transaction,
-        key: &KeyId,
+        found: Option<(StoredKey, PaymentPolicy)>,
         now: UnixMillis,
-    ) -> Result<Result<(StoredKey, PaymentPolicy), Refusal>, StoreError> {
-        let found = transaction.key(key).await?.filter(|(key, _)| key.ended(now).is_none());
-        let Some((stored, policy)) = found else { return Ok(Err(ended_key())) };
-        Ok(self.fits(&stored, &policy).map(|()| (stored, policy)))
-    }
-
-    /// What of that can be told without a transaction: everything but the budget.
-    pub(super) fn fits(self, key: &StoredKey, policy: &PaymentPolicy) -> Result<(), Refusal> {
+    ) -> Result<(StoredKey, PaymentPolicy), Refusal> {
+        let found = found.filter(|(key, _)| key.ended(now).is_none());
+        let (key, policy) = found.ok_or_else(ended_key)?;
         if !PermissionSet::from_bits(key.permissions).contains(Permission::PaymentsWrite) {
             let text = "the key may not pay any more. Use another key, or ask whoever issued it.";
             return Err(Refusal::PermissionDenied(text.to_owned()));
         }
-        within(policy, self.to, self.amount)
+        within(&policy, self.to, self.amount)?;
+        Ok((key, policy))
     }
 }
 
@@ -211,7 +208,7 @@ pub(super) fn available(account: &AccountState) -> Amount {
     Amount::from_minor(minor.max(0), account.balance.currency())
 }
 
-pub(super) fn ended_key() -> Refusal {
+fn ended_key() -> Refusal {
     let text = "the key of this payment has ended. Create the payment again, with another key.";
     Refusal::PermissionDenied(text.to_owned())
 }

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{clock::UnixMillis, money::Amount};
 
+/// Accounts, and a key and what it may pay.
+pub type Held = (Vec<AccountState>, Option<(StoredKey, PaymentPolicy)>);
+
 /// One transaction, while it runs.
 #[async_trait]
 pub trait Transaction: Send {
@@ -30,6 +33,14 @@ pub trait Transaction: Send {
 
     /// The key of this id, and what it may pay.
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError>;
+
+    /// Both of them, the accounts first.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`].
+    async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError> {
+        Ok((self.lock_accounts(users).await?, self.key(key).await?))
+    }
 
     /// The payment with this handle; nobody else changes it until the end.
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError>;
@@ -46,7 +57,8 @@ pub trait Transaction: Send {
     /// Moves a payment on.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when there is no such step from where it is.
+    /// [`StoreError::Corrupt`] when there is no such step from where it is. An engine may notice only when the work ends,
+    /// of which nothing is kept then.
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError>;
 
     /// Posts a transfer, as [`super::LedgerStore::post`].

@@ -134,11 +134,18 @@ impl KeyStore for PostgresStore {
 }
 
 pub(super) async fn by_id(client: &impl GenericClient, id: &KeyId) -> Result<Option<StoredKey>, Failure> {
-    let found = row(client, select_keys!("WHERE k.id = $1"), &[&id.0]).await?;
+    let found = row(client, BY_ID, &[&id.0]).await?;
     found.as_ref().map(read_key).transpose()
 }
 
-/// The key, which nobody changes until the transaction ends.
+/// The key of an id.
+pub(super) const BY_ID: &str = select_keys!("WHERE k.id = $1");
+
+/// The key that the payment of a handle was prepared with.
+pub(super) const OF_PAYMENT: &str =
+    select_keys!("WHERE k.id = (SELECT p.key_id FROM payments p WHERE p.id = $1)");
+
+/// The key of an id, which nobody changes until the transaction ends.
 pub(super) const HOLD: &str = select_keys!("WHERE k.id = $1 FOR SHARE OF k");
 
 async fn create(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {

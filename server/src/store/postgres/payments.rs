@@ -12,7 +12,8 @@ use super::{
     claims,
     connections::{in_time, let_go},
     failure::Failure,
-    rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
+    keys,
+    rows::{Parameters, cell, currency, execute, in_turn, number, row, rows, storable, time, word},
     spending, transaction,
 };
 use crate::{
@@ -20,8 +21,8 @@ use crate::{
     money::Amount,
     store::{
         BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
-        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Side, StoreError, StoredPayment, TransferId,
-        UserId, Walk,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Prepared, Side, StoreError, StoredKey,
+        StoredPayment, TransferId, UserId, Walk,
     },
 };
 
@@ -125,10 +126,29 @@ impl PaymentStore for PostgresStore {
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
         read!(self, "read what a key may pay", |client| spending::policy(&client, key).await)
     }
+
+    async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
+        read!(self, "read a key", |client| spending::key_and_policy(&client, key).await)
+    }
+
+    async fn prepared(&self, id: &PaymentId) -> Result<Option<Prepared>, StoreError> {
+        read!(self, "read a payment", |client| prepared(&client, id).await)
+    }
+}
+
+const BY_ID: &str = select_payments!("WHERE p.id = $1");
+
+async fn prepared(client: &impl GenericClient, id: &PaymentId) -> Result<Option<Prepared>, Failure> {
+    let handle = storable(&id.0);
+    let of: Parameters<'_> = &[&handle];
+    let asked = [(BY_ID, of), (keys::OF_PAYMENT, of), (spending::POLICY_OF_PAYMENT, of)];
+    let [payment, key, policy] = in_turn(client, asked).await?;
+    let Some(payment) = payment.first() else { return Ok(None) };
+    Ok(Some((read_payment(payment)?, spending::read_key_and_policy(&key, &policy)?)))
 }
 
 async fn by_id(client: &impl GenericClient, id: &PaymentId) -> Result<Option<StoredPayment>, Failure> {
-    let found = row(client, select_payments!("WHERE p.id = $1"), &[&storable(&id.0)]).await?;
+    let found = row(client, BY_ID, &[&storable(&id.0)]).await?;
     found.as_ref().map(read_payment).transpose()
 }
 
@@ -252,10 +272,13 @@ pub(super) async fn insert(
     })
 }
 
+/// Moves a payment on: handle, status, time, minor units given back, transfer, failure.
+pub(super) const CHANGE: &str = "
+    UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
+        transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
+    WHERE id = $1";
+
 pub(super) async fn change(transaction: &impl GenericClient, change: &PaymentChange) -> Result<(), Failure> {
-    let update = "UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
-                      transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
-                  WHERE id = $1";
     let parameters: Parameters<'_> = &[
         &change.id.0,
         &change.status.as_str(),
@@ -264,7 +287,7 @@ pub(super) async fn change(transaction: &impl GenericClient, change: &PaymentCha
         &change.transfer.map(|id| id.0),
         &change.failure.as_deref().map(storable),
     ];
-    if execute(transaction, update, parameters).await? == 1 {
+    if execute(transaction, CHANGE, parameters).await? == 1 {
         return Ok(());
     }
     Err(StoreError::Corrupt(format!("there is no payment {}", change.id)).into())

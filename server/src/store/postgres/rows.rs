@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use deadpool_postgres::GenericClient;
-use futures_util::future::try_join;
+use futures_util::future::try_join_all;
 use tokio_postgres::{
     Row,
     types::{FromSql, ToSql},
@@ -33,17 +33,20 @@ pub(super) async fn row(
     Ok(client.query_opt(&statement, parameters).await?)
 }
 
-/// Two statements, the second sent before the first is answered: it begins when the first has ended, and sees what is there
-/// then.
-pub(super) async fn one_after_the_other(
+/// Statements of which each is sent before the one ahead of it is answered: it begins when that has ended, and sees what is
+/// there then.
+pub(super) async fn in_turn<const N: usize>(
     client: &impl GenericClient,
-    first: (&str, Parameters<'_>),
-    second: (&str, Parameters<'_>),
-) -> Result<(Vec<Row>, Vec<Row>), Failure> {
-    let statements = (client.prepare_cached(first.0).await?, client.prepare_cached(second.0).await?);
+    asked: [(&str, Parameters<'_>); N],
+) -> Result<[Vec<Row>; N], Failure> {
+    let mut statements = Vec::with_capacity(N);
+    for (sql, _) in asked {
+        statements.push(client.prepare_cached(sql).await?);
+    }
     // Whichever is polled first is sent first.
-    let sent = try_join(client.query(&statements.0, first.1), client.query(&statements.1, second.1));
-    Ok(sent.await?)
+    let sent = statements.iter().zip(asked).map(|(statement, (_, given))| client.query(statement, given));
+    let answers = try_join_all(sent).await?;
+    answers.try_into().map_err(|_| corrupt("an answer is missing"))
 }
 
 /// How many rows it touched.

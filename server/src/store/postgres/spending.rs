@@ -5,16 +5,18 @@ use tokio_postgres::Row;
 
 use super::{
     failure::Failure,
-    ledger,
+    keys, ledger,
     rows::{
-        Parameters, bytes, cell, currency, execute, number, one_after_the_other, row, rows, storable, time,
-        value, words,
+        Parameters, bytes, cell, currency, execute, in_turn, number, row, rows, storable, time, value, words,
     },
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
-    store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
+    store::{
+        AccountState, Compensation, Held, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, StoredKey,
+        UserId,
+    },
 };
 
 /// How many expired idempotency records are forgotten whenever one is kept: more than come, so that they never pile up.
@@ -29,23 +31,42 @@ pub(super) async fn user_named(
     found.map(|row| cell(&row, 0).map(UserId)).transpose()
 }
 
+/// What there is to know of accounts that are locked.
+const ACCOUNTS: &str = "
+    SELECT a.user_id, a.username, a.currency, COALESCE ((
+        SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
+        ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
+    FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
+    WHERE a.user_id = ANY ($1) ORDER BY a.user_id";
+
 /// The accounts of these users, in the order of their numbers, which nobody else changes until the transaction ends.
 pub(super) async fn accounts(
     transaction: &impl GenericClient,
     users: &[UserId],
 ) -> Result<Vec<AccountState>, Failure> {
-    let mut users = users.to_vec();
-    users.sort_unstable();
-    users.dedup();
     let numbers: Vec<_> = users.iter().map(|user| user.0).collect();
-    let all = "SELECT a.user_id, a.username, a.currency, COALESCE ((
-                   SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
-                   ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
-               FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
-               WHERE a.user_id = ANY ($1) ORDER BY a.user_id";
-    let parameters: Parameters<'_> = &[&numbers];
-    let (_, found) =
-        one_after_the_other(transaction, (ledger::LOCK_ACCOUNTS, parameters), (all, parameters)).await?;
+    let of: Parameters<'_> = &[&numbers];
+    let [_, found] = in_turn(transaction, [(ledger::LOCK_ACCOUNTS, of), (ACCOUNTS, of)]).await?;
+    read_accounts(&found, users)
+}
+
+/// Accounts, and then a key and what it may pay; nobody else changes any of it until the transaction ends. In this order,
+/// since those who pay with the same key would otherwise hold it all at once, which PostgreSQL has to keep a list of.
+pub(super) async fn hold(
+    transaction: &impl GenericClient,
+    users: &[UserId],
+    key: &KeyId,
+) -> Result<Held, Failure> {
+    let numbers: Vec<_> = users.iter().map(|user| user.0).collect();
+    let (of_users, of_key): (Parameters<'_>, Parameters<'_>) = (&[&numbers], &[&key.0]);
+    let asked =
+        [(ledger::LOCK_ACCOUNTS, of_users), (ACCOUNTS, of_users), (keys::HOLD, of_key), (POLICY, of_key)];
+    let [_, found, key, policy] = in_turn(transaction, asked).await?;
+    Ok((read_accounts(&found, users)?, read_key_and_policy(&key, &policy)?))
+}
+
+/// Each of them once, or none where one is missing.
+fn read_accounts(found: &[Row], users: &[UserId]) -> Result<Vec<AccountState>, Failure> {
     let accounts: Vec<_> = found.iter().map(read_account).collect::<Result<_, _>>()?;
     match users.iter().find(|user| accounts.iter().all(|account| account.user != **user)) {
         Some(missing) => Err(StoreError::NoSuchAccount(missing.0.to_string()).into()),
@@ -64,16 +85,49 @@ fn read_account(row: &Row) -> Result<AccountState, Failure> {
 }
 
 /// What the keys of a key's line may pay.
-pub(super) const POLICY: &str = "
+const POLICY: &str = "
     SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
     WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)";
+
+/// What the keys of the line that a payment is of may pay.
+pub(super) const POLICY_OF_PAYMENT: &str = "
+    SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
+    WHERE lineage = (SELECT lineage FROM payments WHERE id = $1)";
 
 pub(super) async fn policy(client: &impl GenericClient, key: &KeyId) -> Result<PaymentPolicy, Failure> {
     read_policy(row(client, POLICY, &[&key.0]).await?.as_ref())
 }
 
+/// A key and what it may pay.
+pub(super) async fn key_and_policy(
+    client: &impl GenericClient,
+    key: &KeyId,
+) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
+    let of: Parameters<'_> = &[&key.0];
+    let [key, policy] = in_turn(client, [(keys::BY_ID, of), (POLICY, of)]).await?;
+    read_key_and_policy(&key, &policy)
+}
+
+/// The same for a key that nobody changes until the transaction ends.
+pub(super) async fn hold_key(
+    transaction: &impl GenericClient,
+    key: &KeyId,
+) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
+    let of: Parameters<'_> = &[&key.0];
+    let [key, policy] = in_turn(transaction, [(keys::HOLD, of), (POLICY, of)]).await?;
+    read_key_and_policy(&key, &policy)
+}
+
+pub(super) fn read_key_and_policy(
+    key: &[Row],
+    policy: &[Row],
+) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
+    let Some(key) = key.first() else { return Ok(None) };
+    Ok(Some((keys::read_key(key)?, read_policy(policy.first())?)))
+}
+
 /// A policy that was read; nothing special where there is none.
-pub(super) fn read_policy(found: Option<&Row>) -> Result<PaymentPolicy, Failure> {
+fn read_policy(found: Option<&Row>) -> Result<PaymentPolicy, Failure> {
     let Some(found) = found else { return Ok(PaymentPolicy::default()) };
     Ok(PaymentPolicy {
         automatic_below_minor: cell(found, 0)?,
@@ -128,6 +182,15 @@ pub(super) async fn spent(
 pub(super) const SPEND: &str =
     "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
      ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
+
+pub(super) async fn spend(
+    transaction: &impl GenericClient,
+    lineage: &KeyId,
+    at: UnixMillis,
+    minor: i64,
+) -> Result<(), Failure> {
+    execute(transaction, SPEND, &[&lineage.0, &at.minute(), &minor]).await.map(|_| ())
+}
 
 pub(super) async fn idempotency_record(
     transaction: &impl GenericClient,

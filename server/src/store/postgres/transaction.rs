@@ -6,26 +6,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{GenericClient as _, Object, Pool};
 
 use super::{
     PostgresStore,
     attempts::Attempts,
+    audit,
     connections::{free, in_time},
     failure::{Failure, refused},
-    keys,
-    last_writes::{self, LastWrite},
     ledger, payments,
-    rows::{Parameters, one_after_the_other},
+    sent::Sent,
     spending,
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
-        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
-        StoredPayment, Transaction, UserId,
+        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, Held, IdempotencyRecord, KeyId,
+        NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
+        StoredKey, StoredPayment, Transaction, UserId,
     },
 };
 
@@ -47,15 +46,15 @@ pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Res
 async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
     let mut attempts = Attempts::default();
     loop {
-        let mut transaction = PostgresTransaction {
-            engine: Begun::new(free(&pool).await?),
-            last_writes: Vec::new(),
-            failure: None,
-            accounts: Vec::new(),
+        let begun = Begun(Some(free(&pool).await?));
+        let done = in_time(whole(&begun, &*work)).await;
+        let is_idle = match &done {
+            Ok(_) => true,
+            Err(Failure::Late) => false,
+            Err(_) => begun.undo().await,
         };
-        let done = in_time(transaction.whole(&*work)).await;
-        if !matches!(done, Err(Failure::Late)) {
-            transaction.engine.end(done.is_ok()).await;
+        if is_idle {
+            begun.give_back();
         }
         match done {
             Err(failure) if attempts.go_on_after(&failure).await => {}
@@ -64,25 +63,49 @@ async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, Store
     }
 }
 
-/// A connection with a transaction on it. Dropped before its end the connection is closed: nobody is given half of one.
+/// All of it; returns whether what the work did was kept.
+async fn whole(begun: &Begun, work: &dyn ErasedWork) -> Result<bool, Failure> {
+    let client = begun.client()?;
+    let mut transaction =
+        PostgresTransaction { client, sent: Sent::default(), failure: None, accounts: Vec::new() };
+    transaction.sent.send(batch(client, BEGIN)).await;
+    let told = work.run(&mut transaction).await;
+    // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
+    if let Some(failure) = transaction.failure.take() {
+        return Err(failure);
+    }
+    let is_kept = told?;
+    let sent = &mut transaction.sent;
+    if is_kept {
+        sent.beside(batch(client, "COMMIT")).await?;
+        // Where something failed, the commit undoes all, and does not say so.
+        sent.answered().await?;
+    } else {
+        sent.beside(batch(client, "ROLLBACK")).await?;
+    }
+    Ok(is_kept)
+}
+
+async fn batch(client: &Object, sql: &str) -> Result<(), Failure> {
+    Ok(client.batch_execute(sql).await?)
+}
+
+/// A connection that may have a transaction on it. Dropped as it is, it is closed: nobody is given half of one.
 struct Begun(Option<Object>);
 
 impl Begun {
-    const fn new(client: Object) -> Self {
-        Self(Some(client))
-    }
-
     fn client(&self) -> Result<&Object, Failure> {
         self.0.as_ref().ok_or(Failure::Late)
     }
 
-    /// Lets go of the connection, which others may use if nothing is left of the transaction.
-    async fn end(&mut self, is_over: bool) {
-        let Some(client) = &self.0 else { return };
-        let is_over = is_over || in_time(async { Ok(client.batch_execute("ROLLBACK").await?) }).await.is_ok();
-        if is_over {
-            self.0 = None;
-        }
+    /// Undoes what is left; says whether there is no transaction any more.
+    async fn undo(&self) -> bool {
+        in_time(async { batch(self.client()?, "ROLLBACK").await }).await.is_ok()
+    }
+
+    /// Lets others use the connection.
+    fn give_back(mut self) {
+        self.0 = None;
     }
 }
 
@@ -94,46 +117,25 @@ impl Drop for Begun {
     }
 }
 
-struct PostgresTransaction {
-    engine: Begun,
-    /// What is written when somebody reads again, or with the commit.
-    last_writes: Vec<LastWrite>,
+struct PostgresTransaction<'a> {
+    client: &'a Object,
+    /// What nobody needs the outcome of before the end.
+    sent: Sent<'a>,
     /// What the engine refused first.
     failure: Option<Failure>,
     /// The accounts as they were read last. They are locked.
     accounts: Vec<AccountState>,
 }
 
-impl PostgresTransaction {
-    /// All of it; returns whether what the work did was kept.
-    async fn whole(&mut self, work: &dyn ErasedWork) -> Result<bool, Failure> {
-        self.engine.client()?.batch_execute(BEGIN).await?;
-        let told = work.run(self).await;
-        // What failed inside counts, whatever the work made of it: nothing of this transaction can be kept.
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        let is_kept = told?;
-        let client = self.engine.client()?;
-        if is_kept {
-            last_writes::commit(client, &self.last_writes).await?;
-        } else {
-            client.batch_execute("ROLLBACK").await?;
-        }
-        Ok(is_kept)
-    }
-
-    /// The connection, on which all that was written so far is there to be read.
-    async fn ready(&mut self) -> Result<&Object, Failure> {
-        let writes = std::mem::take(&mut self.last_writes);
-        let client = self.engine.client()?;
-        last_writes::send(client, &writes).await?;
-        Ok(client)
-    }
-
-    /// What a step came to. Whatever breaks the transaction is kept, for whoever has to decide whether to begin again.
-    fn told<T>(&mut self, doing: &str, step: Result<T, Failure>) -> Result<T, StoreError> {
-        match step {
+impl<'a> PostgresTransaction<'a> {
+    /// Waits for the outcome of `step`. Whatever breaks the transaction is kept, for whoever has to decide whether to begin
+    /// again.
+    async fn told<T>(
+        &mut self,
+        doing: &str,
+        step: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, StoreError> {
+        match self.sent.beside(step).await {
             Ok(output) => Ok(output),
             Err(Failure::Refused(error)) => Err(error),
             Err(failure) => {
@@ -143,73 +145,83 @@ impl PostgresTransaction {
             }
         }
     }
+
+    /// Sends what `sql` asks for, which is all that `write` does. It is known to the connection by then, so that it is sent
+    /// before whatever comes next.
+    async fn send(
+        &mut self,
+        doing: &str,
+        sql: &str,
+        write: impl Future<Output = Result<(), Failure>> + Send + 'a,
+    ) -> Result<(), StoreError> {
+        let client = self.client;
+        self.told(doing, async { Ok(client.prepare_cached(sql).await?) }).await?;
+        self.sent.send(write).await;
+        Ok(())
+    }
 }
 
 #[async_trait]
-impl Transaction for PostgresTransaction {
+impl Transaction for PostgresTransaction<'_> {
     async fn user_named(&mut self, username: &str) -> Result<Option<UserId>, StoreError> {
-        let step = async { spending::user_named(self.ready().await?, username).await }.await;
-        self.told("look for a user", step)
+        let step = spending::user_named(self.client, username);
+        self.told("look for a user", step).await
     }
 
     async fn lock_accounts(&mut self, users: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
-        let step = async { spending::accounts(self.ready().await?, users).await }.await;
-        let accounts = self.told("lock accounts", step)?;
+        let step = spending::accounts(self.client, users);
+        let accounts = self.told("lock accounts", step).await?;
         self.accounts.clone_from(&accounts);
         Ok(accounts)
     }
 
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        let step = async {
-            let parameters: Parameters<'_> = &[&id.0];
-            let (held, policy) = one_after_the_other(
-                self.ready().await?,
-                (keys::HOLD, parameters),
-                (spending::POLICY, parameters),
-            )
-            .await?;
-            let Some(key) = held.first() else { return Ok(None) };
-            Ok(Some((keys::read_key(key)?, spending::read_policy(policy.first())?)))
-        }
-        .await;
-        self.told("read a key", step)
+        let step = spending::hold_key(self.client, id);
+        self.told("read a key", step).await
+    }
+
+    async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError> {
+        let step = spending::hold(self.client, users, key);
+        let (accounts, key) = self.told("lock accounts", step).await?;
+        self.accounts.clone_from(&accounts);
+        Ok((accounts, key))
     }
 
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
-        let step = async { payments::lock(self.ready().await?, id).await }.await;
-        self.told("lock a payment", step)
+        let step = payments::lock(self.client, id);
+        self.told("lock a payment", step).await
     }
 
     async fn lock_batch(&mut self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
-        let step = async { payments::lock_batch(self.ready().await?, id).await }.await;
-        self.told("lock a batch", step)
+        let step = payments::lock_batch(self.client, id);
+        self.told("lock a batch", step).await
     }
 
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-        let step = async { payments::insert(self.ready().await?, payment).await }.await;
-        self.told("keep a payment", step)
+        let step = payments::insert(self.client, payment);
+        self.told("keep a payment", step).await
     }
 
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError> {
-        let step = async { payments::change(self.ready().await?, change).await }.await;
-        self.told("change a payment", step)
+        let (client, change) = (self.client, change.clone());
+        let write = async move { payments::change(client, &change).await };
+        self.send("change a payment", payments::CHANGE, write).await
     }
 
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
         // What it does to them is not in what was read.
         let accounts = std::mem::take(&mut self.accounts);
         let known = |user| AccountState::on_one(&accounts, user);
+        let client = self.client;
         let step = async {
-            let client = self.ready().await?;
             match (transfer.id, known(transfer.from), known(transfer.to)) {
                 (None, Some(payer), Some(payee)) => {
                     ledger::post_between(client, transfer, &payer, &payee).await
                 }
                 _ => ledger::post(client, transfer).await,
             }
-        }
-        .await;
-        self.told("post a transfer", step)
+        };
+        self.told("post a transfer", step).await
     }
 
     async fn similar_payment(
@@ -219,8 +231,8 @@ impl Transaction for PostgresTransaction {
         amount: Amount,
         since: UnixMillis,
     ) -> Result<Option<PaymentId>, StoreError> {
-        let step = async { payments::similar(self.ready().await?, payer, payee, amount, since).await }.await;
-        self.told("look for a similar payment", step)
+        let step = payments::similar(self.client, payer, payee, amount, since);
+        self.told("look for a similar payment", step).await
     }
 
     async fn idempotency_record(
@@ -230,9 +242,8 @@ impl Transaction for PostgresTransaction {
         key: &str,
         now: UnixMillis,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let step =
-            async { spending::idempotency_record(self.ready().await?, user, tool, key, now).await }.await;
-        self.told("read an idempotency key", step)
+        let step = spending::idempotency_record(self.client, user, tool, key, now);
+        self.told("read an idempotency key", step).await
     }
 
     async fn put_idempotency_record(
@@ -240,27 +251,29 @@ impl Transaction for PostgresTransaction {
         record: &IdempotencyRecord,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let step = async { spending::put_idempotency_record(self.ready().await?, record, now).await }.await;
-        self.told("keep an idempotency key", step)
+        let step = spending::put_idempotency_record(self.client, record, now);
+        self.told("keep an idempotency key", step).await
     }
 
     async fn spent(&mut self, lineage: &KeyId, since: UnixMillis) -> Result<i64, StoreError> {
-        let step = async { spending::spent(self.ready().await?, lineage, since).await }.await;
-        self.told("read a budget", step)
+        let step = spending::spent(self.client, lineage, since);
+        self.told("read a budget", step).await
     }
 
     async fn spend(&mut self, lineage: &KeyId, at: UnixMillis, minor: i64) -> Result<(), StoreError> {
-        self.last_writes.push(LastWrite::Spend { lineage: lineage.clone(), at, minor });
-        Ok(())
+        let (client, lineage) = (self.client, lineage.clone());
+        let write = async move { spending::spend(client, &lineage, at, minor).await };
+        self.send("add to a budget", spending::SPEND, write).await
     }
 
     async fn compensate(&mut self, compensation: &Compensation) -> Result<(), StoreError> {
-        let step = async { spending::compensate(self.ready().await?, compensation).await }.await;
-        self.told("keep a compensation", step)
+        let step = spending::compensate(self.client, compensation);
+        self.told("keep a compensation", step).await
     }
 
     async fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.last_writes.push(LastWrite::Audit(Box::new(record.clone())));
-        Ok(())
+        let (client, record) = (self.client, record.clone());
+        let write = async move { audit::arrive(client, &[&record]).await };
+        self.send("append to the audit trail", audit::ARRIVE, write).await
     }
 }

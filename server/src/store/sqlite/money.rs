@@ -15,7 +15,7 @@ use crate::{
     clock::UnixMillis,
     store::{
         BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, PaymentFilter, PaymentId, PaymentPolicy,
-        PaymentStore, StoreError, StoredPayment,
+        PaymentStore, StoreError, StoredKey, StoredPayment,
     },
 };
 
@@ -100,5 +100,9 @@ impl PaymentStore for SqliteStore {
             Some(lineage) => spending::policy(connection, &lineage),
             None => Ok(PaymentPolicy::default()),
         })?
+    }
+
+    async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
+        self.read(|connection| spending::key_and_policy(connection, key))?
     }
 }

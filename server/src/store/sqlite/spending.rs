@@ -2,11 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{failure::unavailable, ledger};
+use super::{failure::unavailable, ledger, lifecycle};
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
-    store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
+    store::{
+        AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, StoredKey, UserId,
+    },
 };
 
 /// How many expired idempotency keys are forgotten whenever one is kept: more than come, so that they never pile up.
@@ -61,6 +63,16 @@ pub(super) fn policy(connection: &Connection, lineage: &KeyId) -> Result<Payment
             statement.query_row([&lineage.0], read).optional()
         });
     read.map(Option::unwrap_or_default).map_err(unavailable("read what a key may pay"))
+}
+
+/// A key, and what it may pay.
+pub(super) fn key_and_policy(
+    connection: &Connection,
+    key: &KeyId,
+) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
+    let Some(key) = lifecycle::by_id(connection, key)? else { return Ok(None) };
+    let policy = policy(connection, &key.lineage)?;
+    Ok(Some((key, policy)))
 }
 
 /// The first key of the line that this one is of.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::{
     audit,
     failure::{closed, refused},
-    ledger, lifecycle, payments,
+    ledger, payments,
     seats::Seat,
     spending,
 };
@@ -63,11 +63,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        self.on(|connection| {
-            let Some(key) = lifecycle::by_id(connection, id)? else { return Ok(None) };
-            let policy = spending::policy(connection, &key.lineage)?;
-            Ok(Some((key, policy)))
-        })
+        self.on(|connection| spending::key_and_policy(connection, id))
     }
 
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
