@@ -57,8 +57,7 @@ pub trait Transaction: Send {
     /// Moves a payment on.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when there is no such step from where it is. An engine may notice only when the work ends,
-    /// of which nothing is kept then.
+    /// [`StoreError::Corrupt`] when there is no such step from where it is.
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError>;
 
     /// Posts a transfer, as [`super::LedgerStore::post`].

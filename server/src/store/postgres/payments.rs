@@ -273,7 +273,7 @@ pub(super) async fn insert(
 }
 
 /// Moves a payment on: handle, status, time, minor units given back, transfer, failure.
-pub(super) const CHANGE: &str = "
+const CHANGE: &str = "
     UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
         transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
     WHERE id = $1";

@@ -78,7 +78,7 @@ async fn whole(begun: &Begun, work: &dyn ErasedWork) -> Result<bool, Failure> {
     let sent = &mut transaction.sent;
     if is_kept {
         sent.beside(batch(client, "COMMIT")).await?;
-        // Where something failed, the commit undoes all, and does not say so.
+        // Where the engine refused something, the commit undoes all, and does not say so.
         sent.answered().await?;
     } else {
         sent.beside(batch(client, "ROLLBACK")).await?;
@@ -203,9 +203,9 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError> {
-        let (client, change) = (self.client, change.clone());
-        let write = async move { payments::change(client, &change).await };
-        self.send("change a payment", payments::CHANGE, write).await
+        // Not sent and left: where there is nothing to change, PostgreSQL sees nothing wrong and would commit the rest.
+        let step = payments::change(self.client, change);
+        self.told("change a payment", step).await
     }
 
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
