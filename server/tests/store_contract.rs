@@ -99,6 +99,7 @@ promises!(
     payment_lists::payments_that_somebody_must_look_after_are_found,
     payment_lists::a_policy_is_the_whole_lines,
     spending::what_was_spent_is_summed_by_the_minute_and_can_be_taken_back,
+    spending::work_whose_budget_is_refused_is_undone_wholly,
     spending::what_was_spent_days_ago_is_forgotten_when_more_is_spent,
     spending::of_a_hundred_payments_at_once_a_budget_lets_ten_through,
     spending::what_was_named_is_found_by_its_name_until_it_expires,

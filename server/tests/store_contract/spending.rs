@@ -49,6 +49,32 @@ pub(crate) async fn what_was_spent_is_summed_by_the_minute_and_can_be_taken_back
     assert!(matches!(more, Err(StoreError::Corrupt(_))), "nobody takes back what was not spent: {more:?}");
 }
 
+/// An engine may find out late that a budget is refused; whatever the work did before it, and after, is undone with it.
+pub(crate) async fn work_whose_budget_is_refused_is_undone_wholly(store: Arc<dyn Store>) {
+    people(&*store, 2).await;
+    spend(&*store, "a", MINUTE, 5).await.unwrap();
+    for goes_on in [false, true] {
+        let done = work(&*store, move |transaction| {
+            Box::pin(async move {
+                transaction.insert_payment(&payment("pay_1", 1, 2, 10)).await?;
+                transaction.spend(&KeyId("b".to_owned()), at(MINUTE), 7).await?;
+                transaction.spend(&KeyId("a".to_owned()), at(MINUTE), -6).await?;
+                if goes_on {
+                    transaction.insert_payment(&payment("pay_2", 1, 2, 10)).await?;
+                }
+                Ok(Ending::Keep(()))
+            })
+        });
+        let told = done.await;
+        assert!(matches!(told, Err(StoreError::Corrupt(_))), "goes on: {goes_on}: {told:?}");
+        for id in ["pay_1", "pay_2"] {
+            let kept = store.payment(&PaymentId(id.to_owned())).await.unwrap();
+            assert!(kept.is_none(), "goes on: {goes_on}: {kept:?}");
+        }
+        assert_eq!((spent(&*store, "a", 0).await, spent(&*store, "b", 0).await), (5, 0));
+    }
+}
+
 pub(crate) async fn what_was_spent_days_ago_is_forgotten_when_more_is_spent(store: Arc<dyn Store>) {
     const DAY: i64 = 24 * 60 * MINUTE;
     for (line, ms) in [("a", 0), ("a", MINUTE), ("b", 0), ("a", 2 * DAY)] {

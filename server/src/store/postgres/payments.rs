@@ -128,7 +128,7 @@ impl PaymentStore for PostgresStore {
     }
 
     async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        read!(self, "read a key", |client| spending::key_and_policy(&client, key).await)
+        read!(self, "read a key", |client| spending::look_at_key(&client, key).await)
     }
 
     async fn prepared(&self, id: &PaymentId) -> Result<Option<Prepared>, StoreError> {

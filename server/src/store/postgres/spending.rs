@@ -31,6 +31,9 @@ pub(super) async fn user_named(
     found.map(|row| cell(&row, 0).map(UserId)).transpose()
 }
 
+/// A key and what it may pay, where there is one.
+type KeyAndPolicy = Option<(StoredKey, PaymentPolicy)>;
+
 /// What there is to know of accounts that are locked.
 const ACCOUNTS: &str = "
     SELECT a.user_id, a.username, a.currency, COALESCE ((
@@ -98,30 +101,28 @@ pub(super) async fn policy(client: &impl GenericClient, key: &KeyId) -> Result<P
     read_policy(row(client, POLICY, &[&key.0]).await?.as_ref())
 }
 
-/// A key and what it may pay.
-pub(super) async fn key_and_policy(
+/// A key, which `which` says how to look for, and what it may pay.
+async fn key_and_policy(
     client: &impl GenericClient,
+    which: &str,
     key: &KeyId,
-) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
+) -> Result<KeyAndPolicy, Failure> {
     let of: Parameters<'_> = &[&key.0];
-    let [key, policy] = in_turn(client, [(keys::BY_ID, of), (POLICY, of)]).await?;
+    let [key, policy] = in_turn(client, [(which, of), (POLICY, of)]).await?;
     read_key_and_policy(&key, &policy)
 }
 
-/// The same for a key that nobody changes until the transaction ends.
-pub(super) async fn hold_key(
-    transaction: &impl GenericClient,
-    key: &KeyId,
-) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
-    let of: Parameters<'_> = &[&key.0];
-    let [key, policy] = in_turn(transaction, [(keys::HOLD, of), (POLICY, of)]).await?;
-    read_key_and_policy(&key, &policy)
+/// A key and what it may pay, as they are now.
+pub(super) async fn look_at_key(client: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
+    key_and_policy(client, keys::BY_ID, key).await
 }
 
-pub(super) fn read_key_and_policy(
-    key: &[Row],
-    policy: &[Row],
-) -> Result<Option<(StoredKey, PaymentPolicy)>, Failure> {
+/// A key and what it may pay; nobody changes them until the transaction ends.
+pub(super) async fn hold_key(transaction: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
+    key_and_policy(transaction, keys::HOLD, key).await
+}
+
+pub(super) fn read_key_and_policy(key: &[Row], policy: &[Row]) -> Result<KeyAndPolicy, Failure> {
     let Some(key) = key.first() else { return Ok(None) };
     Ok(Some((keys::read_key(key)?, read_policy(policy.first())?)))
 }

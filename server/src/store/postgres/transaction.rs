@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient as _, Object, Pool};
+use scopeguard::ScopeGuard;
 
 use super::{
     PostgresStore,
@@ -46,15 +47,17 @@ pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Res
 async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
     let mut attempts = Attempts::default();
     loop {
-        let begun = Begun(Some(free(&pool).await?));
-        let done = in_time(whole(&begun, &*work)).await;
+        // A connection that may have a transaction on it. Dropped as it is, it is closed: nobody is given half of one.
+        let client = scopeguard::guard(free(&pool).await?, |client| drop(Object::take(client)));
+        let done = in_time(whole(&client, &*work)).await;
         let is_idle = match &done {
             Ok(_) => true,
             Err(Failure::Late) => false,
-            Err(_) => begun.undo().await,
+            Err(_) => in_time(batch(&client, "ROLLBACK")).await.is_ok(),
         };
         if is_idle {
-            begun.give_back();
+            // Others may use it.
+            drop(ScopeGuard::into_inner(client));
         }
         match done {
             Err(failure) if attempts.go_on_after(&failure).await => {}
@@ -64,8 +67,7 @@ async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, Store
 }
 
 /// All of it; returns whether what the work did was kept.
-async fn whole(begun: &Begun, work: &dyn ErasedWork) -> Result<bool, Failure> {
-    let client = begun.client()?;
+async fn whole(client: &Object, work: &dyn ErasedWork) -> Result<bool, Failure> {
     let mut transaction =
         PostgresTransaction { client, sent: Sent::default(), failure: None, accounts: Vec::new() };
     transaction.sent.send(batch(client, BEGIN)).await;
@@ -88,33 +90,6 @@ async fn whole(begun: &Begun, work: &dyn ErasedWork) -> Result<bool, Failure> {
 
 async fn batch(client: &Object, sql: &str) -> Result<(), Failure> {
     Ok(client.batch_execute(sql).await?)
-}
-
-/// A connection that may have a transaction on it. Dropped as it is, it is closed: nobody is given half of one.
-struct Begun(Option<Object>);
-
-impl Begun {
-    fn client(&self) -> Result<&Object, Failure> {
-        self.0.as_ref().ok_or(Failure::Late)
-    }
-
-    /// Undoes what is left; says whether there is no transaction any more.
-    async fn undo(&self) -> bool {
-        in_time(async { batch(self.client()?, "ROLLBACK").await }).await.is_ok()
-    }
-
-    /// Lets others use the connection.
-    fn give_back(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            drop(Object::take(client));
-        }
-    }
 }
 
 struct PostgresTransaction<'a> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params, types::Value};
 
-use super::{audit_blocks::Search, failure::unavailable, sessions::protocol};
+use super::{audit_blocks::search, failure::unavailable, sessions::protocol};
 use crate::{
     clock::UnixMillis,
     store::{
@@ -95,7 +95,7 @@ pub(super) fn page(
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditEntry>> {
     let mut page = Vec::new();
-    for (rest, mut values) in Search::new(connection, filter, before)?.statements {
+    for (rest, mut values) in search(connection, filter, before)? {
         let missing = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(page.len());
         values.push(Value::from(i64::try_from(missing).unwrap_or(i64::MAX)));
         let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM {rest}"))?;

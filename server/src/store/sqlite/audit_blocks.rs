@@ -12,14 +12,16 @@ use crate::store::{AuditFilter, Outcome, StoreError};
 /// How many records a block has; that of number 0 lacks the one of number 0.
 const RECORDS: i64 = 256;
 
+/// The number of the first block that is not noted.
+const FIRST_NOT_NOTED: &str = "SELECT COALESCE (max (block) + 1, 0) FROM audit_full_blocks";
+
 /// Notes what is in the blocks that got full. Part of the transaction that filled them.
 pub(super) fn note_full(connection: &Connection) -> Result<(), StoreError> {
     let run = || -> rusqlite::Result<()> {
-        let newest: Option<i64> = connection
-            .prepare_cached("SELECT max (seq) FROM audit_records")?
-            .query_row([], |row| row.get(0))?;
-        let first_not_full = newest.unwrap_or_default().saturating_add(1) / RECORDS;
-        for block in first_not_noted(connection)?..first_not_full {
+        let sql = format!("SELECT ({FIRST_NOT_NOTED}), COALESCE (max (seq), 0) FROM audit_records");
+        let (first, newest): (i64, i64) =
+            connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for block in first..newest.saturating_add(1) / RECORDS {
             note(connection, block)?;
         }
         Ok(())
@@ -46,10 +48,7 @@ fn note(connection: &Connection, block: i64) -> rusqlite::Result<()> {
 }
 
 fn first_not_noted(connection: &Connection) -> rusqlite::Result<i64> {
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT max (block) FROM audit_full_blocks")?
-        .query_row([], |row| row.get(0))?;
-    Ok(last.map_or(0, |last| last.saturating_add(1)))
+    connection.prepare_cached(FIRST_NOT_NOTED)?.query_row([], |row| row.get(0))
 }
 
 /// One of the things that a record is about.
@@ -85,74 +84,78 @@ impl Terms {
     }
 }
 
+/// A statement without `SELECT … FROM`, up to the limit, which is its last parameter, and the values of those before it.
+type Rest = (String, Vec<Value>);
+
 /// Where to look for the records that a filter lets through: one statement after the other, each from the newest record to
 /// the oldest, and none of the later ones has a newer record than one before it.
-pub(super) struct Search {
-    /// What is joined, without `SELECT … FROM`, up to the limit, which is the last parameter.
-    pub(super) statements: Vec<(String, Vec<Value>)>,
-}
-
-impl Search {
-    pub(super) fn new(
-        connection: &Connection,
-        filter: &AuditFilter,
-        before: Option<i64>,
-    ) -> rusqlite::Result<Self> {
-        let open_from = first_not_noted(connection)?.saturating_mul(RECORDS);
-        let oldest = match filter.since {
-            Some(since) => first_since(connection, since.as_millis())?.min(open_from),
-            None => 0,
-        };
-        let before = before.unwrap_or(i64::MAX);
-        let records = |from: i64, plus: &str| {
-            // With a plus, it is the block that bounds the numbers, where there is one.
-            let mut terms = Terms::default().with(&format!("{plus}r.seq < ?"), before);
-            terms = terms.with(&format!("{plus}r.seq >= ?"), from);
-            for about in &ABOUT {
-                if let Some(wanted) = (about.wanted)(filter) {
-                    terms = terms.with(&format!("r.{} = ?", about.column), wanted.to_owned());
-                }
-            }
-            if let Some(since) = filter.since {
-                terms = terms.with("r.at >= ?", since.as_millis());
-            }
-            terms.conditions.extend(filter.outcome.map(outcome_is));
-            terms
-        };
-        let wanted: Vec<_> =
-            ABOUT.iter().filter_map(|about| Some((about, (about.wanted)(filter)?))).collect();
-        // What does not end well is rare and has an index of its own.
-        let is_rare = filter.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
-        if wanted.is_empty() || is_rare {
-            return Ok(Self { statements: vec![one_by_one(records(oldest, ""))] });
-        }
-        let mut blocks = Terms::default();
-        let mut joined = String::new();
-        for (number, (about, value)) in wanted.into_iter().enumerate() {
-            let condition = format!("b{number}.what = '{}' AND b{number}.value = ?", about.what);
-            blocks = blocks.with(&condition, value.to_owned());
-            if number > 0 {
-                blocks.conditions.push(format!("b{number}.block = b0.block"));
-            }
-            joined.push_str(&format!("audit_blocks b{number} CROSS JOIN "));
-        }
-        blocks = blocks.with("b0.block < ?", open_from / RECORDS);
-        blocks = blocks.with("b0.block <= ?", before / RECORDS).with("b0.block >= ?", oldest / RECORDS);
-        let within = records(oldest, "+");
-        let sql = format!(
-            "{joined}audit_records r WHERE {} AND r.seq BETWEEN b0.block * {RECORDS} AND b0.block * {RECORDS} + {}
-               AND {} ORDER BY b0.block DESC, r.seq DESC LIMIT ?",
-            blocks.all(),
-            RECORDS - 1,
-            within.all()
-        );
-        blocks.values.extend(within.values);
-        Ok(Self { statements: vec![one_by_one(records(open_from, "")), (sql, blocks.values)] })
+pub(super) fn search(
+    connection: &Connection,
+    filter: &AuditFilter,
+    before: Option<i64>,
+) -> rusqlite::Result<Vec<Rest>> {
+    let open_from = first_not_noted(connection)?.saturating_mul(RECORDS);
+    let oldest = match filter.since {
+        Some(since) => first_since(connection, since.as_millis())?.min(open_from),
+        None => 0,
+    };
+    let before = before.unwrap_or(i64::MAX);
+    let has_blocks = ABOUT.iter().any(|about| (about.wanted)(filter).is_some());
+    // What does not end well is rare and has an index of its own.
+    let is_rare = filter.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
+    if !has_blocks || is_rare {
+        return Ok(vec![one_by_one(&records(filter, oldest, before, ""))]);
     }
+    let rest = one_by_one(&records(filter, open_from, before, ""));
+    Ok(vec![rest, by_blocks(filter, oldest, before, open_from / RECORDS)])
 }
 
-fn one_by_one(records: Terms) -> (String, Vec<Value>) {
-    (format!("audit_records r WHERE {} ORDER BY r.seq DESC LIMIT ?", records.all()), records.values)
+/// Those of the filter, from one number up to another. With a plus, SQLite does not look for them by their number.
+fn records(filter: &AuditFilter, from: i64, before: i64, plus: &str) -> Terms {
+    let mut terms = Terms::default().with(&format!("{plus}r.seq < ?"), before);
+    terms = terms.with(&format!("{plus}r.seq >= ?"), from);
+    for about in &ABOUT {
+        if let Some(wanted) = (about.wanted)(filter) {
+            terms = terms.with(&format!("r.{} = ?", about.column), wanted.to_owned());
+        }
+    }
+    if let Some(since) = filter.since {
+        terms = terms.with("r.at >= ?", since.as_millis());
+    }
+    terms.conditions.extend(filter.outcome.map(outcome_is));
+    terms
+}
+
+/// The same in the blocks that have all of what is wanted: it is the block that bounds the numbers.
+fn by_blocks(filter: &AuditFilter, oldest: i64, before: i64, open_block: i64) -> Rest {
+    let mut blocks = Terms::default();
+    let mut joined = String::new();
+    let wanted = ABOUT.iter().filter_map(|about| Some((about, (about.wanted)(filter)?)));
+    for (number, (about, value)) in wanted.enumerate() {
+        let condition = format!("b{number}.what = '{}' AND b{number}.value = ?", about.what);
+        blocks = blocks.with(&condition, value.to_owned());
+        if number > 0 {
+            blocks.conditions.push(format!("b{number}.block = b0.block"));
+        }
+        joined.push_str(&format!("audit_blocks b{number} CROSS JOIN "));
+    }
+    blocks = blocks.with("b0.block < ?", open_block);
+    blocks = blocks.with("b0.block <= ?", before / RECORDS).with("b0.block >= ?", oldest / RECORDS);
+    let within = records(filter, oldest, before, "+");
+    let sql = format!(
+        "{joined}audit_records r WHERE {} AND r.seq BETWEEN b0.block * {RECORDS} AND b0.block * {RECORDS} + {}
+           AND {} ORDER BY b0.block DESC, r.seq DESC LIMIT ?",
+        blocks.all(),
+        RECORDS - 1,
+        within.all()
+    );
+    blocks.values.extend(within.values);
+    (sql, blocks.values)
+}
+
+fn one_by_one(records: &Terms) -> Rest {
+    let sql = format!("audit_records r WHERE {} ORDER BY r.seq DESC LIMIT ?", records.all());
+    (sql, records.values.clone())
 }
 
 /// The number before which no record is as new as `since`, as far as the full blocks tell.
