@@ -47,23 +47,28 @@ pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Res
 async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
     let mut attempts = Attempts::default();
     loop {
-        // A connection that may have a transaction on it. Dropped as it is, it is closed: nobody is given half of one.
-        let client = scopeguard::guard(free(&pool).await?, |client| drop(Object::take(client)));
-        let done = in_time(whole(&client, &*work)).await;
-        let is_idle = match &done {
-            Ok(_) => true,
-            Err(Failure::Late) => false,
-            Err(_) => in_time(batch(&client, "ROLLBACK")).await.is_ok(),
-        };
-        if is_idle {
-            // Others may use it.
-            drop(ScopeGuard::into_inner(client));
-        }
-        match done {
+        match attempt(&pool, &*work).await {
             Err(failure) if attempts.go_on_after(&failure).await => {}
             done => return done.map_err(|failure| failure.told("work on money")),
         }
     }
+}
+
+/// The same, once. Afterwards there is nothing left of it on any connection.
+async fn attempt(pool: &Pool, work: &dyn ErasedWork) -> Result<bool, Failure> {
+    // While there may be a transaction on it, a connection that is dropped is closed: nobody is given half of one.
+    let client = scopeguard::guard(free(pool).await?, |client| drop(Object::take(client)));
+    let done = in_time(whole(&client, work)).await;
+    let is_idle = match &done {
+        Ok(_) => true,
+        Err(Failure::Late) => false,
+        Err(_) => in_time(batch(&client, "ROLLBACK")).await.is_ok(),
+    };
+    if is_idle {
+        // Others may use it.
+        drop(ScopeGuard::into_inner(client));
+    }
+    done
 }
 
 /// All of it; returns whether what the work did was kept.
