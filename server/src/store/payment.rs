@@ -309,7 +309,8 @@ pub trait PaymentStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError>;
 
-    /// A key and what it may pay, as they are at one moment. `None` when there is no such key.
+    /// A key and what it may pay, each as it is when it is read; a transaction that decides by them reads both again.
+    /// `None` when there is no such key.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
