@@ -18,6 +18,7 @@ mod page;
 mod peers;
 mod plot;
 mod process;
+mod rows;
 mod run;
 mod security;
 mod session;

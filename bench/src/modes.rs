@@ -11,14 +11,13 @@ mod payments;
 mod pgbench;
 mod replicas;
 mod rounds;
-mod rows;
 mod startup;
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::{findings::Findings, setup::Setup};
+use crate::{findings::Findings, rows::Database, setup::Setup};
 
 /// One thing that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,15 +86,14 @@ impl Mode {
             Self::Modern | Self::Idle => 80,
             Self::Churn | Self::Latency => 60,
             Self::Payments | Self::Replicas => 75,
-            Self::Ledger => 120,
+            Self::Ledger | Self::Startup => 120,
             Self::Audit => 180,
-            Self::Startup => 10,
             Self::Client => 30,
         })
     }
 
-    /// Measures it.
-    pub(crate) async fn run(self, setup: &Setup) -> anyhow::Result<Findings> {
+    /// Measures it. In `left` a mode leaves the database that a later one goes on with.
+    pub(crate) async fn run(self, setup: &Setup, left: &mut Option<Database>) -> anyhow::Result<Findings> {
         match self {
             Self::Sessions => calls::in_sessions(setup).await,
             Self::Modern => calls::modern(setup).await,
@@ -105,8 +103,8 @@ impl Mode {
             Self::Payments => payments::run(setup).await,
             Self::Replicas => replicas::run(setup).await,
             Self::Ledger => ledger::run(setup).await,
-            Self::Audit => audit::run(setup).await,
-            Self::Startup => startup::run(setup).await,
+            Self::Audit => audit::run(setup, left).await,
+            Self::Startup => startup::run(setup, left.take()).await,
             Self::Client => client::run(setup).await,
         }
     }

@@ -53,13 +53,14 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     };
     std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
     let mut failures = Vec::new();
+    let mut left = None;
     for mode in Mode::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&mode) {
             continue;
         }
         let began = Instant::now();
         let setup = Setup { until: began + mode.budget(), ..setup.clone() };
-        match mode.run(&setup).await {
+        match mode.run(&setup, &mut left).await {
             Ok(mut findings) => {
                 findings.taken = taken(&arguments.revision, began)?;
                 findings.keep(&arguments.kept, mode.name())?;

@@ -1,13 +1,9 @@
 //! What the audit trail costs as it grows: to read the newest, to write to, to check as a whole.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
-use anyhow::Context as _;
-use rusqlite::ToSql;
-use sha2::{Digest as _, Sha256};
 use shared::demo::AUDITOR_API_KEY;
 
-use super::rows::{self, Paused};
 use crate::{
     ask::{Ask, Work},
     desk::operate,
@@ -16,12 +12,13 @@ use crate::{
     http::Wire,
     load::{CONNECTIONS, Lanes, Round},
     process::Process,
+    rows::Database,
     session::open_session_with,
     setup::Setup,
 };
 
-/// Reads, writes and checks the trail when it is short, and when it is long.
-pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+/// Reads, writes and checks the trail when it is short, and when it is long; `left` becomes the database with the long one.
+pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
         "A long audit trail",
         "On SQLite: a page of 20 records for the auditor, each page itself one record more; a read call of Bob's, which \
@@ -38,22 +35,19 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             "added in, s",
         ],
     );
-    let scratch = tempfile::tempdir_in(&setup.disk).context("no scratch folder")?;
-    let file = scratch.path().join("payments.db");
-    let url = format!("sqlite://{}", file.display());
+    let database = Database::new(setup).await?;
     for wanted in [0, setup.effort.rows] {
         let began = Instant::now();
         if wanted > 0 {
-            add(&file, wanted)?;
+            database.add_records(wanted)?;
         }
         let added = began.elapsed().as_secs();
         let began = Instant::now();
         if wanted > 0 {
-            operate(setup, &url, &["audit", "verify"]).await?;
+            operate(setup, &database.url(), &["audit", "verify"]).await?;
         }
         let verified = u64::try_from(began.elapsed().as_millis())?;
-        let process =
-            Process::start(&setup.payment_server(&url), scratch.path(), &setup.server_core(0)).await?;
+        let process = database.start(setup).await?;
         let page = Ask { key: AUDITOR_API_KEY, ..Ask::tool("listAuditRecords", "{}") };
         let page = drive(setup, &process, &page, "\"records\"").await?;
         let call = drive(setup, &process, &Ask::tool("getAccountBalance", "{}"), "-200").await?;
@@ -68,10 +62,11 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             grouped(page.within(990)),
             thousandths(call.cpu_nanos(), 1),
             thousandths(verified, 1),
-            grouped(rows::megabytes(&file)),
+            grouped(database.megabytes()),
             grouped(added),
         ]);
     }
+    *left = Some(database);
     Ok(findings)
 }
 
@@ -90,94 +85,4 @@ async fn drive(setup: &Setup, process: &Process, ask: &Ask<'_>, must_say: &str) 
     };
     open().await?.drive(process, setup.effort.warm).await?;
     open().await?.drive(process, setup.effort.time).await
-}
-
-/// Adds records of Bob's, one a millisecond, each with the hash over itself and the one before it.
-fn add(file: &Path, records: u64) -> anyhow::Result<()> {
-    let connection = rows::open(file)?;
-    let paused = Paused::tables(&connection, &["audit_records"])?;
-    let (key, user): (String, i64) = connection.query_row(
-        "SELECT id, user_id FROM api_keys NATURAL JOIN accounts WHERE username = 'bob' LIMIT 1",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let (mut seq, mut hash): (i64, [u8; 32]) = connection
-        .query_row("SELECT seq, hash FROM audit_records ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .context("the trail has no record to chain to")?;
-    connection.execute_batch("BEGIN")?;
-    // What is the same in every record is bound once.
-    let mut insert = connection.prepare(
-        "INSERT INTO audit_records (seq, at, request_id, hash, user_id, username, key_id, protocol, client, tool,
-             arguments_digest, rule, outcome, duration_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'bob', ?6, ?7, ?8, ?9, ?10, ?11, 'ok', ?12)",
-    )?;
-    let digest: [u8; 32] = Sha256::digest(b"{}").into();
-    let same: [&dyn ToSql; 8] = [&user, &key, &PROTOCOL, &CLIENT, &TOOL, &digest, &RULE, &DURATION_US];
-    for (value, place) in same.into_iter().zip(5..) {
-        insert.raw_bind_parameter(place, value)?;
-    }
-    for record in 0..i64::try_from(records)? {
-        seq += 1;
-        let (at, request) = (FIRST_AT + record, format!("{seq:032x}"));
-        // Members as the server chains them: the session and the trace are absent.
-        hash = chained(&[
-            &hash,
-            &seq.to_be_bytes(),
-            &at.to_be_bytes(),
-            request.as_bytes(),
-            &user.to_be_bytes(),
-            b"bob",
-            key.as_bytes(),
-            b"",
-            PROTOCOL.as_bytes(),
-            CLIENT.as_bytes(),
-            TOOL.as_bytes(),
-            &digest,
-            RULE.as_bytes(),
-            b"ok",
-            &DURATION_US.to_be_bytes(),
-            b"",
-        ]);
-        insert.raw_bind_parameter(1, seq)?;
-        insert.raw_bind_parameter(2, at)?;
-        insert.raw_bind_parameter(3, request)?;
-        insert.raw_bind_parameter(4, hash)?;
-        insert.raw_execute()?;
-    }
-    drop(insert);
-    // What the server notes when a block of 256 records is full.
-    let noted = "seq / 256 < (SELECT (max (seq) + 1) / 256 FROM audit_records)";
-    let blocks = [("user", "username"), ("key", "key_id"), ("tool", "tool")].map(|(what, column)| {
-        format!(
-            "INSERT OR IGNORE INTO audit_blocks SELECT DISTINCT '{what}', {column}, seq / 256 FROM audit_records
-             WHERE {noted};"
-        )
-    });
-    connection.execute_batch(&blocks.concat())?;
-    connection.execute_batch(&format!(
-        "INSERT OR IGNORE INTO audit_full_blocks
-         SELECT seq / 256, max (max (at)) OVER (ORDER BY seq / 256) FROM audit_records WHERE {noted} GROUP BY seq / 256;"
-    ))?;
-    connection.execute_batch("COMMIT")?;
-    paused.resume(&connection)
-}
-
-/// When the first of the records that are added was, in milliseconds since 1970.
-const FIRST_AT: i64 = 1_700_000_000_000;
-const PROTOCOL: &str = "2025-11-25";
-const CLIENT: &str = "bench/1";
-const TOOL: &str = "getAccountBalance";
-const RULE: &str = "balance:read";
-const DURATION_US: i64 = 100;
-
-/// The SHA-256 of members, each after its length.
-fn chained(members: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for member in members {
-        hash.update(u64::try_from(member.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(member);
-    }
-    hash.finalize().into()
 }

@@ -6,56 +6,96 @@ use anyhow::{Context as _, ensure};
 
 use crate::{
     contender::Server,
-    figures::{Spread, thousandths},
+    figures::{Spread, grouped, thousandths},
     findings::Findings,
     http::{Wire, get},
     process::Process,
+    rows::Database,
     setup::Setup,
 };
 
-/// How often it is started on each database: first on a new one, then on the same again.
+/// How often it is started on each database after the first time.
 const STARTS: usize = 5;
 
-/// Starts the server on both databases.
-pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
+/// Starts the server on a new database of each engine, and on one with millions of both transfers and audit records, for
+/// which `left` may have the records already.
+pub(crate) async fn run(setup: &Setup, left: Option<Database>) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
         "Start-up",
-        "From the start of the program until `/readyz` is answered with 200: on a new database, whose schema is made and \
-         demo data written, and five times on the same again. Memory is what is resident then.",
-        &["server", "new database, ms", "again, ms (min-max)", "memory, MiB"],
+        "From the start of the program until `/readyz` is answered with 200, and five times the same again. On a new \
+         database the first start makes the schema and writes the demo's data; on the large one, which has both the \
+         transfers of the large ledger and the records of the long audit trail, it is the first after they were written in \
+         bulk. Memory is what is resident then.",
+        &["server", "database", "first start, ms", "again, ms (min-max)", "memory, MiB"],
     );
     for server in [Server::Sqlite, Server::Postgres] {
-        if let Err(error) = one(setup, server, &mut findings).await {
-            findings.failed(server.name(), &error);
+        let started = async {
+            let scratch = tempfile::tempdir().context("no scratch folder")?;
+            let url = server.database(setup, scratch.path()).await?;
+            let start = async || {
+                Process::start(&setup.payment_server(&url), scratch.path(), &setup.server_core(0)).await
+            };
+            Starts::of(start).await
+        };
+        match started.await {
+            Ok(starts) => starts.report(server, "new", server.key(), &mut findings),
+            Err(error) => findings.failed(server.name(), &error),
         }
     }
+    let database = match left {
+        Some(database) => database,
+        None => {
+            let database = Database::new(setup).await?;
+            database.add_records(setup.effort.rows)?;
+            database
+        }
+    };
+    database.add_transfers(setup.effort.rows, setup.effort.rows)?;
+    let holds = format!(
+        "{rows} transfers and {rows} audit records, {} MiB",
+        grouped(database.megabytes()),
+        rows = grouped(setup.effort.rows),
+    );
+    let starts = Starts::of(async || database.start(setup).await).await?;
+    starts.report(Server::Sqlite, &holds, "large", &mut findings);
     Ok(findings)
 }
 
-async fn one(setup: &Setup, server: Server, findings: &mut Findings) -> anyhow::Result<()> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
-    let database = server.database(setup, scratch.path()).await?;
-    let mut starts = Vec::new();
-    let mut resident = Vec::new();
-    for _ in 0..=STARTS {
-        let began = Instant::now();
-        let program = setup.payment_server(&database);
-        let process = Process::start(&program, scratch.path(), &setup.server_core(0)).await?;
-        ready(&process).await?;
-        starts.push(u64::try_from(began.elapsed().as_micros())?);
-        resident.push(process.resident_kib()?);
-        process.stop().await?;
+/// How long it took, and what memory was used.
+#[derive(Debug)]
+struct Starts {
+    first: u64,
+    again: Spread,
+    resident: Spread,
+}
+
+impl Starts {
+    /// Starts a server, waits until it is ready and stops it, again and again.
+    async fn of(start: impl AsyncFn() -> anyhow::Result<Process>) -> anyhow::Result<Self> {
+        let mut micros = Vec::new();
+        let mut resident = Vec::new();
+        for _ in 0..=STARTS {
+            let began = Instant::now();
+            let process = start().await?;
+            ready(&process).await?;
+            micros.push(u64::try_from(began.elapsed().as_micros())?);
+            resident.push(process.resident_kib()?);
+            process.stop().await?;
+        }
+        let first = micros.first().copied().unwrap_or_default();
+        Ok(Self { first, again: Spread::of(micros.into_iter().skip(1)), resident: Spread::of(resident) })
     }
-    let first = starts.first().copied().unwrap_or_default();
-    let again = Spread::of(starts.into_iter().skip(1));
-    findings.figure(format!("again_micros.{}", server.key()), again.median);
-    findings.row([
-        server.name().to_owned(),
-        thousandths(first, 1),
-        again.thousandths(),
-        thousandths(Spread::of(resident).median * 1_000 / 1_024, 1),
-    ]);
-    Ok(())
+
+    fn report(&self, server: Server, database: &str, key: &str, findings: &mut Findings) {
+        findings.figure(format!("again_micros.{key}"), self.again.median);
+        findings.row([
+            server.name().to_owned(),
+            database.to_owned(),
+            thousandths(self.first, 1),
+            self.again.thousandths(),
+            thousandths(self.resident.median * 1_000 / 1_024, 1),
+        ]);
+    }
 }
 
 async fn ready(process: &Process) -> anyhow::Result<()> {
