@@ -79,6 +79,15 @@ within() {
     fi
 }
 
+# beside COMMAND...: runs it silently in the background, as $!, in a process group of its own, which ends with the script.
+beside() {
+    set -m
+    "$@" >/dev/null 2>&1 </dev/null &
+    set +m
+    at_exit stop_group "$!"
+}
+stop_group() { ! kill -0 -- "-$1" 2>/dev/null || kill -- "-$1"; }
+
 # need PROGRAM PACKAGE: makes sure that PROGRAM is there. As root on Debian it is installed; else the person is told.
 need() {
     command -v "$1" >/dev/null && return
