@@ -19,7 +19,7 @@ pub(crate) struct Findings {
     pub(crate) rows: Vec<Vec<String>>,
     /// Numbers by name, which targets and plots are made from.
     pub(crate) figures: BTreeMap<String, u64>,
-    /// Who could not be measured, and why.
+    /// What could not be measured or went wrong, and why.
     pub(crate) failures: Vec<String>,
     /// When it was measured, how long that took, and of which revision of the code.
     pub(crate) taken: String,
@@ -42,7 +42,7 @@ impl Findings {
         self.figures.insert(name.into(), value);
     }
 
-    /// Notes that something could not be measured.
+    /// Notes that something could not be measured or went wrong.
     pub(crate) fn failed(&mut self, what: &str, why: &anyhow::Error) {
         let failure = format!("{what}: {why:#}");
         if !self.failures.contains(&failure) {
@@ -71,7 +71,7 @@ impl Findings {
         text.push_str(&format!("|{}\n", "---|".repeat(self.head.len())));
         text.extend(self.rows.iter().map(|row| line(row)));
         if !self.failures.is_empty() {
-            text.push_str("\nNot measured:\n\n");
+            text.push_str("\nNot measured, or gone wrong:\n\n");
             text.extend(self.failures.iter().map(|failure| format!("- {}\n", failure.replace('\n', " "))));
         }
         text.push_str(&format!("\n{}\n", self.taken));

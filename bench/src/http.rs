@@ -49,6 +49,12 @@ impl Wire {
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), joined: Vec::new() })
     }
 
+    /// Connects anew, for after an answer that went wrong there may be the rest of it to come.
+    pub(crate) async fn again(&mut self) -> anyhow::Result<()> {
+        *self = Self::connect(&self.stream.peer_addr()?.to_string()).await?;
+        Ok(())
+    }
+
     /// Sends a request and waits for its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
         self.stream.write_all(request).await?;

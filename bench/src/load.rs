@@ -20,8 +20,8 @@ pub(crate) const CONNECTIONS: u32 = 32;
 /// What a while of work cost.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Round {
-    /// How long each call took, in microseconds, ascending; every one of them was answered rightly.
-    pub(crate) latencies_micros: Vec<u64>,
+    /// How the calls ended; how long they took is ascending.
+    pub(crate) tally: Tally,
     /// How long it all took.
     pub(crate) elapsed: Duration,
     /// CPU time of the server, in microseconds.
@@ -33,9 +33,9 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// How many calls there were.
+    /// How many calls were answered rightly.
     pub(crate) fn calls(&self) -> u64 {
-        u64::try_from(self.latencies_micros.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.tally.micros.len()).unwrap_or(u64::MAX)
     }
 
     /// How many of them a second.
@@ -56,16 +56,53 @@ impl Round {
 
     /// The latency that so many of a thousand calls stayed within, in microseconds.
     pub(crate) fn within(&self, thousandths: usize) -> u64 {
-        let at = self.latencies_micros.len() * thousandths / 1_000;
-        let at = at.min(self.latencies_micros.len().saturating_sub(1));
-        self.latencies_micros.get(at).copied().unwrap_or_default()
+        let at = self.tally.micros.len() * thousandths / 1_000;
+        let at = at.min(self.tally.micros.len().saturating_sub(1));
+        self.tally.micros.get(at).copied().unwrap_or_default()
     }
 }
 
-/// Runs lanes, which return their latencies, and measures what they cost a server.
+/// How calls ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    /// How long each call took that was answered rightly, in microseconds.
+    micros: Vec<u64>,
+    /// How many were not answered, or wrongly.
+    pub(crate) errors: u64,
+    /// What was wrong with the first of them.
+    pub(crate) wrong: Option<String>,
+}
+
+impl Tally {
+    /// Counts a call that began, or was due, at `since`. After one that went wrong the connection is made anew.
+    pub(crate) async fn count(
+        &mut self,
+        wire: &mut Wire,
+        since: Instant,
+        ended: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Err(error) = ended else {
+            self.micros.push(u64::try_from(since.elapsed().as_micros())?);
+            return Ok(());
+        };
+        self.errors += 1;
+        let wrong = format!("{error:#}");
+        let gone = format!("the server is gone, after: {wrong}");
+        self.wrong.get_or_insert(wrong);
+        wire.again().await.context(gone)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.micros.extend(other.micros);
+        self.errors += other.errors;
+        self.wrong = self.wrong.take().or(other.wrong);
+    }
+}
+
+/// Runs lanes, which tell how their calls ended, and measures what they cost a server.
 pub(crate) async fn measure<Lane>(process: &Process, lanes: Vec<Lane>) -> anyhow::Result<Round>
 where
-    Lane: Future<Output = anyhow::Result<Vec<u64>>> + Send + 'static,
+    Lane: Future<Output = anyhow::Result<Tally>> + Send + 'static,
 {
     let (cpu, own, start) = (process.cpu_micros()?, own_cpu_micros()?, Instant::now());
     let mut tasks = tokio::task::JoinSet::new();
@@ -74,13 +111,13 @@ where
     }
     let mut round = Round::default();
     while let Some(lane) = tasks.join_next().await {
-        round.latencies_micros.extend(lane.context("a lane ended early")??);
+        round.tally.add(lane.context("a lane ended early")??);
     }
     round.elapsed = start.elapsed();
     round.server_cpu_micros = process.cpu_micros()?.saturating_sub(cpu);
     round.own_cpu_micros = own_cpu_micros()?.saturating_sub(own);
     round.resident_kib = process.resident_kib()?;
-    round.latencies_micros.sort_unstable();
+    round.tally.micros.sort_unstable();
     Ok(round)
 }
 
@@ -136,18 +173,18 @@ impl Lanes {
 const IDS: Range<u64> = 200_000_000..999_999_999;
 
 /// The prepared requests in turn, one after the other.
-async fn keep_busy(mut wire: Wire, works: Vec<Work>, until: Instant) -> anyhow::Result<Vec<u64>> {
-    let mut latencies = Vec::new();
+async fn keep_busy(mut wire: Wire, works: Vec<Work>, until: Instant) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
     let mut request = Vec::new();
     for (id, work) in IDS.zip(works.iter().cycle()) {
         let start = Instant::now();
         if start >= until {
             break;
         }
-        work.call(&mut wire, id, &mut request).await?;
-        latencies.push(u64::try_from(start.elapsed().as_micros())?);
+        let ended = work.call(&mut wire, id, &mut request).await;
+        tally.count(&mut wire, start, ended).await?;
     }
-    Ok(latencies)
+    Ok(tally)
 }
 
 /// The prepared requests in turn, each when it is due.
@@ -157,8 +194,8 @@ async fn keep_pace(
     first: Instant,
     every: Duration,
     until: Instant,
-) -> anyhow::Result<Vec<u64>> {
-    let mut latencies = Vec::new();
+) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
     let mut request = Vec::new();
     let mut due = first;
     for (id, work) in IDS.zip(works.iter().cycle()) {
@@ -169,9 +206,54 @@ async fn keep_pace(
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }
-        work.call(&mut wire, id, &mut request).await?;
-        latencies.push(u64::try_from(due.elapsed().as_micros())?);
+        let ended = work.call(&mut wire, id, &mut request).await;
+        tally.count(&mut wire, due, ended).await?;
         due += every;
     }
-    Ok(latencies)
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::{Duration, Instant},
+    };
+
+    use axum::{Router, http::StatusCode, response::IntoResponse as _, routing::any};
+    use serde_json::{Value, json};
+
+    use super::keep_busy;
+    use crate::{
+        ask::{Ask, Work},
+        http::Wire,
+    };
+
+    /// Every tenth answer is an error, and every other tenth a wrong one.
+    #[tokio::test]
+    async fn what_goes_wrong_is_counted_and_the_lane_goes_on() {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let answer = async |asked: String| {
+            let asked: Value = serde_json::from_str(&asked).expect("JSON");
+            let told = |text| {
+                json!({"jsonrpc": "2.0", "result": text, "id": asked["id"]}).to_string().into_response()
+            };
+            match CALLS.fetch_add(1, Ordering::Relaxed) % 10 {
+                4 => (StatusCode::INTERNAL_SERVER_ERROR, "out of order").into_response(),
+                9 => told("something else"),
+                _ => told("right"),
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(axum::serve(listener, Router::new().route("/mcp", any(answer))).into_future());
+        let mut wire = Wire::connect(&address).await.expect("a connection");
+        let work =
+            Work::learn(&mut wire, &Ask::tool("tool", "{}"), &address, "right").await.expect("an answer");
+        let until = Instant::now() + Duration::from_millis(300);
+        let tally = keep_busy(wire, vec![work], until).await.expect("a server that is there");
+        let all = tally.errors + u64::try_from(tally.micros.len()).expect("a number");
+        assert!(all > 20 && tally.errors.abs_diff(all / 5) <= 1, "{} of {all}", tally.errors);
+        assert!(tally.wrong.is_some_and(|wrong| wrong.contains("500: out of order")));
+    }
 }

@@ -49,8 +49,9 @@ const INTRODUCTION: &str = "# What it costs
 Made by `scripts/bench`, which builds everything for release and runs it side by side: every contender in turn, several
 rounds interleaved, server and load generator on different cores. A figure is the median of the rounds; in parentheses are
 the least and the most. The CPU time of the server process is the steady figure; on a machine with neighbours the calls a
-second are not. The payment server authenticates, authorises and audits every call in a durable database; its peers check
-the key, and answer from memory.
+second are not. Every answer is checked: one that is missing or wrong is counted as an error, and not as a call. The
+payment server authenticates, authorises and audits every call in a durable database; its peers check the key, and answer
+from memory.
 ";
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use shared::demo::AUDITOR_API_KEY;
 
+use super::rounds::errors;
 use crate::{
     ask::{Ask, Work},
     desk::operate,
@@ -30,6 +31,7 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
             "p50, µs",
             "p99, µs",
             "a read call: CPU, µs",
+            "errors",
             "verify, s",
             "database, MiB",
             "added in, s",
@@ -55,12 +57,14 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
         let size = if wanted == 0 { "short" } else { "long" };
         findings.figure(format!("page_nanos.{size}"), page.cpu_nanos());
         findings.figure(format!("call_nanos.{size}"), call.cpu_nanos());
+        let wrong = errors(&mut findings, "the audit trail", [&page, &call]);
         findings.row([
             if wanted == 0 { "few".to_owned() } else { grouped(wanted) },
             thousandths(page.cpu_nanos(), 1),
             grouped(page.within(500)),
             grouped(page.within(990)),
             thousandths(call.cpu_nanos(), 1),
+            wrong,
             thousandths(verified, 1),
             grouped(database.megabytes()),
             grouped(added),

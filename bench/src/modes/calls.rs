@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::rounds::{interleaved, rate, spread};
+use super::rounds::{errors, interleaved, rate, spread};
 use crate::{
     ask::Era,
     contender::Server,
@@ -12,13 +12,14 @@ use crate::{
     setup::Setup,
 };
 
-const HEAD: [&str; 8] = [
+const HEAD: [&str; 9] = [
     "server",
     "CPU a call, µs (min-max)",
     "x bare",
     "calls/s (min-max)",
     "p50, µs",
     "p99, µs",
+    "errors",
     "load's own CPU a call, µs",
     "memory, MiB",
 ];
@@ -93,6 +94,7 @@ fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) 
     let speed = rate(findings, server, rounds);
     let [p50, p99] = [500, 990].map(|share| spread(rounds, |round| round.within(share)));
     findings.figure(format!("cpu_nanos.{}", server.key()), cpu.median);
+    let wrong = errors(findings, server.name(), rounds);
     findings.row([
         server.name().to_owned(),
         cpu.thousandths(),
@@ -100,6 +102,7 @@ fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) 
         speed,
         p50.median.to_string(),
         p99.median.to_string(),
+        wrong,
         thousandths(spread(rounds, Round::own_nanos).median, 1),
         thousandths(ratio(spread(rounds, |round| round.resident_kib).median, 1_024), 1),
     ]);

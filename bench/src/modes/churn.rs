@@ -8,13 +8,13 @@ use shared::{
     headers::{API_KEY, SESSION_ID},
 };
 
-use super::rounds::{interleaved, rate, spread};
+use super::rounds::{errors, interleaved, rate, spread};
 use crate::{
     contender::Server,
     figures::grouped,
     findings::Findings,
     http::{Wire, request},
-    load::{CONNECTIONS, Round, measure},
+    load::{CONNECTIONS, Round, Tally, measure},
     process::Process,
     session::open_session,
     setup::Setup,
@@ -27,19 +27,21 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "`initialize`, `notifications/initialized` and `DELETE`, on 32 connections. The payment server's sessions are \
          durable: they are in the database before the answer is sent, and what is committed at the same time shares one \
          wait for the disk.",
-        &["server", "sessions/s (min-max)", "CPU a session, µs (min-max)", "p50, µs", "p99, µs"],
+        &["server", "sessions/s (min-max)", "CPU a session, µs (min-max)", "p50, µs", "p99, µs", "errors"],
     );
     let servers = [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp];
     let name = |server: Server| server.name().to_owned();
     let run = async |server| round(setup, server).await;
     for (server, rounds) in interleaved(setup, &mut findings, servers, name, run).await {
         let speed = rate(&mut findings, server, &rounds);
+        let wrong = errors(&mut findings, server.name(), &rounds);
         findings.row([
             server.name().to_owned(),
             speed,
             spread(&rounds, Round::cpu_nanos).thousandths(),
             grouped(spread(&rounds, |round| round.within(500)).median),
             grouped(spread(&rounds, |round| round.within(990)).median),
+            wrong,
         ]);
     }
     Ok(findings)
@@ -59,18 +61,23 @@ async fn drive(process: &Process, until: Instant) -> anyhow::Result<Round> {
     measure(process, lanes).await
 }
 
-async fn churn(address: String, until: Instant) -> anyhow::Result<Vec<u64>> {
+async fn churn(address: String, until: Instant) -> anyhow::Result<Tally> {
     let mut wire = Wire::connect(&address).await?;
-    let mut latencies = Vec::new();
+    let mut tally = Tally::default();
     loop {
         let start = Instant::now();
         if start >= until {
-            return Ok(latencies);
+            return Ok(tally);
         }
-        let session = open_session(&mut wire, &address).await?;
-        let end = request("DELETE", &address, &[(API_KEY, BOB_API_KEY), (SESSION_ID, &session)], "");
-        let answer = wire.exchange(&end).await?;
-        ensure!((200..300).contains(&answer.status), "DELETE was answered with {}", answer.status);
-        latencies.push(u64::try_from(start.elapsed().as_micros())?);
+        let ended = open_and_end(&mut wire, &address).await;
+        tally.count(&mut wire, start, ended).await?;
     }
+}
+
+async fn open_and_end(wire: &mut Wire, address: &str) -> anyhow::Result<()> {
+    let session = open_session(wire, address).await?;
+    let end = request("DELETE", address, &[(API_KEY, BOB_API_KEY), (SESSION_ID, &session)], "");
+    let answer = wire.exchange(&end).await?;
+    ensure!((200..300).contains(&answer.status), "DELETE was answered with {}", answer.status);
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::{
     figures::{grouped, ratio, thousandths},
     findings::Findings,
     http::Wire,
-    load::{CONNECTIONS, measure},
+    load::{CONNECTIONS, Tally, measure},
     process::Process,
     session::open_session,
     setup::Setup,
@@ -91,7 +91,7 @@ async fn open(process: &Process, sessions: u32) -> anyhow::Result<u64> {
             for _ in 0..mine {
                 open_session(&mut wire, &address).await?;
             }
-            Ok(Vec::new())
+            Ok(Tally::default())
         }
     });
     let round = measure(process, lanes.collect()).await?;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::rounds::{interleaved, spread};
+use super::rounds::{errors, interleaved, spread};
 use crate::{
     ask::Era,
     contender::Server,
@@ -19,7 +19,15 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "Read calls in sessions, each sent when it is due and not when the one before it is answered, at half of what the \
          same server answered a second at most just before. A call that waits for its connection is counted from when it \
          was due.",
-        &["server", "calls/s sent", "p50, µs (min-max)", "p99, µs (min-max)", "p99.9, µs", "x bare's p99"],
+        &[
+            "server",
+            "calls/s sent",
+            "p50, µs (min-max)",
+            "p99, µs (min-max)",
+            "p99.9, µs",
+            "errors",
+            "x bare's p99",
+        ],
     );
     let servers = [Server::Bare, Server::Sqlite, Server::Rmcp];
     let name = |server: Server| server.name().to_owned();
@@ -30,12 +38,14 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let bare = bare.map_or(0, |(_, rounds)| p99(rounds).median);
     for (server, rounds) in &done {
         findings.figure(format!("p99_micros.{}", server.key()), p99(rounds).median);
+        let wrong = errors(&mut findings, server.name(), rounds);
         findings.row([
             server.name().to_owned(),
             grouped(spread(rounds, Round::a_second).median),
             spread(rounds, |round| round.within(500)).whole(),
             p99(rounds).whole(),
             grouped(spread(rounds, |round| round.within(999)).median),
+            wrong,
             thousandths(ratio(p99(rounds).median, bare), 2),
         ]);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::rounds::errors;
 use crate::{
     ask::{Ask, Work},
     figures::{grouped, ratio, thousandths},
@@ -29,7 +30,17 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          transactions, and the statement of the month with the demo's rows. The rows that are added are written to the \
          tables in bulk, with the triggers and constraints that check them paused, as transfers of the demo's users with both entries and \
          running balances. x is the CPU time beside that with seven rows, where a page of 100 has but five.",
-        &["transfers", "asked", "CPU a call, µs", "x", "p50, µs", "p99, µs", "database, MiB", "added in, s"],
+        &[
+            "transfers",
+            "asked",
+            "CPU a call, µs",
+            "x",
+            "p50, µs",
+            "p99, µs",
+            "errors",
+            "database, MiB",
+            "added in, s",
+        ],
     );
     let database = Database::new(setup).await?;
     let mut first = Vec::new();
@@ -54,6 +65,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             if wanted == setup.effort.rows {
                 findings.figure(format!("growth.{name}"), times);
             }
+            let wrong = errors(&mut findings, name, [&round]);
             findings.row([
                 grouped(7 + rows),
                 (*name).to_owned(),
@@ -61,6 +73,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
                 thousandths(times, 2),
                 grouped(round.within(500)),
                 grouped(round.within(990)),
+                wrong,
                 grouped(database.megabytes()),
                 grouped(added),
             ]);

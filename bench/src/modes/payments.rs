@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     pgbench,
-    rounds::{interleaved, rate, spread},
+    rounds::{errors, interleaved, rate, spread},
 };
 use crate::{
     ask::{Ask, result},
@@ -23,7 +23,7 @@ use crate::{
     figures::{Spread, grouped},
     findings::Findings,
     http::Wire,
-    load::{Round, measure},
+    load::{Round, Tally, measure},
     process::Process,
     session::open_session_with,
     setup::Setup,
@@ -47,6 +47,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             "CPU a payment, µs (min-max)",
             "p50, µs",
             "p99, µs",
+            "errors",
             "load's own CPU a payment, µs",
         ],
     );
@@ -97,15 +98,17 @@ fn row(findings: &mut Findings, who: Who, took: Vec<Took>) {
         let speed = Spread::of(rates);
         findings.figure("a_second.pgbench", speed.median);
         let none = || "-".to_owned();
-        return findings.row([name, speed.whole(), none(), none(), none(), none()]);
+        return findings.row([name, speed.whole(), none(), none(), none(), none(), none()]);
     };
     let speed = rate(findings, server, &rounds);
+    let wrong = errors(findings, &name, &rounds);
     findings.row([
         name,
         speed,
         spread(&rounds, Round::cpu_nanos).thousandths(),
         grouped(spread(&rounds, |round| round.within(500)).median),
         grouped(spread(&rounds, |round| round.within(990)).median),
+        wrong,
         grouped(spread(&rounds, Round::own_nanos).median / 1_000),
     ]);
 }
@@ -158,23 +161,27 @@ struct Till {
 
 impl Till {
     /// One payment after the other; how long each took.
-    async fn pay(mut self, amount: Arc<AtomicU64>, until: Instant) -> anyhow::Result<Vec<u64>> {
-        let mut latencies = Vec::new();
+    async fn pay(mut self, amount: Arc<AtomicU64>, until: Instant) -> anyhow::Result<Tally> {
+        let mut tally = Tally::default();
         loop {
             let start = Instant::now();
             if start >= until {
-                return Ok(latencies);
+                return Ok(tally);
             }
             let cents = amount.fetch_add(1, Ordering::Relaxed);
-            let order =
-                format!(r#"{{"to":"{}","amount":{}.{:02}}}"#, self.payer.payee, cents / 100, cents % 100);
-            let created = self.call("createPayment", &order).await?;
-            let handle = created.get("paymentId").and_then(Value::as_str).context("no handle")?;
-            let paid = self.call("confirmPayment", &format!(r#"{{"paymentId":"{handle}"}}"#)).await?;
-            let status = paid.get("status").and_then(Value::as_str);
-            ensure!(status == Some("succeeded"), "a payment ended as {paid}");
-            latencies.push(u64::try_from(start.elapsed().as_micros())?);
+            let ended = self.create_and_confirm(cents).await;
+            tally.count(&mut self.wire, start, ended).await?;
         }
+    }
+
+    async fn create_and_confirm(&mut self, cents: u64) -> anyhow::Result<()> {
+        let order = format!(r#"{{"to":"{}","amount":{}.{:02}}}"#, self.payer.payee, cents / 100, cents % 100);
+        let created = self.call("createPayment", &order).await?;
+        let handle = created.get("paymentId").and_then(Value::as_str).context("no handle")?;
+        let paid = self.call("confirmPayment", &format!(r#"{{"paymentId":"{handle}"}}"#)).await?;
+        let status = paid.get("status").and_then(Value::as_str);
+        ensure!(status == Some("succeeded"), "a payment ended as {paid}");
+        Ok(())
     }
 
     async fn call(&mut self, tool: &str, arguments: &str) -> anyhow::Result<Value> {

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
-use super::rounds::interleaved;
+use super::rounds::{errors, interleaved};
 use crate::{
     ask::Era,
     contender::Server,
@@ -24,7 +24,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          own as far as there are cores: here {} for all servers and PostgreSQL, and one for the load.",
         cores().saturating_sub(1).max(1)
     );
-    let head = ["servers", "calls/s in all (min-max)", "CPU a call, µs (min-max)", "slowest p99, µs"];
+    let head =
+        ["servers", "calls/s in all (min-max)", "CPU a call, µs (min-max)", "slowest p99, µs", "errors"];
     let mut findings = Findings::new("Replicas on PostgreSQL", &said, &head);
     let name = |replicas| format!("{replicas} servers");
     let run = async |replicas| round(setup, replicas).await;
@@ -40,7 +41,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         });
         let p99 = all(&|round| round.iter().map(|one| one.within(990)).max().unwrap_or_default());
         findings.figure(format!("a_second.{replicas}"), speed.median);
-        findings.row([replicas.to_string(), speed.whole(), cpu.thousandths(), grouped(p99.median)]);
+        let wrong = errors(&mut findings, &name(replicas), rounds.iter().flatten());
+        findings.row([replicas.to_string(), speed.whole(), cpu.thousandths(), grouped(p99.median), wrong]);
     }
     Ok(findings)
 }

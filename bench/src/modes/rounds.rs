@@ -2,7 +2,13 @@
 
 use std::time::Instant;
 
-use crate::{contender::Server, figures::Spread, findings::Findings, load::Round, setup::Setup};
+use crate::{
+    contender::Server,
+    figures::{Spread, grouped},
+    findings::Findings,
+    load::Round,
+    setup::Setup,
+};
 
 /// Everyone who takes part, with the rounds that they came through.
 pub(super) type Rounds<P, R> = Vec<(P, Vec<R>)>;
@@ -48,4 +54,20 @@ pub(super) fn rate(findings: &mut Findings, server: Server, rounds: &[Round]) ->
     let rate = spread(rounds, Round::a_second);
     findings.figure(format!("a_second.{}", server.key()), rate.median);
     rate.whole()
+}
+
+/// How many calls of all rounds went wrong, as it is written. What was wrong with the first is noted among the failures.
+pub(super) fn errors<'a>(
+    findings: &mut Findings,
+    name: &str,
+    rounds: impl IntoIterator<Item = &'a Round>,
+) -> String {
+    let mut errors = 0;
+    for round in rounds {
+        errors += round.tally.errors;
+        if let Some(wrong) = &round.tally.wrong {
+            findings.failed(name, &anyhow::anyhow!("calls went wrong, the first one so: {wrong}"));
+        }
+    }
+    grouped(errors)
 }
