@@ -36,7 +36,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         (Server::Sqlite, 1_000, vec![most / 10, most - most / 10]),
         (Server::Postgres, 1_000, vec![most / 10]),
         (Server::Rmcp, 1_000, vec![(most / 5).min(5_000)]),
-        (Server::FastMcp, 128, vec![256]),
+        (Server::FastMcp, 128, vec![(most / 200).clamp(64, 256)]),
     ];
     for (server, first, lots) in servers {
         let measured = if Instant::now() > setup.until {
