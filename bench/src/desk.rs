@@ -27,40 +27,18 @@ pub(crate) struct Payer {
 /// Makes so many users with a key each; everyone pays the next.
 pub(crate) async fn payers(setup: &Setup, database: &str, many: u32) -> anyhow::Result<Vec<Payer>> {
     let name = |number: u32| format!("payer-{}", number % many);
-    // Of users that are made at the same moment the server refuses all but one.
     for number in 0..many {
-        operate(setup, database, &["users", "create", &name(number), "--credit-limit", "1000000000"]).await?;
+        let user = name(number);
+        operate(setup, database, &["users", "create", &user, "--credit-limit", "1000000000"]).await?;
     }
-    let keys = (0..many).map(|number| {
-        ["keys", "create", "--user", &name(number), "--role", "customer", "--automatic-below", "1000000"]
-            .map(str::to_owned)
-    });
     let mut payers = Vec::new();
-    for (made, number) in operate_at_once(setup, database, keys).await?.into_iter().zip(0..) {
+    for number in 0..many {
+        let user = name(number);
+        let create =
+            ["keys", "create", "--user", &user, "--role", "customer", "--automatic-below", "1000000"];
+        let made = operate(setup, database, &create).await?;
         let key = made.get("key").and_then(Value::as_str).context("no key was shown")?;
         payers.push(Payer { key: key.to_owned(), payee: name(number + 1) });
     }
     Ok(payers)
-}
-
-/// Runs commands of the server side by side, and returns what they told in the same order.
-async fn operate_at_once<const N: usize>(
-    setup: &Setup,
-    database: &str,
-    commands: impl Iterator<Item = [String; N]>,
-) -> anyhow::Result<Vec<Value>> {
-    let running: Vec<_> = commands
-        .map(|command| {
-            let (setup, database) = (setup.clone(), database.to_owned());
-            tokio::spawn(async move {
-                let command: Vec<&str> = command.iter().map(String::as_str).collect();
-                operate(&setup, &database, &command).await
-            })
-        })
-        .collect();
-    let mut told = Vec::new();
-    for one in running {
-        told.push(one.await??);
-    }
-    Ok(told)
 }
