@@ -50,7 +50,7 @@ impl Wire {
     }
 
     /// Connects anew, for after an answer that went wrong there may be the rest of it to come.
-    pub(crate) async fn again(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn reconnect(&mut self) -> anyhow::Result<()> {
         *self = Self::connect(&self.stream.peer_addr()?.to_string()).await?;
         Ok(())
     }

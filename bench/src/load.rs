@@ -89,7 +89,7 @@ impl Tally {
         let wrong = format!("{error:#}");
         let gone = format!("the server is gone, after: {wrong}");
         self.wrong.get_or_insert(wrong);
-        wire.again().await.context(gone)
+        wire.reconnect().await.context(gone)
     }
 
     fn add(&mut self, other: Self) {
