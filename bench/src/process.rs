@@ -7,13 +7,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use nix::{time::clock_getcpuclockid, unistd::Pid};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
-
-/// Microseconds in one clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every Linux there is).
-const MICROS_PER_TICK: u64 = 10_000;
 
 /// What is started, and what it is told.
 #[derive(Debug, Clone)]
@@ -90,7 +88,7 @@ impl Process {
 
     /// CPU time it has used so far, in microseconds, in steps of 10,000.
     pub(crate) fn cpu_micros(&self) -> anyhow::Result<u64> {
-        cpu_micros(&format!("/proc/{}/stat", self.pid))
+        cpu_micros(Pid::from_raw(self.pid.try_into()?))
     }
 
     /// Memory it holds, in KiB.
@@ -108,15 +106,12 @@ impl Process {
 
 /// CPU time of this very process so far, in microseconds.
 pub(crate) fn own_cpu_micros() -> anyhow::Result<u64> {
-    cpu_micros("/proc/self/stat")
+    cpu_micros(Pid::this())
 }
 
-fn cpu_micros(stat: &str) -> anyhow::Result<u64> {
-    let text = std::fs::read_to_string(stat)?;
-    // The second field, the program's name, may hold spaces; everything after its closing parenthesis is regular.
-    let (_, rest) = text.rsplit_once(')').context("an unexpected /proc/PID/stat")?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: u64 = fields.next().context("no utime")?.parse()?;
-    let system: u64 = fields.next().context("no stime")?.parse()?;
-    Ok((user + system) * MICROS_PER_TICK)
+/// Of all threads, of those that have ended too. The clock ticks of `/proc/PID/stat` are ten milliseconds long; this is not.
+fn cpu_micros(process: Pid) -> anyhow::Result<u64> {
+    let clock = clock_getcpuclockid(process).context("the process has no clock")?;
+    let taken = clock.now().context("the clock of the process cannot be read")?;
+    Ok(u64::try_from(Duration::from(taken).as_micros())?)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use shared::demo::AUDITOR_API_KEY;
 
-use super::rounds::errors;
+use super::rounds::{errors, in_a_row, own_share, spread};
 use crate::{
     ask::{Ask, Work},
     desk::operate,
@@ -27,11 +27,12 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
          records that are added are written in bulk, chained as the server chains them.",
         &[
             "records",
-            "a page: CPU, µs",
+            "a page: CPU, µs (min-max)",
             "p50, µs",
             "p99, µs",
-            "a read call: CPU, µs",
+            "a read call: CPU, µs (min-max)",
             "errors",
+            "load's own CPU: a page, a call, µs",
             "verify, s",
             "database, MiB",
             "added in, s",
@@ -55,16 +56,18 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
         let call = drive(setup, &process, &Ask::tool("getAccountBalance", "{}"), "-200").await?;
         process.stop().await?;
         let size = if wanted == 0 { "short" } else { "long" };
-        findings.figure(format!("page_nanos.{size}"), page.cpu_nanos());
-        findings.figure(format!("call_nanos.{size}"), call.cpu_nanos());
-        let wrong = errors(&mut findings, "the audit trail", [&page, &call]);
+        let cpu = |rounds: &[Round]| spread(rounds, Round::cpu_nanos);
+        findings.figure(format!("page_nanos.{size}"), cpu(&page).median);
+        findings.figure(format!("call_nanos.{size}"), cpu(&call).median);
+        let wrong = errors(&mut findings, size, "the audit trail", page.iter().chain(&call));
         findings.row([
             if wanted == 0 { "few".to_owned() } else { grouped(wanted) },
-            thousandths(page.cpu_nanos(), 1),
-            grouped(page.within(500)),
-            grouped(page.within(990)),
-            thousandths(call.cpu_nanos(), 1),
+            cpu(&page).thousandths(),
+            grouped(spread(&page, |round| round.within(500)).median),
+            grouped(spread(&page, |round| round.within(990)).median),
+            cpu(&call).thousandths(),
             wrong,
+            format!("{}, {}", own_share(&page), own_share(&call)),
             thousandths(verified, 1),
             grouped(database.megabytes()),
             grouped(added),
@@ -75,7 +78,12 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
 }
 
 /// Keeps 32 connections busy with one request.
-async fn drive(setup: &Setup, process: &Process, ask: &Ask<'_>, must_say: &str) -> anyhow::Result<Round> {
+async fn drive(
+    setup: &Setup,
+    process: &Process,
+    ask: &Ask<'_>,
+    must_say: &str,
+) -> anyhow::Result<Vec<Round>> {
     let open = async || {
         let mut lanes = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -87,6 +95,5 @@ async fn drive(setup: &Setup, process: &Process, ask: &Ask<'_>, must_say: &str) 
         }
         anyhow::Ok(Lanes::of(lanes))
     };
-    open().await?.drive(process, setup.effort.warm).await?;
-    open().await?.drive(process, setup.effort.time).await
+    in_a_row(setup, process, open).await
 }

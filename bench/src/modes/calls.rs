@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::rounds::{errors, interleaved, rate, spread};
+use super::rounds::{errors, interleaved, own_share, rate, spread};
 use crate::{
     ask::Era,
     contender::Server,
@@ -94,7 +94,7 @@ fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) 
     let speed = rate(findings, server, rounds);
     let [p50, p99] = [500, 990].map(|share| spread(rounds, |round| round.within(share)));
     findings.figure(format!("cpu_nanos.{}", server.key()), cpu.median);
-    let wrong = errors(findings, server.name(), rounds);
+    let wrong = errors(findings, server.key(), server.name(), rounds);
     findings.row([
         server.name().to_owned(),
         cpu.thousandths(),
@@ -103,7 +103,7 @@ fn row(findings: &mut Findings, server: Server, rounds: &[Round], ceiling: u64) 
         p50.median.to_string(),
         p99.median.to_string(),
         wrong,
-        thousandths(spread(rounds, Round::own_nanos).median, 1),
+        own_share(rounds),
         thousandths(ratio(spread(rounds, |round| round.resident_kib).median, 1_024), 1),
     ]);
 }

@@ -8,7 +8,7 @@ use shared::{
     headers::{API_KEY, SESSION_ID},
 };
 
-use super::rounds::{errors, interleaved, rate, spread};
+use super::rounds::{errors, interleaved, own_share, rate, spread};
 use crate::{
     contender::Server,
     figures::grouped,
@@ -27,14 +27,22 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "`initialize`, `notifications/initialized` and `DELETE`, on 32 connections. The payment server's sessions are \
          durable: they are in the database before the answer is sent, and what is committed at the same time shares one \
          wait for the disk.",
-        &["server", "sessions/s (min-max)", "CPU a session, µs (min-max)", "p50, µs", "p99, µs", "errors"],
+        &[
+            "server",
+            "sessions/s (min-max)",
+            "CPU a session, µs (min-max)",
+            "p50, µs",
+            "p99, µs",
+            "errors",
+            "load's own CPU a session, µs",
+        ],
     );
     let servers = [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp];
     let name = |server: Server| server.name().to_owned();
     let run = async |server| round(setup, server).await;
     for (server, rounds) in interleaved(setup, &mut findings, servers, name, run).await {
         let speed = rate(&mut findings, server, &rounds);
-        let wrong = errors(&mut findings, server.name(), &rounds);
+        let wrong = errors(&mut findings, server.key(), server.name(), &rounds);
         findings.row([
             server.name().to_owned(),
             speed,
@@ -42,6 +50,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             grouped(spread(&rounds, |round| round.within(500)).median),
             grouped(spread(&rounds, |round| round.within(990)).median),
             wrong,
+            own_share(&rounds),
         ]);
     }
     Ok(findings)

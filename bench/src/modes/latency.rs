@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::rounds::{errors, interleaved, spread};
+use super::rounds::{errors, interleaved, own_share, spread};
 use crate::{
     ask::Era,
     contender::Server,
@@ -18,7 +18,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "Latency at half the highest rate",
         "Read calls in sessions, each sent when it is due and not when the one before it is answered, at half of what the \
          same server answered a second at most just before. A call that waits for its connection is counted from when it \
-         was due.",
+         was due. The load generator looks at the clock until a call is due, so its core is always busy.",
         &[
             "server",
             "calls/s sent",
@@ -26,6 +26,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             "p99, µs (min-max)",
             "p99.9, µs",
             "errors",
+            "load's own CPU a call, µs",
             "x bare's p99",
         ],
     );
@@ -38,7 +39,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let bare = bare.map_or(0, |(_, rounds)| p99(rounds).median);
     for (server, rounds) in &done {
         findings.figure(format!("p99_micros.{}", server.key()), p99(rounds).median);
-        let wrong = errors(&mut findings, server.name(), rounds);
+        let wrong = errors(&mut findings, server.key(), server.name(), rounds);
         findings.row([
             server.name().to_owned(),
             grouped(spread(rounds, Round::a_second).median),
@@ -46,6 +47,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             p99(rounds).whole(),
             grouped(spread(rounds, |round| round.within(999)).median),
             wrong,
+            own_share(rounds),
             thousandths(ratio(p99(rounds).median, bare), 2),
         ]);
     }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::rounds::errors;
+use super::rounds::{errors, in_a_row, own_share, spread};
 use crate::{
     ask::{Ask, Work},
     figures::{grouped, ratio, thousandths},
     findings::Findings,
     http::Wire,
-    load::{CONNECTIONS, Lanes},
+    load::{CONNECTIONS, Lanes, Round},
     rows::Database,
     session::open_session,
     setup::Setup,
@@ -33,11 +33,12 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         &[
             "transfers",
             "asked",
-            "CPU a call, µs",
+            "CPU a call, µs (min-max)",
             "x",
             "p50, µs",
             "p99, µs",
             "errors",
+            "load's own CPU a call, µs",
             "database, MiB",
             "added in, s",
         ],
@@ -54,26 +55,26 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         let added = began.elapsed().as_secs();
         let process = database.start(setup).await?;
         for (at, (name, ask, must_say)) in ASKED.iter().enumerate() {
-            let lanes = open(&process.address, ask, must_say).await?;
-            lanes.drive(&process, setup.effort.warm).await?;
-            let lanes = open(&process.address, ask, must_say).await?;
-            let round = lanes.drive(&process, setup.effort.time).await?;
+            let open = || open(&process.address, ask, must_say);
+            let rounds = in_a_row(setup, &process, open).await?;
+            let cpu = spread(&rounds, Round::cpu_nanos);
             if wanted == 0 {
-                first.push(round.cpu_nanos());
+                first.push(cpu.median);
             }
-            let times = ratio(round.cpu_nanos(), first.get(at).copied().unwrap_or_default());
+            let times = ratio(cpu.median, first.get(at).copied().unwrap_or_default());
             if wanted == setup.effort.rows {
                 findings.figure(format!("growth.{name}"), times);
             }
-            let wrong = errors(&mut findings, name, [&round]);
+            let wrong = errors(&mut findings, name, name, &rounds);
             findings.row([
                 grouped(7 + rows),
                 (*name).to_owned(),
-                thousandths(round.cpu_nanos(), 1),
+                cpu.thousandths(),
                 thousandths(times, 2),
-                grouped(round.within(500)),
-                grouped(round.within(990)),
+                grouped(spread(&rounds, |round| round.within(500)).median),
+                grouped(spread(&rounds, |round| round.within(990)).median),
                 wrong,
+                own_share(&rounds),
                 grouped(database.megabytes()),
                 grouped(added),
             ]);

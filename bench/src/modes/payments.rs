@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     pgbench,
-    rounds::{errors, interleaved, rate, spread},
+    rounds::{errors, interleaved, own_share, rate, spread},
 };
 use crate::{
     ask::{Ask, result},
@@ -101,7 +101,7 @@ fn row(findings: &mut Findings, who: Who, took: Vec<Took>) {
         return findings.row([name, speed.whole(), none(), none(), none(), none(), none()]);
     };
     let speed = rate(findings, server, &rounds);
-    let wrong = errors(findings, &name, &rounds);
+    let wrong = errors(findings, server.key(), &name, &rounds);
     findings.row([
         name,
         speed,
@@ -109,7 +109,7 @@ fn row(findings: &mut Findings, who: Who, took: Vec<Took>) {
         grouped(spread(&rounds, |round| round.within(500)).median),
         grouped(spread(&rounds, |round| round.within(990)).median),
         wrong,
-        grouped(spread(&rounds, Round::own_nanos).median / 1_000),
+        own_share(&rounds),
     ]);
 }
 

@@ -7,7 +7,7 @@ use super::rounds::{errors, interleaved};
 use crate::{
     ask::Era,
     contender::Server,
-    figures::{Spread, grouped},
+    figures::{Spread, grouped, thousandths},
     findings::Findings,
     load::{Lanes, Round},
     process::Process,
@@ -24,8 +24,15 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          own as far as there are cores: here {} for all servers and PostgreSQL, and one for the load.",
         cores().saturating_sub(1).max(1)
     );
-    let head =
-        ["servers", "calls/s in all (min-max)", "CPU a call, µs (min-max)", "slowest p99, µs", "errors"];
+    let head = [
+        "servers",
+        "calls/s in all (min-max)",
+        "CPU a call, µs (min-max)",
+        "slowest p50, µs",
+        "slowest p99, µs",
+        "errors",
+        "load's own CPU a call, µs",
+    ];
     let mut findings = Findings::new("Replicas on PostgreSQL", &said, &head);
     let name = |replicas| format!("{replicas} servers");
     let run = async |replicas| round(setup, replicas).await;
@@ -34,15 +41,29 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             Spread::of(rounds.iter().map(|round: &Vec<Round>| figure(round)))
         };
         let speed = all(&|round| round.iter().map(Round::a_second).sum());
-        let cpu = all(&|round| {
+        let a_call = |round: &[Round], micros: u64| {
             let calls: u64 = round.iter().map(Round::calls).sum();
-            let cpu: u64 = round.iter().map(|one| one.server_cpu_micros * 1_000).sum();
-            cpu.checked_div(calls).unwrap_or_default()
-        });
-        let p99 = all(&|round| round.iter().map(|one| one.within(990)).max().unwrap_or_default());
+            (micros * 1_000).checked_div(calls).unwrap_or_default()
+        };
+        let cpu = all(&|round| a_call(round, round.iter().map(|one| one.server_cpu_micros).sum()));
+        // The load of all servers comes from one process, at the same time.
+        let own =
+            all(&|round| a_call(round, round.iter().map(|one| one.own_cpu_micros).max().unwrap_or_default()));
+        let slowest = |share| {
+            let slowest = all(&|round| round.iter().map(|one| one.within(share)).max().unwrap_or_default());
+            grouped(slowest.median)
+        };
         findings.figure(format!("a_second.{replicas}"), speed.median);
-        let wrong = errors(&mut findings, &name(replicas), rounds.iter().flatten());
-        findings.row([replicas.to_string(), speed.whole(), cpu.thousandths(), grouped(p99.median), wrong]);
+        let wrong = errors(&mut findings, &replicas.to_string(), &name(replicas), rounds.iter().flatten());
+        findings.row([
+            replicas.to_string(),
+            speed.whole(),
+            cpu.thousandths(),
+            slowest(500),
+            slowest(990),
+            wrong,
+            thousandths(own.median, 1),
+        ]);
     }
     Ok(findings)
 }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::{
     contender::Server,
-    figures::{Spread, grouped},
+    figures::{Spread, grouped, thousandths},
     findings::Findings,
-    load::Round,
+    load::{Lanes, Round},
+    process::Process,
     setup::Setup,
 };
 
@@ -44,6 +45,21 @@ pub(super) async fn interleaved<P: Copy, R>(
     came_through.map(|(participant, rounds, _)| (participant, rounds)).collect()
 }
 
+/// Rounds of one server, one after the other once it is warm, which together take as long as one of those that are
+/// interleaved.
+pub(super) async fn in_a_row(
+    setup: &Setup,
+    process: &Process,
+    open: impl AsyncFn() -> anyhow::Result<Lanes>,
+) -> anyhow::Result<Vec<Round>> {
+    open().await?.drive(process, setup.effort.warm).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..setup.effort.rounds {
+        rounds.push(open().await?.drive(process, setup.effort.time / setup.effort.rounds).await?);
+    }
+    Ok(rounds)
+}
+
 /// How a figure of the rounds spreads.
 pub(super) fn spread(rounds: &[Round], figure: impl Fn(&Round) -> u64) -> Spread {
     Spread::of(rounds.iter().map(figure))
@@ -56,9 +72,16 @@ pub(super) fn rate(findings: &mut Findings, server: Server, rounds: &[Round]) ->
     rate.whole()
 }
 
-/// How many calls of all rounds went wrong, as it is written. What was wrong with the first is noted among the failures.
+/// The load generator's own CPU time for each call, in microseconds, as it is written.
+pub(super) fn own_share(rounds: &[Round]) -> String {
+    thousandths(spread(rounds, Round::own_nanos).median, 1)
+}
+
+/// How many calls of all rounds went wrong: noted among the figures under `key`, so that no target counts as met with them,
+/// and as it is written. What was wrong with the first is noted among the failures.
 pub(super) fn errors<'a>(
     findings: &mut Findings,
+    key: &str,
     name: &str,
     rounds: impl IntoIterator<Item = &'a Round>,
 ) -> String {
@@ -69,5 +92,6 @@ pub(super) fn errors<'a>(
             findings.failed(name, &anyhow::anyhow!("calls went wrong, the first one so: {wrong}"));
         }
     }
+    findings.figure(format!("errors.{key}"), errors);
     grouped(errors)
 }
