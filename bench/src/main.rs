@@ -6,6 +6,7 @@
 //! one out, no protocol, no key, no store; `bench rmcp` the demo's tools on the official Rust SDK.
 
 mod ask;
+mod compare;
 mod contender;
 mod desk;
 mod figures;
@@ -53,6 +54,8 @@ enum Command {
         #[arg(long, default_value = "target/release")]
         binaries: PathBuf,
     },
+    /// Builds of the payment server beside one another: what a read call costs each.
+    Compare(compare::CompareArguments),
     /// Measures, and writes the page.
     Run(run::RunArguments),
 }
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bare => runtime.block_on(peers::bare::serve()),
         Command::Rmcp { sessions } => runtime.block_on(peers::rmcp::serve(sessions)),
         Command::Security { binaries } => runtime.block_on(security::run(&binaries)),
+        Command::Compare(arguments) => runtime.block_on(compare::run(&arguments)),
         Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
     }
 }

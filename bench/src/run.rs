@@ -43,13 +43,11 @@ pub(crate) struct RunArguments {
 
 /// Measures, and prints each mode as it is done. A mode that fails is reported, and does not keep the others from running.
 pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let setup = Setup {
-        binaries: absolute(&arguments.binaries)?,
         counterparts: arguments.counterparts.as_ref().map(absolute).transpose()?,
         postgres: arguments.postgres.clone(),
-        disk: absolute(&arguments.kept)?,
-        effort: if arguments.quick { Effort::QUICK } else { Effort::FULL },
-        until: Instant::now(),
+        ..Setup::of(absolute(&arguments.binaries)?, absolute(&arguments.kept)?, effort)
     };
     std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
     let mut failures = Vec::new();

@@ -64,6 +64,11 @@ impl Effort {
 }
 
 impl Setup {
+    /// With neither counterparts nor a PostgreSQL.
+    pub(crate) fn of(binaries: PathBuf, disk: PathBuf, effort: Effort) -> Self {
+        Self { binaries, counterparts: None, postgres: None, disk, effort, until: Instant::now() }
+    }
+
     /// The payment server on a database, with the demo's data, nothing limited and every record of the audit kept.
     pub(crate) fn payment_server(&self, database: &str) -> Program {
         Program::of(&self.binaries.join("server"), &[]).with(&[

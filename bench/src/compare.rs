@@ -1,0 +1,85 @@
+//! Builds of the payment server beside one another and beside the ceiling, in turns so short that whatever else the machine
+//! does meets all of them: for whoever wants to know whether a change made a call cheaper.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+
+use crate::{
+    ask::Era,
+    contender::Server,
+    figures::{Spread, ratio, thousandths},
+    load::Lanes,
+    print,
+    process::Process,
+    setup::{Effort, Setup},
+};
+
+/// What to compare.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CompareArguments {
+    /// Folders of release binaries: of each the `server`, of the first one also `bench` as the ceiling.
+    #[arg(required = true)]
+    binaries: Vec<PathBuf>,
+    /// Calls of revision 2026-07-28 instead of calls in sessions.
+    #[arg(long)]
+    modern: bool,
+    /// How often each has its turn.
+    #[arg(long, default_value_t = 40)]
+    turns: u32,
+}
+
+/// How long a turn takes, and what comes before it unmeasured.
+const TURN: Duration = Duration::from_millis(150);
+const WARM: Duration = Duration::from_millis(50);
+
+/// Measures read calls on SQLite, and prints what each costs, and how many times what the ceiling does in the same turn.
+pub(crate) async fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let setup = |binaries: &PathBuf| {
+        let binaries = std::path::absolute(binaries).context("no path")?;
+        anyhow::Ok(Setup::of(binaries, scratch.path().to_owned(), Effort::QUICK))
+    };
+    let mut servers = Vec::new();
+    for (number, binaries) in arguments.binaries.iter().enumerate() {
+        let setup = setup(binaries)?;
+        if number == 0 {
+            servers.push(("bare axum".to_owned(), Server::Bare, start(&setup, Server::Bare, "bare").await?));
+        }
+        let process = start(&setup, Server::Sqlite, &number.to_string()).await?;
+        servers.push((binaries.display().to_string(), Server::Sqlite, process));
+    }
+    let mut turns: Vec<Vec<u64>> = servers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..arguments.turns {
+        for ((_, server, process), turns) in servers.iter().zip(&mut turns) {
+            let era = if arguments.modern { Era::Modern } else { Era::Sessions };
+            let open = || Lanes::open(*server, era, &process.address);
+            open().await?.drive(process, WARM).await?;
+            let round = open().await?.drive(process, TURN).await?;
+            if let Some(wrong) = round.tally.wrong {
+                anyhow::bail!("a call went wrong: {wrong}");
+            }
+            turns.push(round.cpu_nanos());
+        }
+    }
+    print("| server | CPU a call, µs (min-max) | x bare (min-max) |\n|---|---|---|\n")?;
+    let ceiling = turns.first().cloned().unwrap_or_default();
+    for ((name, ..), turns) in servers.iter().zip(&turns) {
+        let times = Spread::of(turns.iter().zip(&ceiling).map(|(nanos, bare)| ratio(*nanos, *bare)));
+        let [middle, least, most] =
+            [times.median, times.least, times.most].map(|times| thousandths(times, 2));
+        let cpu = Spread::of(turns.iter().copied()).thousandths();
+        print(&format!("| {name} | {cpu} | {middle} ({least}-{most}) |\n"))?;
+    }
+    for (.., process) in servers {
+        process.stop().await?;
+    }
+    Ok(())
+}
+
+/// Starts a server in a folder of its own.
+async fn start(setup: &Setup, server: Server, folder: &str) -> anyhow::Result<Process> {
+    let folder = setup.disk.join(folder);
+    std::fs::create_dir_all(&folder).context("cannot make a folder")?;
+    server.start(setup, &folder, &[("MAX_SESSIONS_PER_KEY", "1000000")]).await
+}
