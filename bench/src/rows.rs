@@ -26,10 +26,10 @@ impl Database {
         Ok(database)
     }
 
-    /// Starts the payment server on it, on the first core.
+    /// Starts the payment server on it, on the first core. The sessions of every round stay in it.
     pub(crate) async fn start(&self, setup: &Setup) -> anyhow::Result<Process> {
-        let url = self.url();
-        Process::start(&setup.payment_server(&url), self.folder.path(), &setup.server_core(0)).await
+        let program = setup.payment_server(&self.url()).with(&[("MAX_SESSIONS_PER_KEY", "100000")]);
+        Process::start(&program, self.folder.path(), &setup.server_core(0)).await
     }
 
     /// Its URL.
