@@ -25,7 +25,7 @@ pub(crate) struct CompareArguments {
     #[arg(long)]
     modern: bool,
     /// How often each has its turn.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     turns: u32,
 }
 

@@ -42,6 +42,11 @@ impl Findings {
         self.figures.insert(name.into(), value);
     }
 
+    /// Adds to the number under a name.
+    pub(crate) fn count(&mut self, name: impl Into<String>, more: u64) {
+        *self.figures.entry(name.into()).or_default() += more;
+    }
+
     /// Notes that something could not be measured or went wrong.
     pub(crate) fn failed(&mut self, what: &str, why: &anyhow::Error) {
         let failure = format!("{what}: {why:#}");
@@ -76,5 +81,18 @@ impl Findings {
         }
         text.push_str(&format!("\n{}\n", self.taken));
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Findings;
+
+    #[test]
+    fn what_went_wrong_at_first_is_not_forgotten_when_all_goes_well_later() {
+        let mut findings = Findings::default();
+        findings.count("errors.balance", 3);
+        findings.count("errors.balance", 0);
+        assert_eq!(findings.figures["errors.balance"], 3);
     }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use nix::{time::clock_getcpuclockid, unistd::Pid};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -86,9 +85,9 @@ impl Process {
         Ok(Self { child, pid, address })
     }
 
-    /// CPU time it has used so far, in microseconds, in steps of 10,000.
+    /// CPU time it has used so far, in microseconds.
     pub(crate) fn cpu_micros(&self) -> anyhow::Result<u64> {
-        cpu_micros(Pid::from_raw(self.pid.try_into()?))
+        cpu_micros(self.pid)
     }
 
     /// Memory it holds, in KiB.
@@ -106,12 +105,21 @@ impl Process {
 
 /// CPU time of this very process so far, in microseconds.
 pub(crate) fn own_cpu_micros() -> anyhow::Result<u64> {
-    cpu_micros(Pid::this())
+    cpu_micros(std::process::id())
 }
 
 /// Of all threads, of those that have ended too. The clock ticks of `/proc/PID/stat` are ten milliseconds long; this is not.
-fn cpu_micros(process: Pid) -> anyhow::Result<u64> {
-    let clock = clock_getcpuclockid(process).context("the process has no clock")?;
+#[cfg(target_os = "linux")]
+fn cpu_micros(pid: u32) -> anyhow::Result<u64> {
+    use nix::{time::clock_getcpuclockid, unistd::Pid};
+
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?)).context("the process has no clock")?;
     let taken = clock.now().context("the clock of the process cannot be read")?;
     Ok(u64::try_from(Duration::from(taken).as_micros())?)
+}
+
+/// Other systems have neither this clock nor the programs that a server is started with.
+#[cfg(not(target_os = "linux"))]
+fn cpu_micros(_pid: u32) -> anyhow::Result<u64> {
+    bail!("CPU time is measured on Linux only")
 }

@@ -77,7 +77,7 @@ pub(super) fn own_share(rounds: &[Round]) -> String {
     thousandths(spread(rounds, Round::own_nanos).median, 1)
 }
 
-/// How many calls of all rounds went wrong: noted among the figures under `key`, so that no target counts as met with them,
+/// How many calls of all rounds went wrong: added to the figures under `key`, so that no target counts as met with them,
 /// and as it is written. What was wrong with the first is noted among the failures.
 pub(super) fn errors<'a>(
     findings: &mut Findings,
@@ -92,6 +92,6 @@ pub(super) fn errors<'a>(
             findings.failed(name, &anyhow::anyhow!("calls went wrong, the first one so: {wrong}"));
         }
     }
-    findings.figure(format!("errors.{key}"), errors);
+    findings.count(format!("errors.{key}"), errors);
     grouped(errors)
 }
