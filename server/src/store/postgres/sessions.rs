@@ -33,6 +33,13 @@ macro_rules! select_sessions {
 /// How much mail may wait in one session.
 const MAIL_MAX: i64 = 16;
 
+/// The transaction ends before the disk has confirmed it, and with it what others wait for.
+const DO_NOT_WAIT: &str = "SET LOCAL synchronous_commit = off";
+
+/// Ends when the disk has confirmed what was committed before. Everybody who waits shares the wait; the record that is written
+/// for it means nothing.
+const WAIT: &str = "SELECT pg_logical_emit_message (true, 'session ended', '')";
+
 #[async_trait]
 impl SessionStore for PostgresStore {
     fn is_shared(&self) -> bool {
@@ -109,11 +116,17 @@ impl SessionStore for PostgresStore {
     }
 
     async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
-        transact!(self, "end a session", |transaction| {
+        let is_ended = transact!(self, "end a session", |transaction| {
+            // Nobody else waits for the disk because of this one's turn; it does so by itself, below.
+            transaction.batch_execute(DO_NOT_WAIT).await?;
             lock_all(&transaction).await?;
             let end = "DELETE FROM sessions WHERE hash = $1";
             execute(&transaction, end, &[&hash.0.as_slice()]).await.map(|ended| ended > 0)
-        })
+        })?;
+        if is_ended {
+            read!(self, "keep that a session was ended", |client| execute(&client, WAIT, &[]).await)?;
+        }
+        Ok(is_ended)
     }
 
     async fn end_expired_sessions(
@@ -166,7 +179,7 @@ async fn open(
     caps: SessionCaps,
 ) -> Result<OpenSession, Failure> {
     // A session that is lost with the database's last moments is opened again; nobody waits for the disk.
-    transaction.batch_execute("SET LOCAL synchronous_commit = off").await?;
+    transaction.batch_execute(DO_NOT_WAIT).await?;
     let total = lock_all(transaction).await?;
     let of_key = "SELECT COALESCE ((SELECT open FROM session_counts WHERE key_id = $1), 0)";
     let of_key: i64 = value(transaction, of_key, &[&session.key.0]).await?;
