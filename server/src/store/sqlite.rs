@@ -117,6 +117,7 @@ impl SqliteStore {
     fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
         let mut connection = database::open(location, settings.patience)?;
         database::migrate(&mut connection)?;
+        database::undo_in_one_piece(&connection)?;
         let open = || database::open(location, settings.patience);
         let is_file = matches!(location, SqliteLocation::File(_));
         let (keeper, beside) = if is_file { (Some(open()?), Some(open()?)) } else { (None, None) };
@@ -149,9 +150,9 @@ impl SqliteStore {
     async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+        mut work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, answered) = awaited(durability, |_| true, work);
+        let (job, answered) = awaited(durability, |_| true, move |connection, _| work(connection));
         self.queue.push(job).await?;
         answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
     }

@@ -40,6 +40,16 @@ pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Resul
     run().map_err(unavailable("append to the audit trail"))
 }
 
+/// Appends however many records, as many with a statement as can be.
+pub(super) fn append_all(connection: &Connection, mut records: &[&AuditRecord]) -> Result<(), StoreError> {
+    while let Some(count) = TOGETHER.into_iter().find(|count| *count <= records.len()) {
+        let (first, rest) = records.split_at(count);
+        append(connection, first)?;
+        records = rest;
+    }
+    Ok(())
+}
+
 /// The statement that appends so many records.
 fn insertion(count: usize) -> String {
     const HEAD: &str =

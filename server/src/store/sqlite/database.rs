@@ -75,8 +75,21 @@ fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
-    // What a refused write would need to be undone alone is kept in memory, not written to a file for every write.
     connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Has the writer keep what undoes one statement in a single piece of memory, instead of in pieces of 1 KiB. SQLite does so where
+/// temporary files are allowed, and makes one of what is larger than `SQLITE_STMTJRNL_SPILL`. Compiled without our flags it would
+/// make one of every 64 KiB, so then nothing is changed.
+pub(super) fn undo_in_one_piece(connection: &Connection) -> Result<(), StoreError> {
+    let is_compiled_so = "SELECT sqlite_compileoption_used ('STMTJRNL_SPILL=16777216')";
+    let set = || -> rusqlite::Result<()> {
+        if connection.query_row(is_compiled_so, [], |row| row.get(0))? {
+            connection.pragma_update(None, "temp_store", "FILE")?;
+        }
+        Ok(())
+    };
+    set().map_err(unavailable("set up the writer"))
 }
 
 /// Switches to the write-ahead log, in which readers and the writer do not wait for each other. SQLite does not wait

@@ -65,11 +65,15 @@ impl Behind {
     }
 }
 
+/// Where the records of a write go that are appended to the audit trail with what it does: to those of the rest of the group,
+/// which are appended at its end, or nowhere, and then the write appends them itself.
+pub(super) type Records<'a> = Option<&'a mut Vec<AuditRecord>>;
+
 /// A write whose caller waits: it is answered when the fate of its transaction is known. Dropped without an answer it tells
 /// its caller that the store is unavailable.
 pub(super) trait Awaited: Send {
     /// Runs the write; says whether what it did is to be kept. May run again after all that it did was undone.
-    fn run(&mut self, connection: &Connection) -> bool;
+    fn run(&mut self, connection: &Connection, records: Records<'_>) -> bool;
 
     /// Tells the caller how it ended. `failure`: why nothing of the transaction was committed.
     fn answer(self: Box<Self>, failure: Option<&str>);
@@ -91,10 +95,10 @@ struct Write<T, F> {
 impl<T, F> Awaited for Write<T, F>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection, Records<'_>) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> bool {
-        let outcome = self.outcome.insert((self.work)(connection));
+    fn run(&mut self, connection: &Connection, records: Records<'_>) -> bool {
+        let outcome = self.outcome.insert((self.work)(connection, records));
         outcome.as_ref().is_ok_and(self.keeps)
     }
 
@@ -116,7 +120,7 @@ where
 pub(super) fn awaited<T: Send + 'static>(
     durability: Durability,
     keeps: fn(&T) -> bool,
-    work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnMut(&Connection, Records<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
     let (answer, answered) = oneshot::channel();
     let write = Write { work, keeps, outcome: None, answer };
@@ -137,12 +141,16 @@ pub(super) enum Undoing {
 pub(super) fn run(
     connection: &Connection,
     write: &mut dyn Awaited,
+    records: &mut Vec<AuditRecord>,
     undoing: Undoing,
 ) -> Result<bool, StoreError> {
     match undoing {
         Undoing::Group => {
-            let before = connection.total_changes();
-            let is_kept = write.run(connection);
+            let (before, those_before) = (connection.total_changes(), records.len());
+            let is_kept = write.run(connection, Some(records));
+            if !is_kept {
+                records.truncate(those_before);
+            }
             // A full disk makes SQLite roll back everything.
             if connection.is_autocommit() {
                 return Err(refused("the transaction was rolled back"));
@@ -162,7 +170,7 @@ fn in_savepoint(connection: &Connection, write: &mut dyn Awaited) -> Result<(), 
             .map_err(unavailable(doing))
     };
     mark("SAVEPOINT one_write", "begin a write")?;
-    if !write.run(connection) {
+    if !write.run(connection, None) {
         mark("ROLLBACK TO one_write", "undo a refused write")?;
     }
     mark("RELEASE one_write", "end a write")?;

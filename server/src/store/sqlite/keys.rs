@@ -6,15 +6,19 @@ use super::failure::unavailable;
 use crate::{
     clock::UnixMillis,
     money::Currency,
-    store::{AccountHolder, KeyDigest, KeyId, KeyMode, StoreError, StoredKey, UserId},
+    store::{AccountHolder, KeyDigest, KeyId, KeyMode, PaymentPolicy, StoreError, StoredKey, UserId},
 };
 
 macro_rules! select_keys {
     ($rest:literal) => {
+        select_keys!("", $rest)
+    };
+    ($beside:literal, $rest:literal) => {
         concat!(
             "SELECT k.id, k.digest, k.user_id, a.username, k.role, k.name, k.mode, k.last_four, k.created_at,
-                 k.expires_at, k.revoked_at, k.permissions, k.lineage, k.sources, k.used_at, k.service
-             FROM api_keys k JOIN accounts a USING (user_id) ",
+                 k.expires_at, k.revoked_at, k.permissions, k.lineage, k.sources, k.used_at, k.service",
+            $beside,
+            " FROM api_keys k JOIN accounts a USING (user_id) ",
             $rest
         )
     };
@@ -29,6 +33,32 @@ pub(super) fn by_digest(connection: &Connection, digest: &KeyDigest) -> rusqlite
 
 pub(super) fn by_id(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<StoredKey>> {
     connection.prepare_cached(select_keys!("WHERE k.id = ?1"))?.query_row([&id.0], read).optional()
+}
+
+/// A key, and what it may pay.
+pub(super) fn with_policy(
+    connection: &Connection,
+    id: &KeyId,
+) -> rusqlite::Result<Option<(StoredKey, PaymentPolicy)>> {
+    connection
+        .prepare_cached(select_keys!(
+            ", p.automatic_below_minor, p.maximum_minor, p.day_budget_minor, p.payees",
+            "LEFT JOIN payment_policies p ON p.lineage = k.lineage WHERE k.id = ?1"
+        ))?
+        .query_row([&id.0], |row| Ok((read(row)?, policy(row, 16)?.unwrap_or_default())))
+        .optional()
+}
+
+/// What a key may pay, in the four columns from `first` on, if anything is said about it.
+pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<PaymentPolicy>> {
+    let Some(automatic_below_minor) = row.get(first)? else { return Ok(None) };
+    let payees = row.get_ref(first.saturating_add(3))?.as_str()?.split(' ').filter(|one| !one.is_empty());
+    Ok(Some(PaymentPolicy {
+        automatic_below_minor,
+        maximum_minor: row.get(first.saturating_add(1))?,
+        day_budget_minor: row.get(first.saturating_add(2))?,
+        payees: payees.map(str::to_owned).collect(),
+    }))
 }
 
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<StoredKey>> {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{
     SqliteStore, claims,
     failure::{refused, unavailable},
-    job::{Durability, awaited},
+    job::{Durability, Records, awaited},
     payments, spending, transaction,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 impl PaymentStore for SqliteStore {
     async fn run(&self, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
         let seat = Arc::clone(&self.writing);
-        let work = move |_: &Connection| transaction::run(&seat, &work);
+        let work = move |_: &Connection, records: Records<'_>| transaction::run(&seat, &work, records);
         let (job, answered) = awaited(Durability::Power, |is_kept| *is_kept, work);
         self.queue.push(job).await?;
         let done = answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")));

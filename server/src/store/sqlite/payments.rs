@@ -127,7 +127,12 @@ pub(super) fn similar(
         .map_err(unavailable("look for a similar payment"))
 }
 
-pub(super) fn insert(connection: &Connection, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
+/// Keeps a new payment between accounts of these names.
+pub(super) fn insert(
+    connection: &Connection,
+    payment: &NewPayment,
+    (from, to): (String, String),
+) -> Result<StoredPayment, StoreError> {
     let inserted = connection
         .prepare_cached(
             "INSERT INTO payments (id, batch, step, payer, payee, key_id, lineage, amount_minor, currency, memo,
@@ -161,15 +166,6 @@ pub(super) fn insert(connection: &Connection, payment: &NewPayment) -> Result<St
         });
     }
     let seq = connection.last_insert_rowid();
-    let (from, to) = connection
-        .prepare_cached(
-            "SELECT payer.username, payee.username FROM accounts payer, accounts payee
-             WHERE payer.user_id = ?1 AND payee.user_id = ?2",
-        )
-        .and_then(|mut statement| {
-            statement.query_row([payment.payer.0, payment.payee.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        })
-        .map_err(unavailable("name who pays and is paid"))?;
     Ok(StoredPayment {
         seq,
         from,

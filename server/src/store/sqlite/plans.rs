@@ -189,7 +189,7 @@ fn no_rule_of_a_payment_makes_a_table_of_its_own() {
         NewTransfer { id: None, from: USER, to: UserId(2), amount, date: jiff::civil::date(2024, 3, 15) };
     let plans = plans(&connection, |connection| {
         payments::similar(connection, USER, UserId(2), amount, NOW).unwrap();
-        payments::insert(connection, &payment).unwrap();
+        payments::insert(connection, &payment, ("a".to_owned(), "b".to_owned())).unwrap();
         spending::spend(connection, &key, NOW, 1).unwrap();
         let transfer = Some(ledger::post(connection, &transfer).unwrap().id);
         let (status, failure) = (PaymentStatus::Succeeded, None);

@@ -268,7 +268,7 @@ mod tests {
             queue.push(Job::Behind(touch)).await.unwrap();
         }
         for _ in 0..awaited_ones {
-            queue.push(awaited(Durability::Process, |()| true, |_| Ok(())).0).await.unwrap();
+            queue.push(awaited(Durability::Process, |()| true, |_, _| Ok(())).0).await.unwrap();
         }
         let began = Instant::now();
         (queue.next(None).jobs.len(), began.elapsed())

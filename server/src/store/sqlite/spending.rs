@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{failure::unavailable, ledger, lifecycle};
+use super::{failure::unavailable, keys, ledger};
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
@@ -50,19 +50,8 @@ pub(super) fn policy(connection: &Connection, lineage: &KeyId) -> Result<Payment
             "SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees
              FROM payment_policies WHERE lineage = ?1",
         )
-        .and_then(|mut statement| {
-            let read = |row: &rusqlite::Row<'_>| {
-                let payees = row.get_ref(3)?.as_str()?.split(' ').filter(|one| !one.is_empty());
-                Ok(PaymentPolicy {
-                    automatic_below_minor: row.get(0)?,
-                    maximum_minor: row.get(1)?,
-                    day_budget_minor: row.get(2)?,
-                    payees: payees.map(str::to_owned).collect(),
-                })
-            };
-            statement.query_row([&lineage.0], read).optional()
-        });
-    read.map(Option::unwrap_or_default).map_err(unavailable("read what a key may pay"))
+        .and_then(|mut statement| statement.query_row([&lineage.0], |row| keys::policy(row, 0)).optional());
+    read.map(Option::flatten).map(Option::unwrap_or_default).map_err(unavailable("read what a key may pay"))
 }
 
 /// A key, and what it may pay.
@@ -70,9 +59,7 @@ pub(super) fn key_and_policy(
     connection: &Connection,
     key: &KeyId,
 ) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-    let Some(key) = lifecycle::by_id(connection, key)? else { return Ok(None) };
-    let policy = policy(connection, &key.lineage)?;
-    Ok(Some((key, policy)))
+    keys::with_policy(connection, key).map_err(unavailable("read a key and what it may pay"))
 }
 
 /// The first key of the line that this one is of.

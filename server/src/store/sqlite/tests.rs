@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rusqlite::Connection;
 use shared::mcp::ProtocolVersion;
 use tokio::time::timeout;
@@ -10,8 +11,8 @@ use super::{Durability, SqliteLocation, SqliteSettings, SqliteStore, failure::un
 use crate::{
     clock::UnixMillis,
     store::{
-        AccountHolder, AuditRecord, AuditStore as _, KeyId, KeyStore as _, LedgerStore as _, Outcome,
-        Store as _, StoreError, UserId,
+        AccountHolder, AuditRecord, AuditStore as _, Ending, KeyId, KeyStore as _, LedgerStore as _, Outcome,
+        Store as _, StoreError, Transaction, UserId, Work, transact,
     },
 };
 
@@ -196,6 +197,49 @@ async fn the_log_is_written_back_beside_the_writer_and_begins_anew() {
     store.close().await.unwrap();
 }
 
+/// Spends, and has a record of this number kept.
+struct Spending(i64);
+
+#[async_trait]
+impl Work for Spending {
+    type Output = ();
+
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
+        transaction.append_audit(&record(self.0)).await?;
+        transaction.spend(&KeyId(self.0.to_string()), UnixMillis::from_millis(1), 1).await?;
+        Ok(Ending::Keep(()))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_on_record_is_not_done_and_its_neighbours_are() {
+    let store = store(64).await;
+    let refuse = "CREATE TRIGGER not_this_one BEFORE INSERT ON audit_records WHEN NEW.at = 2
+                  BEGIN SELECT RAISE (ABORT, 'no record'); END";
+    store.read(|connection| connection.execute_batch(refuse)).unwrap().unwrap();
+    // Keeps the writer busy until the others have come, so that they are one group.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let first = store.write(Durability::Process, move |_| {
+        let _ = released.recv_timeout(PATIENCE);
+        Ok(())
+    });
+    // Polled last, when the others are queued.
+    let release = async move { release.send(()) };
+    let spending = |number| transact(&store, Spending(number));
+    let (.., one, two, three, _) =
+        tokio::join!(biased; first, spending(1), spending(2), spending(3), release);
+    assert!(one.is_ok() && three.is_ok(), "{one:?} {three:?}");
+    assert!(two.as_ref().is_err_and(|error| error.to_string().contains("no record")), "{two:?}");
+    let of_records = |store: &[AuditRecord]| store.iter().map(|one| one.at.as_millis()).collect::<Vec<_>>();
+    assert_eq!(of_records(&store.latest_audit(9).await.unwrap()), [3, 1]);
+    let spent = |connection: &Connection| {
+        let mut statement = connection.prepare("SELECT lineage FROM spendings ORDER BY lineage").unwrap();
+        let found = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        found.collect::<rusqlite::Result<Vec<_>>>().unwrap()
+    };
+    assert_eq!(store.read(spent).unwrap(), ["1", "3"]);
+}
+
 #[test]
 fn a_reader_that_is_held_is_passed_over() {
     let seats = Seats::new((0..2).map(|_| super::seat(Connection::open_in_memory().unwrap())).collect());
@@ -217,7 +261,7 @@ async fn a_record_is_not_replaced_on_a_connection_of_ours() {
 }
 
 #[tokio::test]
-async fn sqlite_is_compiled_without_a_lock_for_each_piece_of_memory() {
+async fn sqlite_is_compiled_for_a_server() {
     let options = store(64)
         .await
         .read(|connection| {
@@ -226,6 +270,20 @@ async fn sqlite_is_compiled_without_a_lock_for_each_piece_of_memory() {
             options.collect::<rusqlite::Result<Vec<_>>>().unwrap()
         })
         .unwrap();
-    assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    for wanted in ["DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=16777216", "DEFAULT_LOOKASIDE=2400,60"] {
+        assert!(options.iter().any(|option| option == wanted), "{wanted}: {options:?}");
+    }
     assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
+}
+
+#[tokio::test]
+async fn the_writer_alone_may_make_temporary_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&SqliteLocation::File(folder.path().join("a.db"))).await.unwrap();
+    let temporary = |connection: &Connection| {
+        connection.query_row("PRAGMA temp_store", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let (file, memory) = (1, 2);
+    assert_eq!(store.read(temporary).unwrap(), memory);
+    assert_eq!(temporary(store.writing.lock().borrow().as_ref().unwrap()), file);
 }

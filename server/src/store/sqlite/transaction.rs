@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::{
     audit,
     failure::{closed, refused},
+    job::Records,
     ledger, payments,
     seats::Seat,
     spending,
@@ -25,20 +26,21 @@ use crate::{
 };
 
 /// Runs work on the writer's connection, whose thread holds the seat already.
-pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
-    let mut transaction = SqliteTransaction { seat: Arc::clone(seat), accounts: Vec::new() };
+pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>, records: Records<'_>) -> Result<bool, StoreError> {
+    let mut transaction = SqliteTransaction { seat: Arc::clone(seat), accounts: Vec::new(), records };
     // Every step is done when it returns, so the work never waits.
     let done = work.run(&mut transaction).now_or_never();
     done.unwrap_or_else(|| Err(refused("the work waited for something else than the database")))
 }
 
-struct SqliteTransaction {
+struct SqliteTransaction<'a> {
     seat: Seat,
     /// The accounts as they were read last. Nobody else writes in the meantime.
     accounts: Vec<AccountState>,
+    records: Records<'a>,
 }
 
-impl SqliteTransaction {
+impl SqliteTransaction<'_> {
     fn on<T>(&self, step: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let held = self.seat.lock();
         let connection = held.borrow();
@@ -47,7 +49,7 @@ impl SqliteTransaction {
 }
 
 #[async_trait]
-impl Transaction for SqliteTransaction {
+impl Transaction for SqliteTransaction<'_> {
     async fn user_named(&mut self, username: &str) -> Result<Option<UserId>, StoreError> {
         self.on(|connection| spending::user_named(connection, username))
     }
@@ -75,7 +77,14 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-        self.on(|connection| payments::insert(connection, payment))
+        let name = |connection: &Connection, user| match AccountState::on_one(&self.accounts, user) {
+            Some(known) => Ok(known.username),
+            None => spending::account(connection, user).map(|account| account.username),
+        };
+        self.on(|connection| {
+            let names = (name(connection, payment.payer)?, name(connection, payment.payee)?);
+            payments::insert(connection, payment, names)
+        })
     }
 
     async fn change_payment(&mut self, change: &PaymentChange) -> Result<(), StoreError> {
@@ -133,6 +142,12 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.on(|connection| audit::append(connection, &[record]))
+        match &mut self.records {
+            Some(records) => {
+                records.push(record.clone());
+                Ok(())
+            }
+            None => self.on(|connection| audit::append(connection, &[record])),
+        }
     }
 }

@@ -177,16 +177,24 @@ fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Res
     for step in &mut *group {
         (step.refusal, step.is_kept) = (None, false);
     }
-    let mut done = 0;
+    let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let together = Step::append_together(rest, &transaction)?;
         if let (0, Some(step)) = (together, rest.first_mut())
-            && !step.run(&transaction, undoing)?
+            && !step.run(&transaction, &mut records, undoing)?
         {
             transaction.rollback().map_err(unavailable("undo a group"))?;
             return Ok(false);
         }
         done = done.saturating_add(together.max(1));
+    }
+    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>()) {
+        // A full disk makes SQLite roll back everything.
+        if transaction.is_autocommit() {
+            return Err(error);
+        }
+        transaction.rollback().map_err(unavailable("undo a group"))?;
+        return Ok(false);
     }
     audit_blocks::note_full(&transaction)?;
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
@@ -242,9 +250,14 @@ impl Step {
     }
 
     /// Does the job; `false` when the group has to be undone. An error means that the whole transaction is lost.
-    fn run(&mut self, transaction: &Transaction<'_>, undoing: Undoing) -> Result<bool, StoreError> {
+    fn run(
+        &mut self,
+        transaction: &Transaction<'_>,
+        records: &mut Vec<AuditRecord>,
+        undoing: Undoing,
+    ) -> Result<bool, StoreError> {
         match &mut self.job {
-            Job::Awaited(_, write) => job::run(transaction, write.as_mut(), undoing),
+            Job::Awaited(_, write) => job::run(transaction, write.as_mut(), records, undoing),
             Job::Behind(write) => {
                 // One statement, which undoes itself.
                 self.refusal = write.run(transaction).err();
