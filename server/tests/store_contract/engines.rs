@@ -96,6 +96,16 @@ impl Schema {
         done.map_err(|error| error.as_db_error().unwrap().message().to_owned())
     }
 
+    /// The one text that a query comes to.
+    pub(crate) async fn ask(&self, sql: &str) -> String {
+        let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let answer = client.query_one(sql, &[]).await.unwrap().get(0);
+        drop(client);
+        connection.await.unwrap().unwrap();
+        answer
+    }
+
     pub(crate) async fn execute(&self, sql: &str) {
         self.attempt(sql).await.unwrap();
     }

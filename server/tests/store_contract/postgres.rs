@@ -99,6 +99,24 @@ async fn an_appended_record_is_committed_when_that_is_said() {
     schema.drop().await;
 }
 
+/// Nobody else waits for the disk with whoever ends a session, but they do.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_session_is_on_the_disk_when_that_is_said() {
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    for seed in 1..=20 {
+        store.open_session(session(seed, "a"), CAPS).await.unwrap();
+        let before = schema.ask("SELECT pg_current_wal_insert_lsn()::text").await;
+        assert!(store.end_session(&session(seed, "a").hash).await.unwrap());
+        let flushed = format!("SELECT (pg_current_wal_flush_lsn() > '{before}'::pg_lsn)::text");
+        assert_eq!(schema.ask(&flushed).await, "true", "session {seed}");
+    }
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_reaches_whoever_waits_for_it_in_its_session_once() {
     let Some(schema) = Schema::create().await else { return };
