@@ -25,8 +25,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
         "Session churn",
         "`initialize`, `notifications/initialized` and `DELETE`, on 32 connections. The payment server's sessions are \
-         durable: they are in the database before the answer is sent, and what is committed at the same time shares one \
-         wait for the disk.",
+         durable: they are committed before the answer is sent, and outlive the server however it ends; on SQLite the \
+         loss of power can take the last of them along.",
         &[
             "server",
             "sessions/s (min-max)",
