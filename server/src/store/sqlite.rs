@@ -117,9 +117,11 @@ impl SqliteStore {
     fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
         let mut connection = database::open(location, settings.patience)?;
         database::migrate(&mut connection)?;
-        database::undo_in_one_piece(&connection)?;
         let open = || database::open(location, settings.patience);
         let is_file = matches!(location, SqliteLocation::File(_));
+        if is_file {
+            database::undo_in_one_piece(&connection)?;
+        }
         let (keeper, beside) = if is_file { (Some(open()?), Some(open()?)) } else { (None, None) };
         let write_back = WriteBack::start(&connection, beside)?;
         let writing = seat(connection);

@@ -79,8 +79,9 @@ fn configure(connection: &Connection, patience: Duration) -> rusqlite::Result<()
 }
 
 /// Has the writer keep what undoes one statement in a single piece of memory, instead of in pieces of 1 KiB. SQLite does so where
-/// temporary files are allowed, and makes one of what is larger than `SQLITE_STMTJRNL_SPILL`. Compiled without our flags it would
-/// make one of every 64 KiB, so then nothing is changed.
+/// temporary files are allowed, and makes one of what is larger than `SQLITE_STMTJRNL_SPILL`: 4,084 pages, of which a thousand
+/// sessions that end at once among half a million change 2,000. Compiled without our flags it would make one of every 64 KiB,
+/// so then nothing is changed.
 pub(super) fn undo_in_one_piece(connection: &Connection) -> Result<(), StoreError> {
     let is_compiled_so = "SELECT sqlite_compileoption_used ('STMTJRNL_SPILL=16777216')";
     let set = || -> rusqlite::Result<()> {

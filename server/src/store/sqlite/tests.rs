@@ -277,7 +277,7 @@ async fn sqlite_is_compiled_for_a_server() {
 }
 
 #[tokio::test]
-async fn the_writer_alone_may_make_temporary_files() {
+async fn the_writer_of_a_file_alone_may_make_temporary_files() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&SqliteLocation::File(folder.path().join("a.db"))).await.unwrap();
     let temporary = |connection: &Connection| {
@@ -286,4 +286,10 @@ async fn the_writer_alone_may_make_temporary_files() {
     let (file, memory) = (1, 2);
     assert_eq!(store.read(temporary).unwrap(), memory);
     assert_eq!(temporary(store.writing.lock().borrow().as_ref().unwrap()), file);
+    let in_memory = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    assert_eq!(
+        in_memory.read(temporary).unwrap(),
+        memory,
+        "of what is in memory nothing is written to a file"
+    );
 }

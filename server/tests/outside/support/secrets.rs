@@ -145,6 +145,8 @@ fn a_secret_is_found_wherever_it_is_and_nothing_else_is_one() {
         format!("key={}", shared::demo::BOB_API_KEY),
         "Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJiaWxsaW5nIn0.c2ln".to_owned(),
         "\u{0}\u{1}a-session-id-that-was-given\u{2}".to_owned(),
+        "a-session-id-that-was-given".to_owned(),
+        "aa-session-id-that-was-given".to_owned(),
     ] {
         assert!(found_in(&text).is_some(), "{text}");
     }
