@@ -41,18 +41,6 @@ VALUES (0, 'bench', :from_user, 'payer', :key_id, '2025-11-25', 'bench/1', 'crea
     'payments', 'ok', 0);
 COMMIT;
 
-SELECT p.seq, p.id, p.batch, p.step, p.payer, p.payee, p.key_id, p.lineage, p.amount_minor, p.currency, p.memo, p.status,
-    p.created_at, p.expires_at, p.changed_at, p.refunded_minor, p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure,
-    payer.username, payee.username
-FROM payments p JOIN accounts payer ON payer.user_id = p.payer JOIN accounts payee ON payee.user_id = p.payee
-WHERE p.id = 'bench-' || :nonce;
-SELECT k.id, k.digest, k.user_id, a.username, k.role, k.name, k.mode, k.last_four, k.created_at, k.expires_at, k.revoked_at,
-    k.permissions, k.lineage, k.sources, u.used_at, k.service
-FROM api_keys k JOIN accounts a USING (user_id) LEFT JOIN key_uses u ON u.key_id = k.id
-WHERE k.id = (SELECT p.key_id FROM payments p WHERE p.id = 'bench-' || :nonce);
-SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
-WHERE lineage = (SELECT lineage FROM payments WHERE id = 'bench-' || :nonce);
-
 BEGIN;
 SELECT p.seq, p.id, p.batch, p.step, p.payer, p.payee, p.key_id, p.lineage, p.amount_minor, p.currency, p.memo, p.status,
     p.created_at, p.expires_at, p.changed_at, p.refunded_minor, p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure,

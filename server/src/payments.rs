@@ -21,7 +21,7 @@ mod statement;
 mod terms;
 
 pub use batch::{Batch, BatchItem, BatchOrder, BatchOutlook, BatchPlan, Progress};
-pub use confirming::{Consent, Outlook};
+pub use confirming::{Consent, Unasked};
 pub use creating::PaymentOrder;
 pub use desk::{Actor, Payments, RiskGate};
 pub use error::{PaymentError, Refusal};

@@ -39,7 +39,7 @@ pub use ledger::{
 pub use payment::{
     AccountState, BatchId, BatchStep, Compensation, IdempotencyClaim, IdempotencyRecord, NewPayment,
     NotAStatus, PaymentChange, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore,
-    Prepared, StoredPayment,
+    StoredPayment,
 };
 use payment::{Side, Walk};
 pub use sealing::{SealingKey, SealingStore, SealingTurn};

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{
     PaymentError, Payments, Refusal,
     desk::{Actor, RiskGate, not_found},
-    execution::{compensate, settle, step},
+    execution::{compensate, hold, pay, settle, step},
     terms::{Intent, available},
 };
 use crate::{
@@ -13,20 +13,18 @@ use crate::{
     money::Amount,
     risk::{Assessment, Verdict},
     store::{
-        Ending, KeyId, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredKey, StoredPayment,
-        Transaction, UserId, Work, transact,
+        Ending, KeyId, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredPayment, Transaction,
+        UserId, Work, transact,
     },
 };
 
-/// What stands before a decision about a payment.
+/// What came of a payment about which nobody was asked.
 #[derive(Debug, Clone)]
-pub enum Outlook {
+pub enum Unasked {
+    /// Its keys let it through, or it was decided before, which the flag says; this is how it stands.
+    Decided(Box<StoredPayment>, bool),
     /// Somebody must be asked, with this text.
-    Ask(StoredPayment, String),
-    /// The key's policy lets it through.
-    Automatic(StoredPayment),
-    /// It was decided before; this is how it stands.
-    Decided(StoredPayment),
+    Ask(String),
 }
 
 /// What was said of a payment.
@@ -48,38 +46,32 @@ enum Decided {
     Before(StoredPayment),
     /// The risk service is asked next.
     Assess(StoredPayment),
+    /// Somebody is asked next, about this.
+    Ask(StoredPayment),
 }
 
 impl Payments {
-    /// What there is to ask about a payment of the user's that somebody with this key would confirm. It may be another
-    /// key than the payment was prepared with: then it must be within what either may pay, and nobody is unasked whom
-    /// one of them would ask.
+    /// Confirms a payment of the actor's where nobody needs to be asked, and says otherwise what to ask. The actor's may be
+    /// another key than the payment was prepared with: then it must be within what either may pay, and nobody is unasked
+    /// whom one of them would ask, as both are when it is paid.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::Expired`], [`Refusal::PermissionDenied`], [`Refusal::LimitExceeded`];
-    /// [`Refusal::InvalidState`] for one of a batch; the store's.
-    pub async fn outlook(&self, user: UserId, key: &KeyId, id: &PaymentId) -> Result<Outlook, PaymentError> {
-        let found = self.store.prepared(id).await?.filter(|(payment, _)| payment.payment.payer == user);
-        let (payment, with) = found.ok_or_else(|| not_found(id))?;
-        if payment.status() == PaymentStatus::Expired
-            || (payment.status().is_undecided() && payment.payment.expires_at <= UnixMillis::now())
-        {
-            return Err(Refusal::Expired(id.0.clone()).into());
-        }
-        if !payment.status().is_undecided() {
-            return Ok(Outlook::Decided(payment));
-        }
-        alone(&payment)?;
-        let mut unasked_below = asks_from(with, &payment)?;
-        if payment.payment.key != *key {
-            unasked_below = unasked_below.min(asks_from(self.store.key_and_policy(key).await?, &payment)?);
-        }
-        // What looks like a payment that was made already is never let through unasked.
-        if payment.payment.amount.minor() < unasked_below && payment.payment.duplicate_of.is_none() {
-            return Ok(Outlook::Automatic(payment));
-        }
-        let text = self.question(&payment).await?;
-        Ok(Outlook::Ask(payment, text))
+    /// [`Refusal`]; the store's.
+    pub async fn confirm_unasked(
+        &self,
+        actor: Actor,
+        id: &PaymentId,
+        trace: Option<[u8; 16]>,
+    ) -> Result<Unasked, PaymentError> {
+        Ok(match self.decided(&actor, id, None).await? {
+            Decided::Done(payment) => Unasked::Decided(Box::new(payment), false),
+            Decided::Before(payment) => Unasked::Decided(Box::new(payment), true),
+            Decided::Assess(payment) => {
+                let (payment, was_before) = self.process(actor, payment, trace).await?;
+                Unasked::Decided(Box::new(payment), was_before)
+            }
+            Decided::Ask(payment) => Unasked::Ask(self.question(&payment).await?),
+        })
     }
 
     /// The words in which a person is asked: all of them from what is kept.
@@ -130,6 +122,20 @@ impl Payments {
         consent: Consent,
         trace: Option<[u8; 16]>,
     ) -> Result<(StoredPayment, bool), PaymentError> {
+        match self.decided(&actor, id, Some(consent)).await? {
+            Decided::Done(payment) => Ok((payment, false)),
+            // There is something to ask only where nobody was asked.
+            Decided::Before(payment) | Decided::Ask(payment) => Ok((payment, true)),
+            Decided::Assess(payment) => self.process(actor, payment, trace).await,
+        }
+    }
+
+    async fn decided(
+        &self,
+        actor: &Actor,
+        id: &PaymentId,
+        consent: Option<Consent>,
+    ) -> Result<Decided, PaymentError> {
         let decide = Decide {
             actor: actor.clone(),
             id: id.clone(),
@@ -137,11 +143,7 @@ impl Payments {
             payments: self.clone(),
             now: UnixMillis::now(),
         };
-        match transact(&*self.store, decide).await?? {
-            Decided::Done(payment) => Ok((payment, false)),
-            Decided::Before(payment) => Ok((payment, true)),
-            Decided::Assess(payment) => self.process(actor, payment, trace).await,
-        }
+        Ok(transact(&*self.store, decide).await??)
     }
 
     /// Has a payment assessed that was accepted, and moves the money or lets it fail. May be done again by whoever finds
@@ -165,10 +167,10 @@ impl Payments {
     }
 }
 
-/// From which amount on a key asks, in minor units, if it may pay this at all.
-fn asks_from(found: Option<(StoredKey, PaymentPolicy)>, payment: &StoredPayment) -> Result<i64, Refusal> {
-    let (_, policy) = Intent::of(payment).fitting(found, UnixMillis::now())?;
-    Ok(policy.automatic_below_minor)
+/// Whether keys that ask from this amount on, in minor units, let a payment through unasked. What looks like a payment that
+/// was made already is never let through.
+fn is_unasked(payment: &StoredPayment, asks_from: i64) -> bool {
+    payment.payment.amount.minor() < asks_from && payment.payment.duplicate_of.is_none()
 }
 
 /// Whether it is a payment by itself: those of a batch are decided together.
@@ -207,82 +209,103 @@ pub(super) struct Unapproved {
 struct Decide {
     actor: Actor,
     id: PaymentId,
-    consent: Consent,
+    /// `None` where nobody was asked.
+    consent: Option<Consent>,
     payments: Payments,
     now: UnixMillis,
 }
 
 impl Decide {
-    /// Whether its keys may pay it, before anybody else is asked; where not, it is left as it is.
+    /// From which amount on its keys ask, if they may pay it, before anybody else is asked; where not, it is left as it is.
     async fn may_go_on(
         &self,
         transaction: &mut dyn Transaction,
         payment: &StoredPayment,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<i64, Refusal>, StoreError> {
         let own = &payment.payment.key;
+        let mut asks_from = i64::MAX;
         // Another key of the same user's: what it may not pay is not its to confirm.
-        if let Some(key) = self.actor.key.as_ref().filter(|key| *key != own)
-            && let Err(refusal) = self.allowed(transaction, key, payment).await?
-        {
-            return Ok(Err(refusal));
+        if let Some(key) = self.actor.key.as_ref().filter(|key| *key != own) {
+            match self.allowed(transaction, key, payment).await? {
+                Ok(policy) => asks_from = policy.automatic_below_minor,
+                Err(refusal) => return Ok(Err(refusal)),
+            }
         }
         // What is paid at once is looked at then.
         if !self.payments.must_assess(payment.payment.amount) {
-            return Ok(Ok(()));
+            return Ok(Ok(asks_from));
         }
         let found = transaction.key(own).await?;
-        Ok(Intent::of(payment).fitting(found, self.now).map(|_| ()))
+        let fitting = Intent::of(payment).fitting(found, self.now);
+        Ok(fitting.map(|(_, policy)| asks_from.min(policy.automatic_below_minor)))
     }
 
-    /// Whether a key may pay it, whichever it was prepared with.
+    /// What a key may pay, if it may pay this, whichever it was prepared with.
     async fn allowed(
         &self,
         transaction: &mut dyn Transaction,
         key: &KeyId,
         payment: &StoredPayment,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<PaymentPolicy, Refusal>, StoreError> {
         let found = transaction.key(key).await?;
         // The line that prepared it has counted it, whichever of its keys did.
         let is_of_its_line = found.as_ref().is_some_and(|(key, _)| key.lineage == payment.payment.lineage);
         let own = Intent::of(payment);
         let intent = Intent { counted_at: own.counted_at.filter(|_| is_of_its_line), ..own };
-        Ok(intent.allowed(transaction, found, self.now).await?.map(|_| ()))
+        Ok(intent.allowed(transaction, found, self.now).await?.map(|(_, policy)| policy))
     }
 
-    async fn carry_out(
+    /// Goes on to pay it, where nobody has said no.
+    async fn accept(
         &self,
         transaction: &mut dyn Transaction,
         payment: &StoredPayment,
     ) -> Result<Ending<Result<Decided, Refusal>>, StoreError> {
-        let done = match self.consent {
-            Consent::Declined => Decided::Done(
-                step(transaction, payment, PaymentStatus::Declined, self.now, None, None).await?,
-            ),
-            Consent::CannotBeAsked if payment.status() == PaymentStatus::RequiresAction => {
-                return Ok(Ending::Undo(Ok(Decided::Before(payment.clone()))));
-            }
-            Consent::CannotBeAsked => {
-                let next = PaymentStatus::RequiresAction;
-                Decided::Done(step(transaction, payment, next, self.now, None, None).await?)
-            }
-            Consent::Accepted if self.payments.must_assess(payment.payment.amount) => {
-                let next = PaymentStatus::Processing;
-                let processing = step(transaction, payment, next, self.now, None, None).await?;
-                return Ok(Ending::Keep(Ok(Decided::Assess(processing))));
-            }
-            Consent::Accepted => match settle(transaction, payment, self.now).await? {
-                Ok(paid) => Decided::Done(paid),
-                Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::BudgetExceeded(_))) => {
-                    let failed = PaymentStatus::Failed;
-                    step(transaction, payment, failed, self.now, None, Some(&refusal)).await?;
-                    return Ok(Ending::Keep(Err(refusal)));
-                }
-                // Its key may not pay it any more, which can change again.
-                Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
-            },
+        let asks_from = match self.may_go_on(transaction, payment).await? {
+            Ok(asks_from) => asks_from,
+            Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         };
+        let must_ask = |asks_from| self.consent.is_none() && !is_unasked(payment, asks_from);
+        let ask = || Ok(Ending::Undo(Ok(Decided::Ask(payment.clone()))));
+        if self.payments.must_assess(payment.payment.amount) {
+            if must_ask(asks_from) {
+                return ask();
+            }
+            let next = PaymentStatus::Processing;
+            let processing = step(transaction, payment, next, self.now, None, None).await?;
+            return Ok(Ending::Keep(Ok(Decided::Assess(processing))));
+        }
+        let paid = match hold(transaction, payment, self.now).await? {
+            // Its own key may pay it, so that there is something to ask.
+            Ok(held) if must_ask(asks_from.min(held.policy.automatic_below_minor)) => return ask(),
+            Ok(held) => pay(transaction, payment, &held, self.now).await?,
+            Err(refusal) => Err(refusal),
+        };
+        match paid {
+            Ok(paid) => {
+                transaction.append_audit(&self.actor.record).await?;
+                Ok(Ending::Keep(Ok(Decided::Done(paid))))
+            }
+            Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::BudgetExceeded(_))) => {
+                let failed = PaymentStatus::Failed;
+                step(transaction, payment, failed, self.now, None, Some(&refusal)).await?;
+                Ok(Ending::Keep(Err(refusal)))
+            }
+            // Its key may not pay it any more, which can change again.
+            Err(refusal) => Ok(Ending::Undo(Err(refusal))),
+        }
+    }
+
+    /// Notes that it is not paid: by somebody's word, or as long as nobody could be asked.
+    async fn withhold(
+        &self,
+        transaction: &mut dyn Transaction,
+        payment: &StoredPayment,
+        status: PaymentStatus,
+    ) -> Result<Ending<Result<Decided, Refusal>>, StoreError> {
+        let withheld = step(transaction, payment, status, self.now, None, None).await?;
         transaction.append_audit(&self.actor.record).await?;
-        Ok(Ending::Keep(Ok(done)))
+        Ok(Ending::Keep(Ok(Decided::Done(withheld))))
     }
 }
 
@@ -308,12 +331,16 @@ impl Work for Decide {
         if let Err(refusal) = alone(&payment) {
             return Ok(Ending::Undo(Err(refusal)));
         }
-        if matches!(self.consent, Consent::Accepted)
-            && let Err(refusal) = self.may_go_on(transaction, &payment).await?
-        {
-            return Ok(Ending::Undo(Err(refusal)));
+        match self.consent {
+            None | Some(Consent::Accepted) => self.accept(transaction, &payment).await,
+            Some(Consent::Declined) => self.withhold(transaction, &payment, PaymentStatus::Declined).await,
+            Some(Consent::CannotBeAsked) if payment.status() == PaymentStatus::RequiresAction => {
+                Ok(Ending::Undo(Ok(Decided::Before(payment))))
+            }
+            Some(Consent::CannotBeAsked) => {
+                self.withhold(transaction, &payment, PaymentStatus::RequiresAction).await
+            }
         }
-        self.carry_out(transaction, &payment).await
     }
 }
 

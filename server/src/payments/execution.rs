@@ -10,10 +10,31 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        Compensation, NewTransfer, PaymentChange, PaymentStatus, StoreError, StoredPayment, Transaction,
-        TransferId,
+        AccountState, Compensation, KeyId, NewTransfer, PaymentChange, PaymentPolicy, PaymentStatus,
+        StoreError, StoredPayment, Transaction, TransferId,
     },
 };
+
+/// What a payment is paid with. Nobody else changes any of it until the transaction ends.
+pub(super) struct Held {
+    accounts: Vec<AccountState>,
+    lineage: KeyId,
+    /// What its key may pay.
+    pub(super) policy: PaymentPolicy,
+}
+
+/// Holds the accounts and the key of an open payment, if the key may pay it apart from its budget.
+pub(super) async fn hold(
+    transaction: &mut dyn Transaction,
+    payment: &StoredPayment,
+    now: UnixMillis,
+) -> Result<Result<Held, Refusal>, StoreError> {
+    let terms = &payment.payment;
+    let (accounts, found) = transaction.hold(&[terms.payer, terms.payee], &terms.key).await?;
+    // Much may have been said about the key since the payment was prepared.
+    let fitting = Intent::of(payment).fitting(found, now);
+    Ok(fitting.map(|(key, policy)| Held { accounts, lineage: key.lineage, policy }))
+}
 
 /// Moves the money of an open payment, or says why it cannot be moved; then nothing is changed.
 pub(super) async fn settle(
@@ -21,10 +42,22 @@ pub(super) async fn settle(
     payment: &StoredPayment,
     now: UnixMillis,
 ) -> Result<Result<StoredPayment, Refusal>, StoreError> {
-    let terms = &payment.payment;
-    let (accounts, found) = transaction.hold(&[terms.payer, terms.payee], &terms.key).await?;
-    // Much may have been said about the key since the payment was prepared.
-    if let Err(refusal) = Intent::of(payment).allowed(transaction, found, now).await? {
+    match hold(transaction, payment, now).await? {
+        Ok(held) => pay(transaction, payment, &held, now).await,
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
+/// The same with what is held already.
+pub(super) async fn pay(
+    transaction: &mut dyn Transaction,
+    payment: &StoredPayment,
+    held: &Held,
+    now: UnixMillis,
+) -> Result<Result<StoredPayment, Refusal>, StoreError> {
+    let (terms, accounts) = (&payment.payment, &held.accounts);
+    let affordable = Intent::of(payment).affordable(transaction, &held.lineage, &held.policy, now).await?;
+    if let Err(refusal) = affordable {
         return Ok(Err(refusal));
     }
     // Its own amount is among what is set aside, so what is left must be no debt beyond the credit.

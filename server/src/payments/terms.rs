@@ -132,9 +132,21 @@ impl<'a> Intent<'a> {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let affordable = self.affordable(transaction, &stored.lineage, &policy, now).await?;
+        Ok(affordable.map(|()| (stored.lineage, policy)))
+    }
+
+    /// Whether it is within the budget that the line of its key has left.
+    pub(super) async fn affordable(
+        self,
+        transaction: &mut dyn Transaction,
+        lineage: &KeyId,
+        policy: &PaymentPolicy,
+        now: UnixMillis,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         if let Some(budget) = policy.day_budget_minor {
             let since = before(now, BUDGET_SPAN);
-            let spent = transaction.spent(&stored.lineage, since).await?;
+            let spent = transaction.spent(lineage, since).await?;
             let is_counted = self.counted_at.is_some_and(|at| at.minute() >= since.minute());
             let own = if is_counted { self.amount.minor() } else { 0 };
             let left = budget.saturating_sub(spent.saturating_sub(own)).max(0);
@@ -146,10 +158,10 @@ impl<'a> Intent<'a> {
                 ))));
             }
         }
-        Ok(Ok((stored.lineage, policy)))
+        Ok(Ok(()))
     }
 
-    /// What of that can be told without a transaction, which is everything but the budget; then the key and its policy.
+    /// Everything of that but the budget; then the key and its policy.
     pub(super) fn fitting(
         self,
         found: Option<(StoredKey, PaymentPolicy)>,

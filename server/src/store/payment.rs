@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AccountBalance, KeyId, StoreError, StoredKey, TransferId, UserId, transaction::ErasedWork};
+use super::{AccountBalance, KeyId, StoreError, TransferId, UserId, transaction::ErasedWork};
 use crate::{clock::UnixMillis, money::Amount};
 
 mod claim;
@@ -217,9 +217,6 @@ pub struct Compensation {
     pub due_at: UnixMillis,
 }
 
-/// A payment, the key that it was prepared with and what that may pay.
-pub type Prepared = (StoredPayment, Option<(StoredKey, PaymentPolicy)>);
-
 /// Payments, and the transactions in which money moves.
 #[async_trait]
 pub trait PaymentStore: Send + Sync {
@@ -308,21 +305,4 @@ pub trait PaymentStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError>;
-
-    /// A key and what it may pay, each as it is when it is read; a transaction that decides by them reads both again.
-    /// `None` when there is no such key.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError>;
-
-    /// A payment, the key that it was prepared with and what that may pay. `None` when there is no such payment.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn prepared(&self, id: &PaymentId) -> Result<Option<Prepared>, StoreError> {
-        let Some(payment) = self.payment(id).await? else { return Ok(None) };
-        let key = self.key_and_policy(&payment.payment.key).await?;
-        Ok(Some((payment, key)))
-    }
 }

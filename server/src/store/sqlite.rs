@@ -14,6 +14,7 @@ mod job;
 mod keeper;
 mod keys;
 mod known_keys;
+mod known_policies;
 mod ledger;
 mod lifecycle;
 mod location;
@@ -58,6 +59,7 @@ use self::{
     job::{Behind, Durability, Job, awaited},
     keeper::Keeper,
     known_keys::KnownKeys,
+    known_policies::KnownPolicies,
     queue::Queue,
     seats::{Seat, Seats, seat},
     write_back::WriteBack,
@@ -79,6 +81,8 @@ pub struct SqliteStore {
     writing: Seat,
     queue: Arc<Queue>,
     known_keys: KnownKeys,
+    /// The writer's too.
+    known_policies: Arc<KnownPolicies>,
     is_closed: AtomicBool,
 }
 
@@ -134,11 +138,16 @@ impl SqliteStore {
         };
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
-        let beside =
-            writer::Beside { readers: Arc::clone(&readers), keeper: Keeper::new(keeper), write_back };
+        let known_policies = Arc::new(KnownPolicies::default());
+        let beside = writer::Beside {
+            readers: Arc::clone(&readers),
+            keeper: Keeper::new(keeper),
+            write_back,
+            known_policies: Arc::clone(&known_policies),
+        };
         writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
         let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
-        Ok(Self { readers, writing, queue, known_keys, is_closed })
+        Ok(Self { readers, writing, queue, known_keys, known_policies, is_closed })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {

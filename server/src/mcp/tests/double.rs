@@ -320,10 +320,6 @@ impl PaymentStore for Double {
     async fn policy(&self, _key: &KeyId) -> Result<PaymentPolicy, StoreError> {
         unavailable()
     }
-
-    async fn key_and_policy(&self, _key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        unavailable()
-    }
 }
 
 #[async_trait]

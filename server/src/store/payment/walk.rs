@@ -29,12 +29,12 @@ impl PaymentFilter {
     pub(in crate::store) fn walks(&self) -> Vec<Walk> {
         let status = self.status;
         let Some(user) = self.visible_to else { return vec![Walk { side: Side::All, status }] };
-        let mut walks = vec![Walk { side: Side::Payer(user), status }];
-        if self.idempotency_key.is_none() {
-            let wanted = |paid: &PaymentStatus| status.is_none_or(|status| status == *paid);
-            let paid = PaymentStatus::ALL.into_iter().filter(|status| status.is_paid()).filter(wanted);
-            walks.extend(paid.map(|status| Walk { side: Side::Payee(user), status: Some(status) }));
+        if self.idempotency_key.is_some() {
+            return vec![Walk { side: Side::Payer(user), status }];
         }
-        walks
+        let wanted = PaymentStatus::ALL.into_iter().filter(|one| status.is_none_or(|status| status == *one));
+        let made = wanted.clone().map(|status| (Side::Payer(user), status));
+        let paid = wanted.filter(|status| status.is_paid()).map(|status| (Side::Payee(user), status));
+        made.chain(paid).map(|(side, status)| Walk { side, status: Some(status) }).collect()
     }
 }

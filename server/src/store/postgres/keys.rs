@@ -141,10 +141,6 @@ pub(super) async fn by_id(client: &impl GenericClient, id: &KeyId) -> Result<Opt
 /// The key of an id.
 pub(super) const BY_ID: &str = select_keys!("WHERE k.id = $1");
 
-/// The key that the payment of a handle was prepared with.
-pub(super) const OF_PAYMENT: &str =
-    select_keys!("WHERE k.id = (SELECT p.key_id FROM payments p WHERE p.id = $1)");
-
 /// The key of an id, which nobody changes until the transaction ends.
 pub(super) const HOLD: &str = select_keys!("WHERE k.id = $1 FOR SHARE OF k");
 

@@ -9,7 +9,7 @@ use super::{
 use crate::store::{Migration, StoreError};
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_audit.sql"),
     include_str!("migrations/0003_payments.sql"),
@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_sealing_turns.sql"),
     include_str!("migrations/0006_idempotency_claims.sql"),
     include_str!("migrations/0007_long_tables.sql"),
+    include_str!("migrations/0008_payments_by_status.sql"),
 ];
 
 /// Brings the schema to this program's version.

@@ -12,8 +12,7 @@ use super::{
     claims,
     connections::{in_time, let_go},
     failure::Failure,
-    keys,
-    rows::{Parameters, cell, currency, execute, in_turn, number, row, rows, storable, time, word},
+    rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
     spending, transaction,
 };
 use crate::{
@@ -21,8 +20,8 @@ use crate::{
     money::Amount,
     store::{
         BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
-        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Prepared, Side, StoreError, StoredKey,
-        StoredPayment, TransferId, UserId, Walk,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Side, StoreError, StoredPayment, TransferId,
+        UserId, Walk,
     },
 };
 
@@ -126,26 +125,9 @@ impl PaymentStore for PostgresStore {
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
         read!(self, "read what a key may pay", |client| spending::policy(&client, key).await)
     }
-
-    async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        read!(self, "read a key", |client| spending::look_at_key(&client, key).await)
-    }
-
-    async fn prepared(&self, id: &PaymentId) -> Result<Option<Prepared>, StoreError> {
-        read!(self, "read a payment", |client| prepared(&client, id).await)
-    }
 }
 
 const BY_ID: &str = select_payments!("WHERE p.id = $1");
-
-async fn prepared(client: &impl GenericClient, id: &PaymentId) -> Result<Option<Prepared>, Failure> {
-    let handle = storable(&id.0);
-    let of: Parameters<'_> = &[&handle];
-    let asked = [(BY_ID, of), (keys::OF_PAYMENT, of), (spending::POLICY_OF_PAYMENT, of)];
-    let [payment, key, policy] = in_turn(client, asked).await?;
-    let Some(payment) = payment.first() else { return Ok(None) };
-    Ok(Some((read_payment(payment)?, spending::read_key_and_policy(&key, &policy)?)))
-}
 
 async fn by_id(client: &impl GenericClient, id: &PaymentId) -> Result<Option<StoredPayment>, Failure> {
     let found = row(client, BY_ID, &[&storable(&id.0)]).await?;

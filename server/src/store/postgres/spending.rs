@@ -92,37 +92,18 @@ const POLICY: &str = "
     SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
     WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)";
 
-/// What the keys of the line that a payment is of may pay.
-pub(super) const POLICY_OF_PAYMENT: &str = "
-    SELECT automatic_below_minor, maximum_minor, day_budget_minor, payees FROM payment_policies
-    WHERE lineage = (SELECT lineage FROM payments WHERE id = $1)";
-
 pub(super) async fn policy(client: &impl GenericClient, key: &KeyId) -> Result<PaymentPolicy, Failure> {
     read_policy(row(client, POLICY, &[&key.0]).await?.as_ref())
 }
 
-/// A key, which `which` says how to look for, and what it may pay.
-async fn key_and_policy(
-    client: &impl GenericClient,
-    which: &str,
-    key: &KeyId,
-) -> Result<KeyAndPolicy, Failure> {
+/// A key and what it may pay; nobody changes them until the transaction ends.
+pub(super) async fn hold_key(transaction: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
     let of: Parameters<'_> = &[&key.0];
-    let [key, policy] = in_turn(client, [(which, of), (POLICY, of)]).await?;
+    let [key, policy] = in_turn(transaction, [(keys::HOLD, of), (POLICY, of)]).await?;
     read_key_and_policy(&key, &policy)
 }
 
-/// A key and what it may pay, as they are now.
-pub(super) async fn look_at_key(client: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
-    key_and_policy(client, keys::BY_ID, key).await
-}
-
-/// A key and what it may pay; nobody changes them until the transaction ends.
-pub(super) async fn hold_key(transaction: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
-    key_and_policy(transaction, keys::HOLD, key).await
-}
-
-pub(super) fn read_key_and_policy(key: &[Row], policy: &[Row]) -> Result<KeyAndPolicy, Failure> {
+fn read_key_and_policy(key: &[Row], policy: &[Row]) -> Result<KeyAndPolicy, Failure> {
     let Some(key) = key.first() else { return Ok(None) };
     Ok(Some((keys::read_key(key)?, read_policy(policy.first())?)))
 }

@@ -15,15 +15,16 @@ use crate::{
     clock::UnixMillis,
     store::{
         BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, PaymentFilter, PaymentId, PaymentPolicy,
-        PaymentStore, StoreError, StoredKey, StoredPayment,
+        PaymentStore, StoreError, StoredPayment,
     },
 };
 
 #[async_trait]
 impl PaymentStore for SqliteStore {
     async fn run(&self, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
-        let seat = Arc::clone(&self.writing);
-        let work = move |_: &Connection, records: Records<'_>| transaction::run(&seat, &work, records);
+        let (seat, known) = (Arc::clone(&self.writing), Arc::clone(&self.known_policies));
+        let work =
+            move |_: &Connection, records: Records<'_>| transaction::run(&seat, &known, &work, records);
         let (job, answered) = awaited(Durability::Power, |is_kept| *is_kept, work);
         self.queue.push(job).await?;
         let done = answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")));
@@ -100,9 +101,5 @@ impl PaymentStore for SqliteStore {
             Some(lineage) => spending::policy(connection, &lineage),
             None => Ok(PaymentPolicy::default()),
         })?
-    }
-
-    async fn key_and_policy(&self, key: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        self.read(|connection| spending::key_and_policy(connection, key))?
     }
 }

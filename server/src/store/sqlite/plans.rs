@@ -127,7 +127,7 @@ fn payments_are_listed_along_an_index_whatever_is_asked_for() {
     let named = Some("name".to_owned());
     page(PaymentFilter::default());
     let plans = page(mine.clone());
-    takes(&plans, "payments_by_payer");
+    takes(&plans, "payments_by_status");
     takes(&plans, "payments_paid");
     for status in PaymentStatus::ALL {
         let plans = page(PaymentFilter { status: Some(status), ..mine.clone() });

@@ -6,9 +6,7 @@ use super::{failure::unavailable, keys, ledger};
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
-    store::{
-        AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, StoredKey, UserId,
-    },
+    store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
 };
 
 /// How many expired idempotency keys are forgotten whenever one is kept: more than come, so that they never pile up.
@@ -52,14 +50,6 @@ pub(super) fn policy(connection: &Connection, lineage: &KeyId) -> Result<Payment
         )
         .and_then(|mut statement| statement.query_row([&lineage.0], |row| keys::policy(row, 0)).optional());
     read.map(Option::flatten).map(Option::unwrap_or_default).map_err(unavailable("read what a key may pay"))
-}
-
-/// A key, and what it may pay.
-pub(super) fn key_and_policy(
-    connection: &Connection,
-    key: &KeyId,
-) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-    keys::with_policy(connection, key).map_err(unavailable("read a key and what it may pay"))
 }
 
 /// The first key of the line that this one is of.

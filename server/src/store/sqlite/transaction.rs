@@ -9,8 +9,9 @@ use rusqlite::Connection;
 
 use super::{
     audit,
-    failure::{closed, refused},
+    failure::{closed, refused, unavailable},
     job::Records,
+    known_policies::KnownPolicies,
     ledger, payments,
     seats::Seat,
     spending,
@@ -26,8 +27,13 @@ use crate::{
 };
 
 /// Runs work on the writer's connection, whose thread holds the seat already.
-pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>, records: Records<'_>) -> Result<bool, StoreError> {
-    let mut transaction = SqliteTransaction { seat: Arc::clone(seat), accounts: Vec::new(), records };
+pub(super) fn run(
+    seat: &Seat,
+    known: &KnownPolicies,
+    work: &Arc<dyn ErasedWork>,
+    records: Records<'_>,
+) -> Result<bool, StoreError> {
+    let mut transaction = SqliteTransaction { seat: Arc::clone(seat), known, accounts: Vec::new(), records };
     // Every step is done when it returns, so the work never waits.
     let done = work.run(&mut transaction).now_or_never();
     done.unwrap_or_else(|| Err(refused("the work waited for something else than the database")))
@@ -35,6 +41,7 @@ pub(super) fn run(seat: &Seat, work: &Arc<dyn ErasedWork>, records: Records<'_>)
 
 struct SqliteTransaction<'a> {
     seat: Seat,
+    known: &'a KnownPolicies,
     /// The accounts as they were read last. Nobody else writes in the meantime.
     accounts: Vec<AccountState>,
     records: Records<'a>,
@@ -65,7 +72,10 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        self.on(|connection| spending::key_and_policy(connection, id))
+        let found = self.on(|connection| {
+            self.known.look(connection, id).map_err(unavailable("read a key and what it may pay"))
+        })?;
+        Ok(found.map(|found| (*found).clone()))
     }
 
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {

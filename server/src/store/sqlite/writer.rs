@@ -18,6 +18,7 @@ use super::{
     failure::{refused, unavailable},
     job::{self, Behind, Durability, Job, Undoing},
     keeper::{self, Keeper},
+    known_policies::KnownPolicies,
     queue::{Health, Queue},
     seats::{Seat, Seats},
     write_back::WriteBack,
@@ -38,6 +39,7 @@ pub(super) struct Beside {
     pub(super) readers: Arc<Seats>,
     pub(super) keeper: Keeper,
     pub(super) write_back: WriteBack,
+    pub(super) known_policies: Arc<KnownPolicies>,
 }
 
 /// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
@@ -144,13 +146,17 @@ impl Writer {
         let connection = held.borrow();
         let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
         self.survive(connection, durability)?;
+        // Unless it is committed, what was read in it may never have been.
+        let undone = scopeguard::guard(&self.beside.known_policies, |known| known.forget());
         if !attempt(connection, group, Undoing::Group)? {
             tracing::debug!(
                 writes = group.len(),
                 "a group runs again, because one of its writes was refused"
             );
+            undone.forget();
             attempt(connection, group, Undoing::Write)?;
         }
+        scopeguard::ScopeGuard::into_inner(undone);
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use super::{INVALID_ARGUMENT, Named, Payment, actor, consent, unknown};
 use crate::{
     identity::Permission,
     mcp::{Definition, Recorded, RequestContext, Tool, ToolError},
-    payments::{Consent, Outlook, Payments},
+    payments::{Payments, Unasked},
+    store::PaymentId,
 };
 
 const FIND_OUT: &str =
@@ -21,6 +22,23 @@ pub(in crate::tools) struct ConfirmPayment {
 impl ConfirmPayment {
     pub(in crate::tools) const fn new(payments: Payments) -> Self {
         Self { payments }
+    }
+
+    /// Confirms it if nobody needs to be asked.
+    async fn unasked(&self, context: &RequestContext, id: &PaymentId) -> Result<Unasked, ToolError> {
+        let (payments, own, id, trace) =
+            (self.payments.clone(), context.clone(), id.clone(), context.trace());
+        context
+            .commit(|record| async move {
+                let unasked = payments.confirm_unasked(actor(&own, record), &id, trace).await;
+                let unasked = unasked.map_err(unknown(FIND_OUT))?;
+                let recorded = match &unasked {
+                    Unasked::Decided(_, false) => Recorded::Yes,
+                    Unasked::Decided(_, true) | Unasked::Ask(_) => Recorded::No,
+                };
+                Ok((unasked, recorded))
+            })
+            .await
     }
 }
 
@@ -46,12 +64,11 @@ impl Tool for ConfirmPayment {
 
     async fn call(&self, context: RequestContext, named: Named) -> Result<Payment, ToolError> {
         let id = named.id()?;
-        let principal = context.principal();
-        let consent = match self.payments.outlook(principal.user(), principal.key(), &id).await? {
-            Outlook::Decided(payment) => return Ok(Payment::new(payment, true)),
-            Outlook::Automatic(_) => Consent::Accepted,
-            Outlook::Ask(_, text) => consent(&context, text).await?,
+        let question = match self.unasked(&context, &id).await? {
+            Unasked::Decided(payment, was_before) => return Ok(Payment::new(*payment, was_before)),
+            Unasked::Ask(question) => question,
         };
+        let consent = consent(&context, question).await?;
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
         context
             .commit(|record| async move {

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use server::{
     clock::UnixMillis,
     payments::{
-        Actor, Batch, BatchItem, BatchOrder, BatchOutlook, Consent as Said, Outlook, PaymentError,
-        PaymentOrder, Payments,
+        Actor, Batch, BatchItem, BatchOrder, BatchOutlook, Consent as Said, PaymentError, PaymentOrder,
+        Payments, Unasked,
     },
     store::{
         AccountHolder, Ending, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
@@ -126,19 +126,19 @@ impl World {
         self.payments.create(self.actor(owner, &id), id, order).await.map(stands).map_err(code)
     }
 
-    /// As the tool does it: what is there to ask, then what was said of it.
+    /// As the tool does it: unasked if that is enough, and otherwise by what was said of it.
     async fn confirm(&self, by: usize, id: &PaymentId, consent: Consent) -> Told {
         let stored = self.store.payment(id).await.unwrap().unwrap();
         let is_own = stored.payment.payer == self.user(by);
         let key = if is_own { stored.payment.key } else { self.key(2 * by) };
-        let said = match self.payments.outlook(self.user(by), &key, id).await.map_err(code)? {
-            Outlook::Decided(payment) => return Ok(stands((payment, true))),
-            Outlook::Automatic(_) => Said::Accepted,
-            Outlook::Ask(..) => match consent {
-                Consent::Accept => Said::Accepted,
-                Consent::Decline => Said::Declined,
-                Consent::CannotBeAsked => Said::CannotBeAsked,
-            },
+        let unasked = self.payments.confirm_unasked(self.actor(by, &key), id, None).await.map_err(code)?;
+        if let Unasked::Decided(payment, was_before) = unasked {
+            return Ok(stands((*payment, was_before)));
+        }
+        let said = match consent {
+            Consent::Accept => Said::Accepted,
+            Consent::Decline => Said::Declined,
+            Consent::CannotBeAsked => Said::CannotBeAsked,
         };
         self.payments.decide(self.actor(by, &key), id, said, None).await.map(stands).map_err(code)
     }
