@@ -36,10 +36,10 @@ pub(crate) enum Mode {
     Payments,
     /// Several servers on one PostgreSQL database.
     Replicas,
-    /// Answers from a ledger of millions of transfers.
-    Ledger,
     /// An audit trail of millions of records.
     Audit,
+    /// Answers from a ledger of millions of transfers.
+    Ledger,
     /// From the start of the program until it answers.
     Startup,
     /// What the client adds to a turn.
@@ -56,8 +56,8 @@ impl Mode {
         Self::Latency,
         Self::Payments,
         Self::Replicas,
-        Self::Ledger,
         Self::Audit,
+        Self::Ledger,
         Self::Startup,
         Self::Client,
     ];
@@ -102,7 +102,7 @@ impl Mode {
             Self::Latency => latency::run(setup).await,
             Self::Payments => payments::run(setup).await,
             Self::Replicas => replicas::run(setup).await,
-            Self::Ledger => ledger::run(setup).await,
+            Self::Ledger => ledger::run(setup, left).await,
             Self::Audit => audit::run(setup, left).await,
             Self::Startup => startup::run(setup, left.take()).await,
             Self::Client => client::run(setup).await,

@@ -15,13 +15,16 @@ use crate::{process::Process, setup::Setup};
 #[derive(Debug)]
 pub(crate) struct Database {
     folder: TempDir,
+    /// How many were added of each.
+    transfers: u64,
+    records: u64,
 }
 
 impl Database {
     /// A new one, with the schema and the demo's data that the server makes when it starts.
     pub(crate) async fn new(setup: &Setup) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir_in(&setup.disk).context("no scratch folder")?;
-        let database = Self { folder };
+        let database = Self { folder, transfers: 0, records: 0 };
         database.start(setup).await?.stop().await?;
         Ok(database)
     }
@@ -42,15 +45,23 @@ impl Database {
         std::fs::metadata(self.file()).map_or(0, |metadata| metadata.len() / 1_048_576)
     }
 
-    /// Adds an even number of transfers between Bob and Alice, there and back, so that both have what they had; as many a
-    /// day as `most` of them need to take all the days there are.
-    pub(crate) fn add_transfers(&self, rows: u64, most: u64) -> anyhow::Result<()> {
-        transfers::add(&open(&self.file())?, rows, most)
+    /// Adds transfers between Bob and Alice, there and back, so that both have what they had, until there are as many, an even
+    /// number; as many a day as `most` of them need to take all the days there are.
+    pub(crate) fn fill_transfers(&mut self, wanted: u64, most: u64) -> anyhow::Result<()> {
+        if wanted > self.transfers {
+            transfers::add(&open(&self.file())?, wanted - self.transfers, most)?;
+            self.transfers = wanted;
+        }
+        Ok(())
     }
 
-    /// Adds audit records of Bob's, one a millisecond.
-    pub(crate) fn add_records(&self, records: u64) -> anyhow::Result<()> {
-        records::add(&open(&self.file())?, records)
+    /// Adds audit records of Bob's, one a millisecond, until there are as many, if there are none.
+    pub(crate) fn fill_records(&mut self, wanted: u64) -> anyhow::Result<()> {
+        if wanted > 0 && self.records == 0 {
+            records::add(&open(&self.file())?, wanted)?;
+            self.records = wanted;
+        }
+        Ok(())
     }
 
     fn file(&self) -> std::path::PathBuf {

@@ -38,12 +38,10 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
             "added in, s",
         ],
     );
-    let database = Database::new(setup).await?;
+    let mut database = Database::new(setup).await?;
     for wanted in [0, setup.effort.rows] {
         let began = Instant::now();
-        if wanted > 0 {
-            database.add_records(wanted)?;
-        }
+        database.fill_records(wanted)?;
         let added = began.elapsed().as_secs();
         let began = Instant::now();
         if wanted > 0 {

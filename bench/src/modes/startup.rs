@@ -18,7 +18,7 @@ use crate::{
 const STARTS: usize = 5;
 
 /// Starts the server on a new database of each engine, and on one with millions of both transfers and audit records, for
-/// which `left` may have the records already.
+/// which `left` may have some already.
 pub(crate) async fn run(setup: &Setup, left: Option<Database>) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
         "Start-up",
@@ -50,15 +50,12 @@ pub(crate) async fn run(setup: &Setup, left: Option<Database>) -> anyhow::Result
 
 /// Fills what `left` does not have, and starts the server on it.
 async fn large(setup: &Setup, left: Option<Database>, findings: &mut Findings) -> anyhow::Result<()> {
-    let database = match left {
+    let mut database = match left {
         Some(database) => database,
-        None => {
-            let database = Database::new(setup).await?;
-            database.add_records(setup.effort.rows)?;
-            database
-        }
+        None => Database::new(setup).await?,
     };
-    database.add_transfers(setup.effort.rows, setup.effort.rows)?;
+    database.fill_records(setup.effort.rows)?;
+    database.fill_transfers(setup.effort.rows, setup.effort.rows)?;
     let holds = format!(
         "{rows} transfers and {rows} audit records, {} MiB",
         grouped(database.megabytes()),
