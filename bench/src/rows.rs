@@ -55,7 +55,7 @@ impl Database {
         Ok(())
     }
 
-    /// Adds audit records of Bob's, one a millisecond, until there are as many, if there are none.
+    /// Adds as many audit records of Bob's, one a millisecond, unless that was done before.
     pub(crate) fn fill_records(&mut self, wanted: u64) -> anyhow::Result<()> {
         if wanted > 0 && self.records == 0 {
             records::add(&open(&self.file())?, wanted)?;

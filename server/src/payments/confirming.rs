@@ -23,8 +23,8 @@ use crate::{
 pub enum Unasked {
     /// Its keys let it through, or it was decided before, which the flag says; this is how it stands.
     Decided(Box<StoredPayment>, bool),
-    /// Somebody must be asked, with this text.
-    Ask(String),
+    /// Somebody must be asked about this; nothing was changed.
+    Ask(Box<StoredPayment>),
 }
 
 /// What was said of a payment.
@@ -51,9 +51,9 @@ enum Decided {
 }
 
 impl Payments {
-    /// Confirms a payment of the actor's where nobody needs to be asked, and says otherwise what to ask. The actor's may be
-    /// another key than the payment was prepared with: then it must be within what either may pay, and nobody is unasked
-    /// whom one of them would ask, as both are when it is paid.
+    /// Confirms a payment of the actor's where nobody needs to be asked. The actor's may be another key than the payment
+    /// was prepared with: then it must be within what either may pay, and nobody is unasked whom one of them would ask,
+    /// as both are when it is paid.
     ///
     /// # Errors
     /// [`Refusal`]; the store's.
@@ -70,12 +70,15 @@ impl Payments {
                 let (payment, was_before) = self.process(actor, payment, trace).await?;
                 Unasked::Decided(Box::new(payment), was_before)
             }
-            Decided::Ask(payment) => Unasked::Ask(self.question(&payment).await?),
+            Decided::Ask(payment) => Unasked::Ask(Box::new(payment)),
         })
     }
 
     /// The words in which a person is asked: all of them from what is kept.
-    async fn question(&self, payment: &StoredPayment) -> Result<String, PaymentError> {
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn question(&self, payment: &StoredPayment) -> Result<String, PaymentError> {
         let terms = &payment.payment;
         let mut text = format!("Pay {} to {}?", terms.amount.with_code(), payment.to);
         if let Some(memo) = &terms.memo {

@@ -66,7 +66,7 @@ impl Tool for ConfirmPayment {
         let id = named.id()?;
         let question = match self.unasked(&context, &id).await? {
             Unasked::Decided(payment, was_before) => return Ok(Payment::new(*payment, was_before)),
-            Unasked::Ask(question) => question,
+            Unasked::Ask(payment) => self.payments.question(&payment).await?,
         };
         let consent = consent(&context, question).await?;
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
