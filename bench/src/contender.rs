@@ -1,6 +1,6 @@
 //! Who is measured: how each server is started, and how one connection to it is prepared.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
     ask::{Ask, Era, Work},
@@ -73,6 +73,16 @@ impl Server {
             Self::Postgres => setup.new_database().await,
             Self::Bare | Self::Sqlite | Self::Rmcp | Self::RmcpStateless | Self::FastMcp | Self::Sdk2 => {
                 Ok(format!("sqlite://{}", scratch.join("payments.db").display()))
+            }
+        }
+    }
+
+    /// How long it is kept busy before it is measured: half as long where nothing is compiled meanwhile.
+    pub(crate) fn warms_for(self, setup: &Setup) -> Duration {
+        match self {
+            Self::FastMcp | Self::Sdk2 => setup.effort.warm,
+            Self::Bare | Self::Sqlite | Self::Postgres | Self::Rmcp | Self::RmcpStateless => {
+                setup.effort.warm / 2
             }
         }
     }

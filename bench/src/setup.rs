@@ -57,7 +57,7 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         rounds: 2,
         time: Duration::from_millis(500),
-        warm: Duration::from_millis(200),
+        warm: Duration::from_millis(400),
         rows: 100_000,
         sessions: 10_000,
     };

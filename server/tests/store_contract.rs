@@ -16,6 +16,8 @@ mod keys;
 mod ledger;
 #[path = "store_contract/model.rs"]
 mod model;
+#[path = "store_contract/paying.rs"]
+mod paying;
 #[path = "store_contract/payment_lists.rs"]
 mod payment_lists;
 #[path = "store_contract/payments.rs"]
@@ -30,6 +32,8 @@ mod sessions;
 mod spending;
 #[path = "store_contract/sqlite.rs"]
 mod sqlite;
+#[path = "store_contract/waits.rs"]
+mod waits;
 
 /// A test for each promise on each engine.
 macro_rules! promises {
@@ -94,6 +98,9 @@ promises!(
     payments::what_failed_within_is_not_kept_by_calling_it_done,
     payments::of_fifty_who_confirm_at_once_one_pays,
     payments::work_on_the_same_accounts_waits_its_turn_and_never_in_a_circle,
+    paying::money_moves_with_its_payment_or_not_at_all,
+    paying::a_new_payment_knows_the_newest_that_it_repeats,
+    paying::whoever_is_named_is_held_with_the_payer_and_the_key,
     payment_lists::a_batch_keeps_its_order,
     payment_lists::payments_are_listed_for_whoever_may_see_them,
     payment_lists::payments_that_somebody_must_look_after_are_found,

@@ -59,7 +59,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
 async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
     let scratch = tempfile::tempdir().context("no scratch folder")?;
     let process = server.start(setup, scratch.path(), &[]).await?;
-    drive(&process, Instant::now() + setup.effort.warm).await?;
+    drive(&process, Instant::now() + server.warms_for(setup)).await?;
     let round = drive(&process, Instant::now() + setup.effort.time).await?;
     process.stop().await?;
     Ok(round)

@@ -58,7 +58,7 @@ async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
     let scratch = tempfile::tempdir().context("no scratch folder")?;
     let process = server.start(setup, scratch.path(), &[]).await?;
     let open = || Lanes::open(server, Era::Sessions, &process.address);
-    open().await?.drive(&process, setup.effort.warm).await?;
+    open().await?.drive(&process, server.warms_for(setup)).await?;
     let most = open().await?.drive(&process, setup.effort.warm).await?.a_second();
     let round = open().await?.pace(&process, setup.effort.time, most / 2).await?;
     process.stop().await?;

@@ -79,7 +79,7 @@ async fn round(setup: &Setup, replicas: usize) -> anyhow::Result<Vec<Round>> {
     }
     for server in &servers {
         let warm = Lanes::open(Server::Postgres, Era::Sessions, &server.address).await?;
-        warm.drive(server, setup.effort.warm).await?;
+        warm.drive(server, Server::Postgres.warms_for(setup)).await?;
     }
     // All at once: a connection that waits for other servers' connections is closed.
     let mut opening = JoinSet::new();

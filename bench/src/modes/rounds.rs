@@ -45,14 +45,14 @@ pub(super) async fn interleaved<P: Copy, R>(
     came_through.map(|(participant, rounds, _)| (participant, rounds)).collect()
 }
 
-/// Rounds of one server, one after the other once it is warm, which together take as long as one of those that are
+/// Rounds of the payment server on SQLite, one after the other once it is warm, which together take as long as one of those that are
 /// interleaved.
 pub(super) async fn in_a_row(
     setup: &Setup,
     process: &Process,
     open: impl AsyncFn() -> anyhow::Result<Lanes>,
 ) -> anyhow::Result<Vec<Round>> {
-    open().await?.drive(process, setup.effort.warm).await?;
+    open().await?.drive(process, Server::Sqlite.warms_for(setup)).await?;
     let mut rounds = Vec::new();
     for _ in 0..setup.effort.rounds {
         rounds.push(open().await?.drive(process, setup.effort.time / setup.effort.rounds).await?);

@@ -275,7 +275,7 @@ impl Decide {
                 return ask();
             }
             let next = PaymentStatus::Processing;
-            let processing = step(transaction, payment, next, self.now, None, None).await?;
+            let processing = step(transaction, payment, next, self.now, None).await?;
             return Ok(Ending::Keep(Ok(Decided::Assess(processing))));
         }
         let paid = match hold(transaction, payment, self.now).await? {
@@ -291,7 +291,7 @@ impl Decide {
             }
             Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::BudgetExceeded(_))) => {
                 let failed = PaymentStatus::Failed;
-                step(transaction, payment, failed, self.now, None, Some(&refusal)).await?;
+                step(transaction, payment, failed, self.now, Some(&refusal)).await?;
                 Ok(Ending::Keep(Err(refusal)))
             }
             // Its key may not pay it any more, which can change again.
@@ -306,7 +306,7 @@ impl Decide {
         payment: &StoredPayment,
         status: PaymentStatus,
     ) -> Result<Ending<Result<Decided, Refusal>>, StoreError> {
-        let withheld = step(transaction, payment, status, self.now, None, None).await?;
+        let withheld = step(transaction, payment, status, self.now, None).await?;
         transaction.append_audit(&self.actor.record).await?;
         Ok(Ending::Keep(Ok(Decided::Done(withheld))))
     }
@@ -328,7 +328,7 @@ impl Work for Decide {
             return Ok(Ending::Undo(Ok(Decided::Before(payment))));
         }
         if payment.payment.expires_at <= self.now {
-            step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
+            step(transaction, &payment, PaymentStatus::Expired, self.now, None).await?;
             return Ok(Ending::Keep(Err(Refusal::Expired(self.id.0.clone()))));
         }
         if let Err(refusal) = alone(&payment) {
@@ -376,7 +376,7 @@ impl Work for Settle {
             },
             Err(unapproved) => (unapproved.refusal.clone(), unapproved.is_reserved),
         };
-        step(transaction, &payment, PaymentStatus::Failed, self.now, None, Some(&refusal)).await?;
+        step(transaction, &payment, PaymentStatus::Failed, self.now, Some(&refusal)).await?;
         if is_reserved {
             let names = (payment.from.as_str(), payment.to.as_str());
             compensate(transaction, &self.id.0, names, payment.payment.amount, self.now).await?;

@@ -9,7 +9,7 @@ use super::{
     PaymentError, Payments, Refusal,
     desk::Actor,
     handle,
-    terms::{Wish, agree},
+    terms::{Wish, agree, similar_since},
 };
 use crate::{
     clock::UnixMillis,
@@ -146,11 +146,11 @@ impl Work for Create {
             status: PaymentStatus::RequiresConfirmation,
             created_at: self.now,
             expires_at: self.now.plus(KEPT),
-            duplicate_of: terms.duplicate_of,
+            duplicate_of: None,
             idempotency_key: self.order.idempotency_key.clone(),
             failure: None,
         };
-        let made = transaction.insert_payment(&payment).await?;
+        let made = transaction.insert_beside_similar(payment, similar_since(self.now)).await?;
         transaction.spend(&terms.lineage, self.now, terms.amount.minor()).await?;
         if let Some(key) = &self.order.idempotency_key {
             let record = IdempotencyRecord {

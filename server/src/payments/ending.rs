@@ -53,7 +53,7 @@ impl Work for Cancel {
                 return refused("has ended already, and nothing was paid.");
             }
         }
-        let canceled = step(transaction, &payment, PaymentStatus::Canceled, self.now, None, None).await?;
+        let canceled = step(transaction, &payment, PaymentStatus::Canceled, self.now, None).await?;
         transaction.append_audit(&self.actor.record).await?;
         Ok(Ending::Keep(Ok((canceled, false))))
     }

@@ -11,7 +11,7 @@ use crate::{
     money::Amount,
     store::{
         AccountState, Compensation, KeyId, NewTransfer, PaymentChange, PaymentPolicy, PaymentStatus,
-        StoreError, StoredPayment, Transaction, TransferId,
+        StoreError, StoredPayment, Transaction,
     },
 };
 
@@ -79,13 +79,14 @@ pub(super) async fn pay(
         amount: terms.amount,
         date: date_of(now),
     };
-    let posted = transaction.post(&transfer).await?;
+    let change = change(payment, PaymentStatus::Succeeded, now, None);
+    let posted = transaction.pay(&transfer, change.clone()).await?;
     // A budget is of what is paid within a day, however long ago it was prepared.
     if terms.created_at.minute() != now.minute() {
         transaction.spend(&terms.lineage, terms.created_at, terms.amount.minor().saturating_neg()).await?;
         transaction.spend(&terms.lineage, now, terms.amount.minor()).await?;
     }
-    step(transaction, payment, PaymentStatus::Succeeded, now, Some(posted.id), None).await.map(Ok)
+    Ok(Ok(changed(payment, PaymentChange { transfer: Some(posted.id), ..change })))
 }
 
 /// Moves a payment on to `status`, and gives its budget back where it is not paid.
@@ -94,29 +95,42 @@ pub(super) async fn step(
     payment: &StoredPayment,
     status: PaymentStatus,
     now: UnixMillis,
-    transfer: Option<TransferId>,
     failure: Option<&Refusal>,
 ) -> Result<StoredPayment, StoreError> {
-    let failure = failure.map(ToString::to_string);
-    let change = PaymentChange {
-        id: payment.id().clone(),
-        status,
-        at: now,
-        refunded_minor: payment.refunded_minor,
-        transfer,
-        failure: failure.clone(),
-    };
+    let change = change(payment, status, now, failure);
     transaction.change_payment(&change).await?;
     if payment.status().is_open() && !status.is_open() && !status.is_paid() {
         let terms = &payment.payment;
         transaction.spend(&terms.lineage, terms.created_at, terms.amount.minor().saturating_neg()).await?;
     }
+    Ok(changed(payment, change))
+}
+
+/// What moves a payment on to `status`, without a transfer.
+fn change(
+    payment: &StoredPayment,
+    status: PaymentStatus,
+    at: UnixMillis,
+    failure: Option<&Refusal>,
+) -> PaymentChange {
+    PaymentChange {
+        id: payment.id().clone(),
+        status,
+        at,
+        refunded_minor: payment.refunded_minor,
+        transfer: None,
+        failure: failure.map(ToString::to_string),
+    }
+}
+
+/// The payment after the change.
+fn changed(payment: &StoredPayment, change: PaymentChange) -> StoredPayment {
     let mut moved = payment.clone();
-    moved.payment.status = status;
-    moved.payment.failure = failure.or(moved.payment.failure);
-    moved.changed_at = now;
-    moved.transfer = transfer.or(moved.transfer);
-    Ok(moved)
+    moved.payment.status = change.status;
+    moved.payment.failure = change.failure.or(moved.payment.failure);
+    moved.changed_at = change.at;
+    moved.transfer = change.transfer.or(moved.transfer);
+    moved
 }
 
 /// Keeps that whatever the risk service reserved for this is to be given back.

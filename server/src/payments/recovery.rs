@@ -159,7 +159,7 @@ impl Work for Expire {
     async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<bool>, StoreError> {
         match transaction.lock_payment(&self.id).await? {
             Some(payment) if payment.status().is_undecided() && payment.payment.expires_at <= self.now => {
-                step(transaction, &payment, PaymentStatus::Expired, self.now, None, None).await?;
+                step(transaction, &payment, PaymentStatus::Expired, self.now, None).await?;
                 Ok(Ending::Keep(true))
             }
             Some(_) | None => Ok(Ending::Undo(false)),

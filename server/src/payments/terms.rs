@@ -7,10 +7,7 @@ use crate::{
     clock::UnixMillis,
     identity::{Permission, PermissionSet},
     money::Amount,
-    store::{
-        AccountState, KeyId, PaymentId, PaymentPolicy, StoreError, StoredKey, StoredPayment, Transaction,
-        UserId,
-    },
+    store::{AccountState, KeyId, PaymentPolicy, StoreError, StoredKey, StoredPayment, Transaction, UserId},
     text,
 };
 
@@ -43,7 +40,6 @@ pub(super) struct Terms {
     pub(super) memo: Option<String>,
     pub(super) lineage: KeyId,
     pub(super) policy: PaymentPolicy,
-    pub(super) duplicate_of: Option<PaymentId>,
 }
 
 impl Wish {
@@ -72,9 +68,7 @@ pub(super) async fn agree(
     key: &KeyId,
     now: UnixMillis,
 ) -> Result<Result<Terms, Refusal>, StoreError> {
-    let payee = transaction.user_named(&wish.to).await?;
-    let accounts: Vec<_> = [Some(payer), payee].into_iter().flatten().collect();
-    let (accounts, found) = transaction.hold(&accounts, key).await?;
+    let (payee, (accounts, found)) = transaction.hold_with_named(payer, &wish.to, key).await?;
     let account = accounts.into_iter().find(|one| one.user == payer);
     let account = account.ok_or_else(|| StoreError::NoSuchAccount(payer.0.to_string()))?;
     let (amount, memo) = match wish.read(&account) {
@@ -97,10 +91,13 @@ pub(super) async fn agree(
     if let Err(refusal) = bearable(&account, amount) {
         return Ok(Err(refusal));
     }
-    let since = before(now, SIMILAR_WITHIN);
-    let duplicate_of = transaction.similar_payment(payer, payee, amount, since).await?;
     let to = wish.to.clone();
-    Ok(Ok(Terms { payee, to, amount, memo, lineage, policy, duplicate_of }))
+    Ok(Ok(Terms { payee, to, amount, memo, lineage, policy }))
+}
+
+/// Since when a payment may have been made to be taken for the same one.
+pub(super) fn similar_since(now: UnixMillis) -> UnixMillis {
+    before(now, SIMILAR_WITHIN)
 }
 
 /// What a key would pay, held against what it may pay.

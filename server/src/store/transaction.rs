@@ -42,6 +42,22 @@ pub trait Transaction: Send {
         Ok((self.lock_accounts(users).await?, self.key(key).await?))
     }
 
+    /// Whoever has this name, if somebody has; their account and that of `payer`; and the key of this id with what it may
+    /// pay.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`] of the payer's.
+    async fn hold_with_named(
+        &mut self,
+        payer: UserId,
+        name: &str,
+        key: &KeyId,
+    ) -> Result<(Option<UserId>, Held), StoreError> {
+        let named = self.user_named(name).await?;
+        let users: Vec<_> = [Some(payer), named].into_iter().flatten().collect();
+        Ok((named, self.hold(&users, key).await?))
+    }
+
     /// The payment with this handle; nobody else changes it until the end.
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError>;
 
@@ -54,6 +70,20 @@ pub trait Transaction: Send {
     /// [`StoreError::Taken`] when the handle is another's.
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError>;
 
+    /// Keeps a new payment, as a possible duplicate of what [`Transaction::similar_payment`] finds.
+    ///
+    /// # Errors
+    /// As [`Transaction::insert_payment`].
+    async fn insert_beside_similar(
+        &mut self,
+        payment: NewPayment,
+        since: UnixMillis,
+    ) -> Result<StoredPayment, StoreError> {
+        let (payer, payee, amount) = (payment.payer, payment.payee, payment.amount);
+        let duplicate_of = self.similar_payment(payer, payee, amount, since).await?;
+        self.insert_payment(&NewPayment { duplicate_of, ..payment }).await
+    }
+
     /// Moves a payment on.
     ///
     /// # Errors
@@ -62,6 +92,20 @@ pub trait Transaction: Send {
 
     /// Posts a transfer, as [`super::LedgerStore::post`].
     async fn post(&mut self, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError>;
+
+    /// Posts a new transfer and moves the payment on that it pays, with the transfer as what moved the money.
+    ///
+    /// # Errors
+    /// Those of both.
+    async fn pay(
+        &mut self,
+        transfer: &NewTransfer,
+        change: PaymentChange,
+    ) -> Result<PostedTransfer, StoreError> {
+        let posted = self.post(transfer).await?;
+        self.change_payment(&PaymentChange { transfer: Some(posted.id), ..change }).await?;
+        Ok(posted)
+    }
 
     /// The newest payment from `payer` to `payee` over `amount` that was made since then and is open or paid.
     async fn similar_payment(

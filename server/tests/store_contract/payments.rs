@@ -277,17 +277,16 @@ pub(crate) async fn of_fifty_who_confirm_at_once_one_pays(store: Arc<dyn Store>)
                     let date = jiff::civil::date(2026, 11, 28);
                     let (from, to) = (kept.payment.payer, kept.payment.payee);
                     let transfer = NewTransfer { id: None, from, to, amount: usd(10), date };
-                    let transfer = Some(transaction.post(&transfer).await?.id);
                     let status = PaymentStatus::Succeeded;
                     let change = PaymentChange {
                         id,
                         status,
                         at: at(2_000),
                         refunded_minor: 0,
-                        transfer,
+                        transfer: None,
                         failure: None,
                     };
-                    transaction.change_payment(&change).await?;
+                    transaction.pay(&transfer, change).await?;
                     Ok(Ending::Keep(true))
                 })
             });

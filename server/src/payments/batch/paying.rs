@@ -11,7 +11,7 @@ use crate::{
         creating::{KEPT, fingerprint},
         desk::Actor,
         execution::{settle, step},
-        terms::{Terms, Wish, agree, available},
+        terms::{Terms, Wish, agree, available, similar_since},
     },
     store::{
         BatchId, BatchStep, Ending, IdempotencyRecord, NewPayment, PaymentId, PaymentStatus, StoreError,
@@ -128,9 +128,11 @@ impl Pay {
             Ok(terms) => terms,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        tally.add(at, &terms);
+        let since = similar_since(self.now);
+        let similar = transaction.similar_payment(self.actor.user, terms.payee, terms.amount, since).await?;
+        tally.add(at, &terms, similar.is_some());
         let place = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
-        let kept = transaction.insert_payment(&self.payment(place, id, &terms)).await?;
+        let kept = transaction.insert_payment(&self.payment(place, id, &terms, similar)).await?;
         if kept.status().is_open() {
             transaction.spend(&terms.lineage, self.now, terms.amount.minor()).await?;
         }
@@ -139,16 +141,20 @@ impl Pay {
                 Ok(paid) => paid,
                 Err(refusal) => return Ok(Err(refusal)),
             },
-            Mode::Process => {
-                step(transaction, &kept, PaymentStatus::Processing, self.now, None, None).await?
-            }
+            Mode::Process => step(transaction, &kept, PaymentStatus::Processing, self.now, None).await?,
             Mode::Dry | Mode::Keep(..) => kept,
         };
         tally.payments.push(kept);
         Ok(Ok(()))
     }
 
-    fn payment(&self, place: u32, id: &PaymentId, terms: &Terms) -> NewPayment {
+    fn payment(
+        &self,
+        place: u32,
+        id: &PaymentId,
+        terms: &Terms,
+        duplicate_of: Option<PaymentId>,
+    ) -> NewPayment {
         let (status, failure) = match &self.mode {
             Mode::Dry | Mode::Pay | Mode::Process => (PaymentStatus::RequiresConfirmation, None),
             Mode::Keep(status, failure) => (*status, failure.as_ref().map(ToString::to_string)),
@@ -165,7 +171,7 @@ impl Pay {
             status,
             created_at: self.now,
             expires_at: self.now.plus(KEPT),
-            duplicate_of: terms.duplicate_of.clone(),
+            duplicate_of,
             idempotency_key: self.order.idempotency_key.clone(),
             failure,
         }
@@ -209,11 +215,10 @@ impl Pay {
 }
 
 impl Tally {
-    fn add(&mut self, at: usize, terms: &Terms) {
+    fn add(&mut self, at: usize, terms: &Terms, is_similar: bool) {
         self.total_minor = self.total_minor.saturating_add(terms.amount.minor());
-        self.asks |=
-            terms.amount.minor() >= terms.policy.automatic_below_minor || terms.duplicate_of.is_some();
-        self.duplicates = self.duplicates.saturating_add(u32::from(terms.duplicate_of.is_some()));
+        self.asks |= terms.amount.minor() >= terms.policy.automatic_below_minor || is_similar;
+        self.duplicates = self.duplicates.saturating_add(u32::from(is_similar));
         let memo = terms.memo.as_ref().map_or_else(String::new, |memo| format!(" ({memo})"));
         let place = at.saturating_add(1);
         self.lines.push((at, format!("{place}. {} to {}{memo}", terms.amount.with_code(), terms.to)));

@@ -95,7 +95,7 @@ impl Work for Begin {
     async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
         for payment in transaction.lock_batch(&self.id).await? {
             if payment.status().is_undecided() {
-                step(transaction, &payment, PaymentStatus::Processing, self.now, None, None).await?;
+                step(transaction, &payment, PaymentStatus::Processing, self.now, None).await?;
             }
         }
         Ok(Ending::Keep(()))
@@ -161,7 +161,7 @@ impl Work for FailAll {
         let open: Vec<_> = payments.iter().filter(|payment| payment.status().is_open()).collect();
         for payment in &open {
             let reason = Some(&self.unapproved.refusal);
-            step(transaction, payment, PaymentStatus::Failed, self.now, None, reason).await?;
+            step(transaction, payment, PaymentStatus::Failed, self.now, reason).await?;
         }
         if self.unapproved.is_reserved
             && let (Some(first), Some(amount), false) = (payments.first(), total(&payments), open.is_empty())

@@ -9,13 +9,13 @@ use super::{
     attempts::Attempts,
     connections::{in_time, let_go},
     failure::Failure,
-    rows::{Parameters, cell, currency, row, rows, value, word},
+    rows::{Parameters, cell, currency, row, rows, storable, value, word},
 };
 use crate::{
     money::Amount,
     store::{
-        AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, PostedTransfer, StoreError,
-        TransferId, UserId,
+        AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, PaymentChange, PostedTransfer,
+        StoreError, TransferId, UserId,
     },
 };
 
@@ -162,13 +162,49 @@ pub(super) async fn post_between(
         &transfer.date.to_string(),
     ];
     let id: i64 = value(transaction, insert, parameters).await.map_err(used_up)?;
-    Ok(PostedTransfer {
-        id: TransferId(id),
-        from: payer.username.clone(),
-        to: payee.username.clone(),
-        amount: transfer.amount,
-        date: transfer.date,
-    })
+    Ok(posted_as(TransferId(id), transfer, payer, payee))
+}
+
+/// Posts a new transfer between two accounts on which this is, and which are locked, and moves the payment on that it pays.
+pub(super) async fn pay_between(
+    transaction: &impl GenericClient,
+    transfer: &NewTransfer,
+    payer: &AccountBalance,
+    payee: &AccountBalance,
+    change: &PaymentChange,
+) -> Result<PostedTransfer, Failure> {
+    check(transfer, payer, payee)?;
+    let pay = "WITH posted AS (
+                   INSERT INTO transfers (id, from_user, to_user, amount_minor, currency, date)
+                   VALUES (nextval ('transfer_ids'), $1, $2, $3, $4, $5) RETURNING id)
+               UPDATE payments SET status = $7, changed_at = $8, refunded_minor = $9, transfer_id = posted.id,
+                   failure = COALESCE ($10, failure)
+               FROM posted WHERE payments.id = $6 RETURNING transfer_id";
+    let parameters: Parameters<'_> = &[
+        &transfer.from.0,
+        &transfer.to.0,
+        &transfer.amount.minor(),
+        &transfer.amount.currency().code(),
+        &transfer.date.to_string(),
+        &change.id.0,
+        &change.status.as_str(),
+        &change.at.as_millis(),
+        &change.refunded_minor,
+        &change.failure.as_deref().map(storable),
+    ];
+    let paid = row(transaction, pay, parameters).await.map_err(used_up)?;
+    let paid = paid.ok_or_else(|| StoreError::Corrupt(format!("there is no payment {}", change.id)))?;
+    Ok(posted_as(TransferId(cell(&paid, 0)?), transfer, payer, payee))
+}
+
+fn posted_as(
+    id: TransferId,
+    transfer: &NewTransfer,
+    payer: &AccountBalance,
+    payee: &AccountBalance,
+) -> PostedTransfer {
+    let (from, to) = (payer.username.clone(), payee.username.clone());
+    PostedTransfer { id, from, to, amount: transfer.amount, date: transfer.date }
 }
 
 /// There is no greater number.

@@ -190,6 +190,24 @@ async fn page(
     found.iter().map(read_payment).collect()
 }
 
+/// The newest payment of a payer to a payee over an amount that was made since then and is open or paid.
+macro_rules! similar {
+    ($payer:literal, $payee:literal, $amount:literal, $since:literal) => {
+        concat!(
+            "SELECT s.id FROM payments s WHERE s.payer = ",
+            $payer,
+            " AND s.payee = ",
+            $payee,
+            " AND s.amount_minor = ",
+            $amount,
+            " AND s.created_at >= ",
+            $since,
+            " AND s.status NOT IN ('declined', 'canceled', 'expired', 'failed')
+              ORDER BY s.created_at DESC, s.seq DESC LIMIT 1"
+        )
+    };
+}
+
 pub(super) async fn similar(
     transaction: &impl GenericClient,
     payer: UserId,
@@ -197,25 +215,29 @@ pub(super) async fn similar(
     amount: Amount,
     since: UnixMillis,
 ) -> Result<Option<PaymentId>, Failure> {
-    let newest = "SELECT id FROM payments
-                  WHERE payer = $1 AND payee = $2 AND amount_minor = $3 AND created_at >= $4
-                    AND status NOT IN ('declined', 'canceled', 'expired', 'failed')
-                  ORDER BY created_at DESC, seq DESC LIMIT 1";
+    let newest = similar!("$1", "$2", "$3", "$4");
     let parameters: Parameters<'_> = &[&payer.0, &payee.0, &amount.minor(), &since.as_millis()];
     row(transaction, newest, parameters).await?.map(|row| cell(&row, 0).map(PaymentId)).transpose()
 }
 
+/// Keeps a payment; where it is not said of what it is a duplicate, of the newest that is similar and was made `since` then.
 pub(super) async fn insert(
     transaction: &impl GenericClient,
     payment: &NewPayment,
+    since: Option<UnixMillis>,
 ) -> Result<StoredPayment, Failure> {
-    const INSERT: &str = "
+    const INSERT: &str = concat!(
+        "
         INSERT INTO payments (id, batch, step, payer, payee, key_id, lineage, amount_minor, currency, memo, status,
             created_at, expires_at, changed_at, duplicate_of, idempotency_key, failure)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15, $16)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12,
+            COALESCE ($14, (",
+        similar!("$4", "$5", "$8", "$17"),
+        ")), $15, $16)
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, (SELECT username FROM accounts WHERE user_id = payer),
-            (SELECT username FROM accounts WHERE user_id = payee), memo, idempotency_key, failure";
+            (SELECT username FROM accounts WHERE user_id = payee), memo, duplicate_of, idempotency_key, failure"
+    );
     let parameters: Parameters<'_> = &[
         &payment.id.0,
         &payment.step.as_ref().map(|step| &step.batch.0),
@@ -233,6 +255,7 @@ pub(super) async fn insert(
         &payment.duplicate_of.as_ref().map(|id| &id.0),
         &payment.idempotency_key.as_deref().map(storable),
         &payment.failure.as_deref().map(storable),
+        &since.map(UnixMillis::as_millis),
     ];
     let Some(made) = row(transaction, INSERT, parameters).await? else {
         let taken = format!("there is a payment {} already", payment.id);
@@ -247,8 +270,9 @@ pub(super) async fn insert(
         transfer: None,
         payment: NewPayment {
             memo: cell(&made, 3)?,
-            idempotency_key: cell(&made, 4)?,
-            failure: cell(&made, 5)?,
+            duplicate_of: cell::<Option<String>>(&made, 4)?.map(PaymentId),
+            idempotency_key: cell(&made, 5)?,
+            failure: cell(&made, 6)?,
             ..payment.clone()
         },
     })

@@ -35,12 +35,35 @@ pub(super) async fn user_named(
 type KeyAndPolicy = Option<(StoredKey, PaymentPolicy)>;
 
 /// What there is to know of accounts that are locked.
-const ACCOUNTS: &str = "
-    SELECT a.user_id, a.username, a.currency, COALESCE ((
-        SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
-        ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
-    FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
-    WHERE a.user_id = ANY ($1) ORDER BY a.user_id";
+macro_rules! select_accounts {
+    ($of:expr) => {
+        concat!(
+            "SELECT a.user_id, a.username, a.currency, COALESCE ((
+                 SELECT balance_minor FROM entries e WHERE e.user_id = a.user_id
+                 ORDER BY transfer_seq DESC LIMIT 1), 0), a.credit_limit_minor, COALESCE (r.reserved_minor, 0)
+             FROM accounts a LEFT JOIN account_reservations r ON r.user_id = a.user_id
+             WHERE a.user_id = ANY (",
+            $of,
+            ") ORDER BY a.user_id"
+        )
+    };
+}
+
+const ACCOUNTS: &str = select_accounts!("$1");
+
+/// A user, and whoever has a name, if somebody has.
+macro_rules! with_named {
+    () => {
+        "ARRAY[$1, (SELECT user_id FROM accounts WHERE username = $2)]"
+    };
+}
+
+const LOCK_WITH_NAMED: &str = concat!(
+    "SELECT user_id FROM accounts WHERE user_id = ANY (",
+    with_named!(),
+    ") ORDER BY user_id FOR NO KEY UPDATE"
+);
+const ACCOUNTS_WITH_NAMED: &str = select_accounts!(with_named!());
 
 /// The accounts of these users, in the order of their numbers, which nobody else changes until the transaction ends.
 pub(super) async fn accounts(
@@ -66,6 +89,26 @@ pub(super) async fn hold(
         [(ledger::LOCK_ACCOUNTS, of_users), (ACCOUNTS, of_users), (keys::HOLD, of_key), (POLICY, of_key)];
     let [_, found, key, policy] = in_turn(transaction, asked).await?;
     Ok((read_accounts(&found, users)?, read_key_and_policy(&key, &policy)?))
+}
+
+/// The same of a payer and of whoever has a name; a name is never another's, so that it need not be looked up first.
+pub(super) async fn hold_with_named(
+    transaction: &impl GenericClient,
+    payer: UserId,
+    name: &str,
+    key: &KeyId,
+) -> Result<(Option<UserId>, Held), Failure> {
+    let name = storable(name);
+    let (both, of_key): (Parameters<'_>, Parameters<'_>) = (&[&payer.0, &name], &[&key.0]);
+    let asked =
+        [(LOCK_WITH_NAMED, both), (ACCOUNTS_WITH_NAMED, both), (keys::HOLD, of_key), (POLICY, of_key)];
+    let [locked, mut found, key, policy] = in_turn(transaction, asked).await?;
+    // Whoever got the name between the two statements is not locked, and nobody yet.
+    let locked: Vec<i64> = locked.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?;
+    found.retain(|row| cell::<i64>(row, 0).is_ok_and(|user| locked.contains(&user)));
+    let accounts = read_accounts(&found, &[payer])?;
+    let named = accounts.iter().find(|account| account.username == name).map(|account| account.user);
+    Ok((named, (accounts, read_key_and_policy(&key, &policy)?)))
 }
 
 /// Each of them once, or none where one is missing.

@@ -167,6 +167,18 @@ impl Transaction for PostgresTransaction<'_> {
         Ok((accounts, key))
     }
 
+    async fn hold_with_named(
+        &mut self,
+        payer: UserId,
+        name: &str,
+        key: &KeyId,
+    ) -> Result<(Option<UserId>, Held), StoreError> {
+        let step = spending::hold_with_named(self.client, payer, name, key);
+        let (named, (accounts, key)) = self.told("lock accounts", step).await?;
+        self.accounts.clone_from(&accounts);
+        Ok((named, (accounts, key)))
+    }
+
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
         let step = payments::lock(self.client, id);
         self.told("lock a payment", step).await
@@ -178,7 +190,16 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-        let step = payments::insert(self.client, payment);
+        let step = payments::insert(self.client, payment, None);
+        self.told("keep a payment", step).await
+    }
+
+    async fn insert_beside_similar(
+        &mut self,
+        payment: NewPayment,
+        since: UnixMillis,
+    ) -> Result<StoredPayment, StoreError> {
+        let step = payments::insert(self.client, &payment, Some(since));
         self.told("keep a payment", step).await
     }
 
@@ -202,6 +223,23 @@ impl Transaction for PostgresTransaction<'_> {
             }
         };
         self.told("post a transfer", step).await
+    }
+
+    async fn pay(
+        &mut self,
+        transfer: &NewTransfer,
+        change: PaymentChange,
+    ) -> Result<PostedTransfer, StoreError> {
+        let known = |user| AccountState::on_one(&self.accounts, user);
+        let (None, Some(payer), Some(payee)) = (transfer.id, known(transfer.from), known(transfer.to)) else {
+            let posted = self.post(transfer).await?;
+            self.change_payment(&PaymentChange { transfer: Some(posted.id), ..change }).await?;
+            return Ok(posted);
+        };
+        // What it does to them is not in what was read.
+        self.accounts.clear();
+        let step = ledger::pay_between(self.client, transfer, &payer, &payee, &change);
+        self.told("pay", step).await
     }
 
     async fn similar_payment(

@@ -1,0 +1,135 @@
+//! Promises of steps that do several things at once: they do what those do one after the other, or nothing.
+
+use std::sync::Arc;
+
+use jiff::civil::date;
+use server::store::{
+    AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
+    Store, StoreError, StoredPayment, TransferId, UserId,
+};
+
+use super::{
+    engines::{key, people},
+    payments::{at, keep, payment, step, work},
+};
+
+/// Pays an open payment, with the accounts locked or not; under another's name where `handle` is one.
+async fn pay(
+    store: &dyn Store,
+    kept: &StoredPayment,
+    handle: &'static str,
+    is_locked: bool,
+) -> Result<TransferId, StoreError> {
+    let terms = kept.payment.clone();
+    work(store, move |transaction| {
+        let (from, to, amount) = (terms.payer, terms.payee, terms.amount);
+        Box::pin(async move {
+            if is_locked {
+                transaction.lock_accounts(&[from, to]).await?;
+            }
+            let transfer = NewTransfer { id: None, from, to, amount, date: date(2026, 11, 28) };
+            let change = PaymentChange {
+                id: PaymentId(handle.to_owned()),
+                status: PaymentStatus::Succeeded,
+                at: at(2_000),
+                refunded_minor: 0,
+                transfer: None,
+                failure: None,
+            };
+            let posted = transaction.pay(&transfer, change).await?;
+            assert_eq!((&*posted.from, &*posted.to, posted.amount), ("user1", "user2", amount));
+            Ok(Ending::Keep(posted.id))
+        })
+    })
+    .await
+}
+
+pub(crate) async fn money_moves_with_its_payment_or_not_at_all(store: Arc<dyn Store>) {
+    people(&*store, 2).await;
+    let balance = async || store.balance(UserId(2)).await.unwrap().balance.minor();
+    for (number, is_locked) in [(1, true), (2, false)] {
+        let handle = if is_locked { "pay_1" } else { "pay_2" };
+        let kept = keep(&*store, payment(handle, 1, 2, 10)).await.unwrap();
+        let nobodys = pay(&*store, &kept, "pay_9", is_locked).await;
+        assert!(matches!(nobodys, Err(StoreError::Corrupt(_))), "{nobodys:?}");
+        assert_eq!(balance().await, 10 * (number - 1), "nothing was posted");
+        let transfer = pay(&*store, &kept, handle, is_locked).await.unwrap();
+        let paid = store.payment(kept.id()).await.unwrap().unwrap();
+        assert_eq!((paid.status(), paid.transfer), (PaymentStatus::Succeeded, Some(transfer)));
+        assert_eq!(paid.changed_at, at(2_000));
+        assert_eq!(balance().await, 10 * number);
+        let twice = pay(&*store, &kept, handle, is_locked).await;
+        assert!(twice.is_err(), "what is paid is not paid again: {twice:?}");
+        assert_eq!(balance().await, 10 * number);
+    }
+}
+
+async fn keep_beside_similar(
+    store: &dyn Store,
+    new: NewPayment,
+    since: i64,
+) -> Result<StoredPayment, StoreError> {
+    work(store, move |transaction| {
+        let new = new.clone();
+        Box::pin(async move { transaction.insert_beside_similar(new, at(since)).await.map(Ending::Keep) })
+    })
+    .await
+}
+
+pub(crate) async fn a_new_payment_knows_the_newest_that_it_repeats(store: Arc<dyn Store>) {
+    people(&*store, 3).await;
+    let mut number = 0;
+    let mut next = async |payee, minor, created, since| {
+        number += 1;
+        let new =
+            NewPayment { created_at: at(created), ..payment(&format!("pay_{number}"), 1, payee, minor) };
+        let kept = keep_beside_similar(&*store, new, since).await.unwrap();
+        assert_eq!(Some(&kept), store.payment(kept.id()).await.unwrap().as_ref());
+        kept.payment.duplicate_of.map(|id| id.0)
+    };
+    assert_eq!(next(2, 10, 2_000, 0).await, None, "it is no duplicate of itself");
+    assert_eq!(next(2, 10, 3_000, 0).await.as_deref(), Some("pay_1"));
+    assert_eq!(next(2, 10, 3_000, 3_000).await.as_deref(), Some("pay_2"));
+    assert_eq!(next(2, 10, 4_000, 3_001).await, None);
+    assert_eq!(next(2, 11, 4_000, 0).await, None, "another amount");
+    assert_eq!(next(3, 10, 4_000, 0).await, None, "another payee");
+    let last = store.payment(&PaymentId("pay_6".to_owned())).await.unwrap().unwrap();
+    step(&*store, &last, PaymentStatus::Declined).await.unwrap();
+    assert_eq!(next(3, 10, 5_000, 0).await, None, "what was declined is not repeated");
+    let taken = keep_beside_similar(&*store, payment("pay_1", 1, 2, 10), 0).await;
+    assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");
+}
+
+async fn hold(
+    store: &dyn Store,
+    payer: i64,
+    name: &'static str,
+) -> Result<(Option<UserId>, Held), StoreError> {
+    work(store, move |transaction| {
+        Box::pin(async move {
+            let id = KeyId("a".to_owned());
+            transaction.hold_with_named(UserId(payer), name, &id).await.map(Ending::Undo)
+        })
+    })
+    .await
+}
+
+pub(crate) async fn whoever_is_named_is_held_with_the_payer_and_the_key(store: Arc<dyn Store>) {
+    people(&*store, 3).await;
+    store.create_key(key("a", 1, 1)).await.unwrap();
+    let users = |accounts: &[AccountState]| accounts.iter().map(|one| one.user.0).collect::<Vec<_>>();
+    for (payer, name, named, held) in [
+        (1, "user2", Some(2), vec![1, 2]),
+        (3, "user2", Some(2), vec![2, 3]),
+        (1, "user1", Some(1), vec![1]),
+        (1, "nobody", None, vec![1]),
+        (1, "", None, vec![1]),
+        (1, "user2\0", None, vec![1]),
+    ] {
+        let (found, (accounts, key)) = hold(&*store, payer, name).await.unwrap();
+        assert_eq!((found, users(&accounts)), (named.map(UserId), held), "{name:?}");
+        assert_eq!(key.map(|(key, _)| key.id.0).as_deref(), Some("a"));
+    }
+    let nobody = hold(&*store, 9, "user2").await;
+    assert!(matches!(nobody, Err(StoreError::NoSuchAccount(_))), "{nobody:?}");
+}
