@@ -2,12 +2,13 @@
 //!
 //! Reads run in the caller's own thread on one of a few connections (`seats`): a cached statement answers in
 //! microseconds, less than a hop to another thread would cost. Writes wait in one `queue` for the one `writer`,
-//! which commits them in groups.
+//! which commits them in groups; the `disk` confirms them while it runs the next.
 
 mod audit;
 mod audit_blocks;
 mod claims;
 mod database;
+mod disk;
 mod exposures;
 mod failure;
 mod job;
@@ -38,6 +39,7 @@ mod write_back;
 mod writer;
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -49,12 +51,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub use self::{
-    exposures::SqliteExposures,
-    location::{NotALocation, SqliteLocation},
-    settings::SqliteSettings,
-};
 use self::{
+    disk::{Confirm, Disk, Progress},
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
     keeper::Keeper,
@@ -63,6 +61,11 @@ use self::{
     queue::Queue,
     seats::{Seat, Seats, seat},
     write_back::WriteBack,
+};
+pub use self::{
+    exposures::SqliteExposures,
+    location::{NotALocation, SqliteLocation},
+    settings::SqliteSettings,
 };
 use super::{
     AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
@@ -80,6 +83,8 @@ pub struct SqliteStore {
     /// The writer's.
     writing: Seat,
     queue: Arc<Queue>,
+    /// How far the disk has come with what was committed.
+    progress: Arc<Progress>,
     known_keys: KnownKeys,
     /// The writer's too.
     known_policies: Arc<KnownPolicies>,
@@ -102,7 +107,8 @@ impl SqliteStore {
     /// As [`Self::open`].
     pub async fn open_with(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
         let location = location.clone();
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&location, settings));
+        let opening =
+            tokio::task::spawn_blocking(move || Self::open_blocking(&location, settings, disk::log_of));
         opening.await.unwrap_or_else(|_| Err(refused("opening it broke off")))
     }
 
@@ -118,13 +124,19 @@ impl SqliteStore {
         migrating.await.unwrap_or_else(|_| Err(refused("migrating it broke off")))
     }
 
-    fn open_blocking(location: &SqliteLocation, settings: SqliteSettings) -> Result<Self, StoreError> {
+    /// `confirm`: what has the disk confirm the log of the database in a file.
+    fn open_blocking(
+        location: &SqliteLocation,
+        settings: SqliteSettings,
+        confirm: impl FnOnce(&Path) -> Result<Confirm, StoreError>,
+    ) -> Result<Self, StoreError> {
         let mut connection = database::open(location, settings.patience)?;
         database::migrate(&mut connection)?;
         let open = || database::open(location, settings.patience);
         let is_file = matches!(location, SqliteLocation::File(_));
         if is_file {
             database::undo_in_one_piece(&connection)?;
+            database::commit_to_the_log(&connection)?;
         }
         let (keeper, beside) = if is_file { (Some(open()?), Some(open()?)) } else { (None, None) };
         let write_back = WriteBack::start(&connection, beside)?;
@@ -138,8 +150,14 @@ impl SqliteStore {
         };
         let readers = Arc::new(Seats::new(readers));
         let queue = Arc::new(Queue::new(settings.queue, settings.linger));
+        let progress = Arc::new(Progress::new());
+        let confirm = match location {
+            SqliteLocation::File(path) => Some(confirm(path)?),
+            SqliteLocation::Memory => None,
+        };
         let known_policies = Arc::new(KnownPolicies::default());
         let beside = writer::Beside {
+            disk: Disk::start(confirm, Arc::clone(&progress), Arc::clone(&queue))?,
             readers: Arc::clone(&readers),
             keeper: Keeper::new(keeper),
             write_back,
@@ -147,7 +165,7 @@ impl SqliteStore {
         };
         writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
         let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
-        Ok(Self { readers, writing, queue, known_keys, known_policies, is_closed })
+        Ok(Self { readers, writing, queue, progress, known_keys, known_policies, is_closed })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
@@ -155,6 +173,13 @@ impl SqliteStore {
             return Err(closed());
         }
         self.readers.read(read)
+    }
+
+    /// The same of money, which only counts when the disk has confirmed it.
+    async fn read_confirmed<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
+        let found = self.read(read)?;
+        self.progress.catch_up().await?;
+        Ok(found)
     }
 
     /// Queues a write and waits until it is committed. `work` may run again, after all that it did was undone.
@@ -329,28 +354,34 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
-        self.read(|connection| ledger::balance(connection, user))?
+        self.read_confirmed(|connection| ledger::balance(connection, user)).await?
     }
 
     async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
-        self.read(|connection| monthly::transfers(connection, user, month, limit))?
+        self.read_confirmed(|connection| monthly::transfers(connection, user, month, limit)).await?
     }
 
     async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
-        self.read(|connection| monthly::months(connection, user))?.map_err(unavailable("read the months"))
+        self.read_confirmed(|connection| monthly::months(connection, user))
+            .await?
+            .map_err(unavailable("read the months"))
     }
 
     async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
-        self.read(|connection| monthly::peers(connection, user))?.map_err(unavailable("read the peers"))
+        self.read_confirmed(|connection| monthly::peers(connection, user))
+            .await?
+            .map_err(unavailable("read the peers"))
     }
 
     async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read(|connection| ledger::transfers(connection, user, limit))?
+        self.read_confirmed(|connection| ledger::transfers(connection, user, limit))
+            .await?
             .map_err(unavailable("read transfers"))
     }
 
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read(|connection| ledger::latest(connection, user, limit))?
+        self.read_confirmed(|connection| ledger::latest(connection, user, limit))
+            .await?
             .map_err(unavailable("read transfers"))
     }
 }
@@ -373,12 +404,14 @@ impl AuditStore for SqliteStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(|connection| audit::page(connection, &filter, before, limit))?
+        self.read_confirmed(|connection| audit::page(connection, &filter, before, limit))
+            .await?
             .map_err(unavailable("read the audit trail"))
     }
 
     async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(|connection| audit::after(connection, after, limit))?
+        self.read_confirmed(|connection| audit::after(connection, after, limit))
+            .await?
             .map_err(unavailable("read the audit trail"))
     }
 }

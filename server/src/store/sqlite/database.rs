@@ -94,6 +94,12 @@ pub(super) fn undo_in_one_piece(connection: &Connection) -> Result<(), StoreErro
     set().map_err(unavailable("set up the writer"))
 }
 
+/// Has a commit of the writer return when it is in the log. `super::disk` has the disk confirm it; what SQLite itself needs
+/// to be there before the log is begun anew or written back, the disk confirms to SQLite.
+pub(super) fn commit_to_the_log(connection: &Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(unavailable("set up the writer"))
+}
+
 /// Switches to the write-ahead log, in which readers and the writer do not wait for each other. SQLite does not wait
 /// for another process that does the same, so this does.
 fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {

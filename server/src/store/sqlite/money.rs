@@ -32,20 +32,22 @@ impl PaymentStore for SqliteStore {
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
-        self.read(|connection| payments::by_id(connection, id))?
+        self.read_confirmed(|connection| payments::by_id(connection, id)).await?
     }
 
     async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::page(connection, &filter, limit))?
+        self.read_confirmed(|connection| payments::page(connection, &filter, limit))
+            .await?
             .map_err(unavailable("read payments"))
     }
 
     async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::of_batch(connection, id))?
+        self.read_confirmed(|connection| payments::of_batch(connection, id)).await?
     }
 
     async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError> {
-        self.read(|connection| payments::overdue(connection, now, limit))?
+        self.read_confirmed(|connection| payments::overdue(connection, now, limit))
+            .await?
             .map_err(unavailable("read overdue payments"))
     }
 
@@ -54,12 +56,14 @@ impl PaymentStore for SqliteStore {
         before: UnixMillis,
         limit: u32,
     ) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read(|connection| payments::stalled(connection, before, limit))?
+        self.read_confirmed(|connection| payments::stalled(connection, before, limit))
+            .await?
             .map_err(unavailable("read stalled payments"))
     }
 
     async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError> {
-        self.read(|connection| spending::due_compensations(connection, now, limit))?
+        self.read_confirmed(|connection| spending::due_compensations(connection, now, limit))
+            .await?
             .map_err(unavailable("read compensations"))
     }
 

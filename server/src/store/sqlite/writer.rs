@@ -1,7 +1,7 @@
 //! The one writer: a thread with a connection of its own that commits in groups.
 //!
 //! It takes all that waits in the [`Queue`], runs it in one transaction, commits once and then answers everybody: a hundred
-//! callers share one commit. One refused write does not undo its neighbours: where it has changed something, the group is
+//! callers share one commit, and whoever waits for the disk as well is answered beside it (`disk`). One refused write does not undo its neighbours: where it has changed something, the group is
 //! undone and runs again, this time with a savepoint for each write.
 //! Writes that nobody waits for are kept until a commit succeeds with them; in the meantime no more of them are taken.
 
@@ -15,8 +15,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     audit, audit_blocks,
+    disk::Disk,
     failure::{refused, unavailable},
-    job::{self, Behind, Durability, Job, Undoing},
+    job::{self, Awaited, Behind, Durability, Job, Undoing},
     keeper::{self, Keeper},
     known_policies::KnownPolicies,
     queue::{Health, Queue},
@@ -39,12 +40,13 @@ pub(super) struct Beside {
     pub(super) readers: Arc<Seats>,
     pub(super) keeper: Keeper,
     pub(super) write_back: WriteBack,
+    pub(super) disk: Disk,
     pub(super) known_policies: Arc<KnownPolicies>,
 }
 
 /// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
 pub(super) fn start(seat: Seat, beside: Beside, queue: Arc<Queue>) -> Result<(), StoreError> {
-    let writer = Writer { seat, beside, ending: Ending(queue), durability: Durability::Power };
+    let writer = Writer { seat, beside, ending: Ending(queue) };
     let spawned = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
     spawned.map(|_| ()).map_err(|error| StoreError::Unavailable {
         reason: "start the writer".to_owned(),
@@ -65,8 +67,6 @@ struct Writer {
     seat: Seat,
     beside: Beside,
     ending: Ending,
-    /// What the connection's commits survive at this moment.
-    durability: Durability,
 }
 
 impl Writer {
@@ -82,7 +82,7 @@ impl Writer {
             self.beside.keeper.let_go();
             if !kept.is_empty() || !batch.jobs.is_empty() {
                 kept = self.commit(kept, batch.jobs);
-                // Everybody is answered by now, and the log may be begun anew while nobody holds the lock.
+                // The log may be begun anew while nobody holds the lock.
                 if let Some(connection) = &*self.seat.lock().borrow() {
                     self.beside.write_back.committed(connection);
                 }
@@ -98,6 +98,9 @@ impl Writer {
             kept = self.commit(kept, Vec::new());
         }
         drop(self.beside.keeper);
+        if let Err(error) = self.beside.disk.stop() {
+            tracing::error!(%error, "the last commits may not be confirmed");
+        }
         if let Err(error) = self.beside.write_back.stop() {
             tracing::error!(%error, "the log may not be written back");
         }
@@ -113,21 +116,29 @@ impl Writer {
         self.ending.0.end(&outcome);
     }
 
-    /// Commits what was kept and what is new. Callers are answered; returns the writes behind that are not committed.
+    /// Commits what was kept and what is new. Callers are answered, now or when the disk has confirmed it; returns the writes
+    /// behind that are not committed.
     fn commit(&mut self, kept: Vec<Behind>, jobs: Vec<Job>) -> Vec<Behind> {
         let mut group: Vec<_> = kept.into_iter().map(Job::Behind).chain(jobs).map(Step::new).collect();
-        let outcome = self.transact(&mut group);
+        let is_confirmed = group.iter().any(|step| step.durability() == Some(Durability::Power));
+        if is_confirmed {
+            self.beside.disk.begin();
+        }
+        let outcome = self.beside.disk.works().and_then(|()| self.transact(&mut group));
         let failure = outcome.as_ref().err().map(said);
         let behind = group.iter_mut().find_map(|step| step.refusal.take());
         let trouble = failure.clone().or_else(|| behind.as_ref().map(said));
         // First the health: whoever is answered and asks again finds it.
         let is_news = self.ending.0.report(trouble.clone().map_or(Health::Well, Health::Failing));
         let total = group.len();
-        let mut kept = Vec::new();
+        let (mut kept, mut unconfirmed) = (Vec::new(), Vec::new());
         for step in group {
-            step.settle(failure.as_deref(), &mut kept);
+            step.settle(failure.as_deref(), &mut kept, &mut unconfirmed);
         }
-        self.ending.0.give_back(total.saturating_sub(kept.len()));
+        self.ending.0.give_back(total.saturating_sub(kept.len()).saturating_sub(unconfirmed.len()));
+        if is_confirmed {
+            self.beside.disk.hand_over(unconfirmed);
+        }
         match trouble {
             Some(error) if is_news => tracing::error!(%error, kept = kept.len(), "a commit failed"),
             None if is_news => tracing::info!("commits succeed again"),
@@ -138,14 +149,13 @@ impl Writer {
 
     /// Runs the group in one transaction. Unless it returns `Ok`, nothing of the group was committed.
     fn transact(&mut self, group: &mut [Step]) -> Result<(), StoreError> {
-        let Some(durability) = group.iter().filter_map(Step::durability).max() else {
+        if group.iter().all(|step| step.durability().is_none()) {
             return Ok(());
-        };
+        }
         let seat = Arc::clone(&self.seat);
         let held = seat.lock();
         let connection = held.borrow();
         let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
-        self.survive(connection, durability)?;
         // Unless it is committed, what was read in it may never have been.
         let undone = scopeguard::guard(&self.beside.known_policies, |known| known.forget());
         if !attempt(connection, group, Undoing::Group)? {
@@ -157,20 +167,6 @@ impl Writer {
             attempt(connection, group, Undoing::Write)?;
         }
         scopeguard::ScopeGuard::into_inner(undone);
-        Ok(())
-    }
-
-    fn survive(&mut self, connection: &Connection, durability: Durability) -> Result<(), StoreError> {
-        if self.durability != durability {
-            let mode = match durability {
-                Durability::Process => "NORMAL",
-                Durability::Power => "FULL",
-            };
-            connection
-                .pragma_update(None, "synchronous", mode)
-                .map_err(unavailable("set the durability of a commit"))?;
-            self.durability = durability;
-        }
         Ok(())
     }
 }
@@ -276,9 +272,10 @@ impl Step {
         }
     }
 
-    /// Tells the caller, or keeps what is to be tried again.
-    fn settle(self, failure: Option<&str>, kept: &mut Vec<Behind>) {
+    /// Tells the caller, unless that is for when the disk has confirmed it, or keeps what is to be tried again.
+    fn settle(self, failure: Option<&str>, kept: &mut Vec<Behind>, unconfirmed: &mut Vec<Box<dyn Awaited>>) {
         match self.job {
+            Job::Awaited(Durability::Power, write) if failure.is_none() => unconfirmed.push(write),
             Job::Awaited(_, write) => write.answer(failure),
             Job::Behind(write) => {
                 if self.is_kept || failure.is_some() {
