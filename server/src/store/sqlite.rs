@@ -68,10 +68,9 @@ pub use self::{
     settings::SqliteSettings,
 };
 use super::{
-    AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId,
-    KeyStore, LedgerStore, Migration, Month, MonthlyTransfers, NewTransfer, OpenSession, PostedTransfer,
-    Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey,
-    StoredSession, UserId,
+    AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId, KeyStore, Migration,
+    OpenSession, Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
+    StoredKey, StoredSession,
 };
 use crate::clock::UnixMillis;
 
@@ -344,45 +343,6 @@ impl SessionStore for SqliteStore {
 
     async fn count_sessions(&self) -> Result<u64, StoreError> {
         self.read(sessions::total)?.map_err(unavailable("count the sessions"))
-    }
-}
-
-#[async_trait]
-impl LedgerStore for SqliteStore {
-    async fn post(&self, transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
-        self.write(Durability::Power, move |connection| ledger::post(connection, &transfer)).await
-    }
-
-    async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
-        self.read_confirmed(|connection| ledger::balance(connection, user)).await?
-    }
-
-    async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
-        self.read_confirmed(|connection| monthly::transfers(connection, user, month, limit)).await?
-    }
-
-    async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
-        self.read_confirmed(|connection| monthly::months(connection, user))
-            .await?
-            .map_err(unavailable("read the months"))
-    }
-
-    async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
-        self.read_confirmed(|connection| monthly::peers(connection, user))
-            .await?
-            .map_err(unavailable("read the peers"))
-    }
-
-    async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read_confirmed(|connection| ledger::transfers(connection, user, limit))
-            .await?
-            .map_err(unavailable("read transfers"))
-    }
-
-    async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read_confirmed(|connection| ledger::latest(connection, user, limit))
-            .await?
-            .map_err(unavailable("read transfers"))
     }
 }
 

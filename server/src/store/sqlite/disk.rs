@@ -180,6 +180,9 @@ fn confirm_what_is_handed(
     progress: &Progress,
     queue: &Queue,
 ) {
+    // However it ends, also by a writer that panicked in the middle of a commit: what was begun is not confirmed any more, and
+    // nobody waits for it.
+    let _ending = scopeguard::guard(progress, |progress| progress.failed("the writer has stopped"));
     while let Ok(first) = handed.recv() {
         // Whatever was handed over by now was committed by now.
         let groups: Vec<_> = once(first).chain(handed.try_iter()).collect();
@@ -220,7 +223,7 @@ mod tests {
         money::{Amount, Currency},
         store::{
             AccountHolder, KeyStore as _, LedgerStore as _, NewTransfer, Store as _, UserId,
-            sqlite::{SqliteLocation, SqliteSettings, SqliteStore, ledger},
+            sqlite::{Durability, SqliteLocation, SqliteSettings, SqliteStore, ledger},
         },
     };
 
@@ -330,6 +333,17 @@ mod tests {
         assert_eq!(store.balance(UserId(2)).await.unwrap().balance.minor(), 100, "the disk had it after all");
         store.post(transfer()).await.unwrap();
         store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_does_not_wait_for_a_writer_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().join("p.db"), &Told::default()).await;
+        let panicking = store.write(Durability::Power, |_| -> Result<(), StoreError> { panic!("arranged") });
+        assert!(panicking.await.is_err());
+        let read = timeout(Duration::from_secs(30), store.balance(UserId(2))).await.expect("it is answered");
+        assert!(matches!(read, Err(StoreError::Unavailable { .. })), "{read:?}");
+        let _ = store.close().await;
     }
 
     #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! Payments in SQLite: each piece of work is a part of a group that the writer commits.
+//! Payments and the ledger in SQLite: each piece of work is a part of a group that the writer commits, and what is read counts
+//! when the disk has confirmed it.
 
 use std::sync::Arc;
 
@@ -9,13 +10,14 @@ use super::{
     SqliteStore, claims,
     failure::{refused, unavailable},
     job::{Durability, Records, awaited},
-    payments, spending, transaction,
+    ledger, monthly, payments, spending, transaction,
 };
 use crate::{
     clock::UnixMillis,
     store::{
-        BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, PaymentFilter, PaymentId, PaymentPolicy,
-        PaymentStore, StoreError, StoredPayment,
+        AccountBalance, BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, LedgerStore, Month,
+        MonthlyTransfers, NewTransfer, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer,
+        StoreError, StoredPayment, UserId,
     },
 };
 
@@ -105,5 +107,44 @@ impl PaymentStore for SqliteStore {
             Some(lineage) => spending::policy(connection, &lineage),
             None => Ok(PaymentPolicy::default()),
         })?
+    }
+}
+
+#[async_trait]
+impl LedgerStore for SqliteStore {
+    async fn post(&self, transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
+        self.write(Durability::Power, move |connection| ledger::post(connection, &transfer)).await
+    }
+
+    async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
+        self.read_confirmed(|connection| ledger::balance(connection, user)).await?
+    }
+
+    async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
+        self.read_confirmed(|connection| monthly::transfers(connection, user, month, limit)).await?
+    }
+
+    async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
+        self.read_confirmed(|connection| monthly::months(connection, user))
+            .await?
+            .map_err(unavailable("read the months"))
+    }
+
+    async fn peers(&self, user: UserId) -> Result<Vec<String>, StoreError> {
+        self.read_confirmed(|connection| monthly::peers(connection, user))
+            .await?
+            .map_err(unavailable("read the peers"))
+    }
+
+    async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.read_confirmed(|connection| ledger::transfers(connection, user, limit))
+            .await?
+            .map_err(unavailable("read transfers"))
+    }
+
+    async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
+        self.read_confirmed(|connection| ledger::latest(connection, user, limit))
+            .await?
+            .map_err(unavailable("read transfers"))
     }
 }
