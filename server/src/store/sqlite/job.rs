@@ -75,7 +75,7 @@ pub(super) trait Awaited: Send {
     /// Runs the write; says whether what it did is to be kept. May run again after all that it did was undone.
     fn run(&mut self, connection: &Connection, records: Records<'_>) -> bool;
 
-    /// Tells the caller how it ended. `failure`: why nothing of the transaction was committed.
+    /// Tells the caller how it ended. `failure`: why nothing of the transaction was committed, or not confirmed.
     fn answer(self: Box<Self>, failure: Option<&str>);
 }
 
