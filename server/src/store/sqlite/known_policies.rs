@@ -58,6 +58,8 @@ impl KnownPolicies {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use async_trait::async_trait;
     use rusqlite::Connection;
 
@@ -151,20 +153,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_read_in_a_transaction_that_was_undone_is_not_believed() {
-        let store = store().await;
+        let store = Arc::new(store().await);
         // Keeps the writer busy until the others have come, so that they are one group.
+        let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let first = store.write(Durability::Process, move |_| {
-            let _ = released.recv();
-            Ok(())
+        let busy = Arc::clone(&store);
+        let first = tokio::spawn(async move {
+            let wait = move |_: &Connection| {
+                let _ = begin.send(());
+                let _ = released.recv();
+                Ok(())
+            };
+            busy.write(Durability::Process, wait).await
         });
+        begun.recv().await.unwrap();
         let undo = store.write(Durability::Process, |connection: &Connection| {
             connection.execute_batch("ROLLBACK").map_err(unavailable("undo"))
         });
         // Polled last, when the others are queued.
         let release = async move { release.send(()) };
-        let (.., allowed, looked, undone, _) =
-            tokio::join!(biased; first, allow(&store, 2), transact(&store, Look), undo, release);
+        let (allowed, looked, undone, _) =
+            tokio::join!(biased; allow(&store, 2), transact(&*store, Look), undo, release);
+        first.await.unwrap().unwrap();
         assert!(allowed.is_err() && looked.is_err() && undone.is_err(), "{allowed:?} {looked:?} {undone:?}");
         behind_its_back(&store, "UPDATE payment_policies SET automatic_below_minor = 3");
         assert_eq!(seen(&store).await, Some(3));
