@@ -1,9 +1,10 @@
 //! Connections: accepted, bounded, and ended in time.
 //!
-//! `axum::serve` sets no limit on a connection, so the loop is ours, over hyper's HTTP/1. It holds three promises that
-//! the routes rely on. A peer that is slow to send its headers or its body is cut. Running out of file descriptors is
-//! survived. And a shutdown ends: a connection without a request gets a moment to flush, one with a request gets the
-//! drain time, and none gets more.
+//! `axum::serve` sets no limit on a connection, so the loop is ours, over hyper's HTTP/1. It holds four promises that
+//! the routes rely on. A peer that is slow to send its headers or its body is cut. An answer that is the last on its
+//! connection, because the request was refused before its body had come, says so, that the next request is sent on another
+//! (RFC 9112, 9.6). Running out of file descriptors is survived. And a shutdown ends: a connection without a request gets a
+//! moment to flush, one with a request gets the drain time, and none gets more.
 
 use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    task::yield_now,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,7 +36,7 @@ use crate::{
 };
 
 use self::{
-    body::{Answers, Counted, Timely},
+    body::{Answers, Counted, Timely, Unread},
     lingering::Lingering,
 };
 
@@ -169,11 +171,21 @@ impl Connection {
         let limits = self.serving.limits;
         let peer = Peer { address: self.address, certificate };
         let (stream, unanswered) = Lingering::new(stream);
+        let unread = Unread::default();
         let service = service_fn(|mut request: http::Request<Incoming>| {
             let answering = answers.begin(&unanswered);
             request.extensions_mut().insert(peer.clone());
-            let answer = routes.call(request.map(|body| Body::new(Timely::new(body, limits.body_read))));
-            async move { answer.await.map(|response| response.map(|body| Counted::new(body, answering))) }
+            let timely = |body| Body::new(Timely::new(body, limits.body_read, unread.clone()));
+            let (answer, unread) = (routes.call(request.map(timely)), unread.clone());
+            async move {
+                let response = answer.await;
+                if unread.any() {
+                    // The connection looks whether the rest has come. Where it has not, there is no telling where the next
+                    // request begins, and the head of the answer says that it ends with that.
+                    yield_now().await;
+                }
+                response.map(|response| response.map(|body| Counted::new(body, answering)))
+            }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let mut ended = self.stop.run_until_cancelled(connection.as_mut()).await;

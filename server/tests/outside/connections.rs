@@ -175,3 +175,42 @@ async fn a_refusal_reaches_a_client_that_sends_its_whole_body_first() {
         assert_eq!(ask.send(app.address).await.status, status);
     }
 }
+
+/// Requests that are refused without a look at their body: what is wrong, the status, and the request.
+fn refused_unread() -> Vec<(u16, Ask)> {
+    vec![
+        (401, Ask::post("{}").key("an-unknown-but-well-formed-key")),
+        (403, Ask::post("{}").key(BOB).with("origin", "https://evil.example")),
+        (415, Ask::post("{}").key(BOB).instead("content-type", "text/plain")),
+        (404, Ask::post("{}").to("/nowhere")),
+        (405, Ask::post("{}").to("/healthz")),
+    ]
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_because_a_body_was_not_read_says_so() {
+    let app = spawn_app().await;
+    for (status, ask) in refused_unread() {
+        let mut wire = Wire::connect(app.address).await;
+        let head = ask.bytes(app.address).strip_suffix(b"{}").unwrap().to_vec();
+        wire.write(&head).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+        assert_eq!(wire.until_closed().await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_refusal_when_the_body_has_come() {
+    let app = spawn_app().await;
+    for (status, ask) in refused_unread() {
+        let mut wire = Wire::connect(app.address).await;
+        for _ in 0..3 {
+            wire.write(&ask.bytes(app.address)).await;
+            let answer = wire.answer().await;
+            assert_eq!(answer.status, status, "{answer:?}");
+            assert_eq!(answer.header("connection"), None, "{answer:?}");
+        }
+    }
+}

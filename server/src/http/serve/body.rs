@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -24,12 +24,29 @@ pub(super) struct Timely {
     body: Incoming,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    unread: Unread,
+}
+
+/// Whether there is more of the body of a connection's request than was read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    pub(super) fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, any: bool) {
+        self.0.store(any, Ordering::Release);
+    }
 }
 
 impl Timely {
-    /// Gives `body` the time `limit` from when it is first waited for.
-    pub(super) fn new(body: Incoming, limit: Duration) -> Self {
-        Self { body, limit, deadline: None }
+    /// Gives `body` the time `limit` from when it is first waited for; `unread` says from now on how it stands with this
+    /// one.
+    pub(super) fn new(body: Incoming, limit: Duration, unread: Unread) -> Self {
+        unread.set(!body.is_end_stream());
+        Self { body, limit, deadline: None, unread }
     }
 }
 
@@ -43,6 +60,9 @@ impl Body for Timely {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if frame.is_none() {
+                this.unread.set(false);
+            }
             return Poll::Ready(frame.map(|read| read.map_err(Into::into)));
         }
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(this.limit)));
