@@ -1,7 +1,7 @@
 //! Opening a database: its file, its settings, its schema.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -117,8 +117,12 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Creates folder and file so that their owner alone can read them.
+///
+/// A file that is there is not opened: a process that closes a file loses every lock that it has on it, also those of its
+/// connections (<https://sqlite.org/howtocorrupt.html>, 2.2), and another program would then take itself for the last to use
+/// the database and remove the log that this one writes.
 fn create_privately(path: &Path) -> Result<(), StoreError> {
-    let failed = |doing: &str, error: std::io::Error| StoreError::Unavailable {
+    let failed = |doing: &str, error: io::Error| StoreError::Unavailable {
         reason: format!("{doing} {}", path.display()),
         source: Some(Box::new(error)),
     };
@@ -130,11 +134,15 @@ fn create_privately(path: &Path) -> Result<(), StoreError> {
         builder.create(folder).map_err(|error| failed("create the folder of", error))?;
     }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| failed("create the database", error))?;
-    Ok(())
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(failed("create the database", error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Brings the schema to this program's version. Two programs may do so at once.
@@ -182,4 +190,38 @@ fn version(connection: &Connection) -> Result<usize, StoreError> {
             MIGRATIONS.len()
         ))
     })
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::store::{Store as _, sqlite::SqliteStore};
+
+    /// The kinds of lock that this process has on a file, and where they begin.
+    fn locks(path: &Path) -> Vec<(String, u64)> {
+        let (of, inode) = (std::process::id().to_string(), fs::metadata(path).unwrap().ino().to_string());
+        let held = fs::read_to_string("/proc/locks").unwrap();
+        let lock = |line: &str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let is_ours = fields[4] == of && fields[5].rsplit(':').next() == Some(&inode);
+            is_ours.then(|| (fields[3].to_owned(), fields[6].parse().unwrap()))
+        };
+        held.lines().filter(|line| !line.contains("->")).filter_map(lock).collect()
+    }
+
+    #[tokio::test]
+    async fn an_open_database_is_locked_against_whoever_would_take_itself_for_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.db");
+        for _ in 0..2 {
+            let store = SqliteStore::open(&SqliteLocation::File(path.clone())).await.unwrap();
+            // SQLite's SHARED lock (https://sqlite.org/lockingv3.html): where its 510 bytes begin.
+            assert_eq!(locks(&path), [("READ".to_owned(), 0x4000_0002)]);
+            store.close().await.unwrap();
+            assert_eq!(locks(&path), []);
+        }
+    }
 }
