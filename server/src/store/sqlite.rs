@@ -134,6 +134,7 @@ impl SqliteStore {
         let open = || database::open(location, settings.patience);
         let is_file = matches!(location, SqliteLocation::File(_));
         if is_file {
+            database::write_back(&connection)?;
             database::undo_in_one_piece(&connection)?;
             database::commit_to_the_log(&connection)?;
         }

@@ -100,6 +100,14 @@ pub(super) fn commit_to_the_log(connection: &Connection) -> Result<(), StoreErro
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(unavailable("set up the writer"))
 }
 
+/// Writes back what a process that died has left in the log, so that what is written from now on follows nothing that the disk
+/// may not have: after it has failed to write, what was read back from its cache is not there after the loss of power, and
+/// whatever follows in the log is lost with it. Where others use the database it waits for nobody.
+pub(super) fn write_back(connection: &Connection) -> Result<(), StoreError> {
+    let write = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    write.map_err(unavailable("write back the log of the database"))
+}
+
 /// Switches to the write-ahead log, in which readers and the writer do not wait for each other. SQLite does not wait
 /// for another process that does the same, so this does.
 fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {

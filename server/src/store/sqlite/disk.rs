@@ -7,7 +7,7 @@
 //! builds on. A command that looks into the file beside the server sees a commit a moment before it is confirmed.
 //!
 //! What a disk has once failed to confirm may be gone though it confirms what comes later. So from then on nothing is written
-//! or read of money until the store is opened anew, and finds what is really there.
+//! or read of money until the store is opened anew, which writes what it finds into the database before anything follows it.
 
 use std::{
     fs::{self, File, OpenOptions},

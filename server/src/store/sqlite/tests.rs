@@ -197,6 +197,25 @@ async fn the_log_is_written_back_beside_the_writer_and_begins_anew() {
     store.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn what_a_dead_process_left_in_the_log_is_in_the_database_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let dying = SqliteStore::open(&SqliteLocation::File(path("a.db"))).await.unwrap();
+    dying.append_audit(record(1)).await.unwrap();
+    dying.flush_audit().await.unwrap();
+    for ending in ["", "-wal"] {
+        std::fs::copy(path(&format!("a.db{ending}")), path(&format!("left.db{ending}"))).unwrap();
+    }
+    let store = SqliteStore::open(&SqliteLocation::File(path("left.db"))).await.unwrap();
+    std::fs::copy(path("left.db"), path("without-log.db")).unwrap();
+    let there = Connection::open(path("without-log.db")).unwrap();
+    let records: i64 = there.query_row("SELECT count(*) FROM audit_records", [], |row| row.get(0)).unwrap();
+    assert_eq!(records, 1);
+    store.close().await.unwrap();
+    dying.close().await.unwrap();
+}
+
 /// Spends, and has a record of this number kept.
 struct Spending(i64);
 
