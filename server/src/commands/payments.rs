@@ -180,7 +180,12 @@ async fn approve(desk: &Desk<'_>, handle: &str) -> anyhow::Result<Vec<StoredPaym
             let first = payments.first().ok_or_else(|| unknown(handle))?;
             let actor = actor("approve", first.payment.payer, first)?;
             let batch = Batch { id, payments, is_replayed: false };
-            Ok(rules.approve_batch(actor, batch).await.map_err(refused)?.payments)
+            let paid = rules.approve_batch(actor, batch).await.map_err(refused)?;
+            if paid.is_replayed {
+                let status = paid.status().as_str();
+                return Err(mistake(format!("the batch is {status} already, and was not approved")));
+            }
+            Ok(paid.payments)
         }
     }
 }

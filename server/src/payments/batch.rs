@@ -1,8 +1,9 @@
 //! Several payments that are paid together or not at all.
 //!
 //! Before anybody is asked, the whole batch is carried out in a transaction that is then undone: whatever would fail is
-//! known, and so is the sum. After the person's word it is carried out once more, for good. If a step fails then (another
-//! payment was quicker), everything is undone, and the batch is kept as one that failed, with the step and the reason.
+//! known, and so is the sum. After the person's word it is carried out once more, for good. Where nobody had to be asked, that
+//! holds only if it is still so then. If a step fails then (another payment was quicker), everything is undone, and the batch is
+//! kept as one that failed, with the step and the reason.
 
 mod order;
 mod paying;
@@ -18,7 +19,7 @@ use super::{PaymentError, Payments, Refusal, creating::check_key, desk::Actor, h
 use crate::{
     clock::UnixMillis,
     money::Amount,
-    store::{BatchId, KeyId, PaymentStatus, StoredPayment, UserId, transact},
+    store::{BatchId, KeyId, PaymentStatus, StoredPayment, UserId},
 };
 
 /// Most payments in one batch.
@@ -91,13 +92,13 @@ impl std::fmt::Debug for BatchOrder {
     }
 }
 
-/// What a look at a batch found.
+/// What came of a batch.
 #[derive(Debug, Clone)]
 pub enum BatchOutlook {
-    /// It can be carried out.
+    /// Nothing yet: this is what it would come to.
     Plan(BatchPlan),
-    /// It was, before.
-    Before(Batch),
+    /// It is kept, now or from before; how its payments stand says what came of it.
+    Kept(Batch),
 }
 
 impl Payments {
@@ -106,13 +107,15 @@ impl Payments {
     /// # Errors
     /// [`Refusal`] of the list as a whole or of its first step that fails; the store's.
     pub async fn plan_batch(&self, actor: &Actor, order: &BatchOrder) -> Result<BatchOutlook, PaymentError> {
-        match self.pay(actor, order, Mode::Dry).await? {
-            Paid::Plan(plan) => Ok(BatchOutlook::Plan(plan)),
-            Paid::Before(batch) | Paid::Kept(batch) => Ok(BatchOutlook::Before(batch)),
-        }
+        Ok(match self.pay(actor, order, Mode::Dry).await? {
+            Paid::Plan(plan) => BatchOutlook::Plan(plan),
+            Paid::Before(batch) | Paid::Kept(batch) => BatchOutlook::Kept(batch),
+        })
     }
 
-    /// Carries a batch out that a person accepted (or that no person needed to).
+    /// Carries out a batch that comes to `total`: one that a person accepted, or one about which nobody was asked. Where
+    /// somebody must be asked about that all the same (a policy was changed, or one of its payments was made by then), nothing
+    /// is done, and what it would come to has the question.
     ///
     /// # Errors
     /// [`Refusal`], and then nothing was paid; the store's.
@@ -120,22 +123,26 @@ impl Payments {
         &self,
         actor: &Actor,
         order: &BatchOrder,
-        plan: &BatchPlan,
+        total: Amount,
+        is_accepted: bool,
         trace: Option<[u8; 16]>,
-    ) -> Result<Batch, PaymentError> {
-        if self.must_assess(plan.total) {
-            return match self.pay(actor, order, Mode::Process).await? {
-                Paid::Before(batch) => Ok(batch),
-                Paid::Kept(batch) => self.process_batch(actor.clone(), batch, trace).await,
-                Paid::Plan(_) => Err(unplanned()),
-            };
-        }
-        match self.pay(actor, order, Mode::Pay).await {
-            Ok(Paid::Before(batch) | Paid::Kept(batch)) => Ok(batch),
-            Ok(Paid::Plan(_)) => Err(unplanned()),
-            Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) => {
-                self.pay(actor, order, Mode::Keep(PaymentStatus::Failed, Some(refusal.clone()))).await?;
-                Err(refusal.into())
+    ) -> Result<BatchOutlook, PaymentError> {
+        let must_assess = self.must_assess(total);
+        let mode = if must_assess { Mode::Process { is_accepted } } else { Mode::Pay { is_accepted } };
+        match self.pay(actor, order, mode).await {
+            Ok(Paid::Plan(plan)) => Ok(BatchOutlook::Plan(plan)),
+            Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),
+            Ok(Paid::Kept(batch)) if must_assess => {
+                self.process_batch(actor.clone(), batch, trace).await.map(BatchOutlook::Kept)
+            }
+            Ok(Paid::Kept(batch)) => Ok(BatchOutlook::Kept(batch)),
+            Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) if !must_assess => {
+                let failed = Mode::Keep(PaymentStatus::Failed, Some(refusal.clone()));
+                match self.pay(actor, order, failed).await {
+                    Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),
+                    Ok(Paid::Kept(_) | Paid::Plan(_)) | Err(PaymentError::Refused(_)) => Err(refusal.into()),
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         }
@@ -185,7 +192,8 @@ impl Payments {
             mode,
             now,
         };
-        Ok(transact(&*self.store, work).await??)
+        let is_named = order.idempotency_key.is_some();
+        Ok(self.named(is_named, work).await??)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Calls that take long under an idempotency key: they ask a person, or the risk service. Until one of them has ended,
 //! a second call under the same key has nothing to be answered with, so it is told that the first is in flight.
 //!
-//! What is one transaction needs no claim: a second call waits for its turn, and then finds what the first came to.
+//! What is one transaction needs no claim: a second call waits for its turn, and then finds what the first came to
+//! ([`Payments::named`]).
 
 use std::{sync::Arc, time::Duration};
 

@@ -61,8 +61,25 @@ impl Payments {
             check_key(key)?;
         }
         let now = UnixMillis::now();
+        let is_named = order.idempotency_key.is_some();
         let work = Create { actor, key, order, id: handle::payment(now)?, now };
-        Ok(transact(&*self.store, work).await??)
+        Ok(self.named(is_named, work).await??)
+    }
+
+    /// Does what may be named by an idempotency key. Its record is looked for before its turn has come, so what it is refused
+    /// for may be what it came to itself: a repetition that was sent before the first call had ended. So then it is done once
+    /// more, and finds that.
+    pub(super) async fn named<T, W>(&self, is_named: bool, work: W) -> Result<Result<T, Refusal>, StoreError>
+    where
+        W: Work<Output = Result<T, Refusal>> + Clone,
+    {
+        if !is_named {
+            return transact(&*self.store, work).await;
+        }
+        match transact(&*self.store, work.clone()).await? {
+            Err(_) => transact(&*self.store, work).await,
+            outcome => Ok(outcome),
+        }
     }
 }
 
@@ -85,6 +102,7 @@ pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 
     hash.finalize().into()
 }
 
+#[derive(Clone)]
 struct Create {
     actor: Actor,
     key: KeyId,

@@ -60,14 +60,22 @@ impl Wish {
     }
 }
 
+/// What a wish comes to, whatever stands against it.
+struct Sight {
+    payee: UserId,
+    amount: Amount,
+    memo: Option<String>,
+    account: AccountState,
+    found: Option<(StoredKey, PaymentPolicy)>,
+}
+
 /// Looks at a wish in the light of what is kept. Locks the payer's account.
-pub(super) async fn agree(
+async fn look(
     transaction: &mut dyn Transaction,
     wish: &Wish,
     payer: UserId,
     key: &KeyId,
-    now: UnixMillis,
-) -> Result<Result<Terms, Refusal>, StoreError> {
+) -> Result<Result<Sight, Refusal>, StoreError> {
     let (payee, (accounts, found)) = transaction.hold_with_named(payer, &wish.to, key).await?;
     let account = accounts.into_iter().find(|one| one.user == payer);
     let account = account.ok_or_else(|| StoreError::NoSuchAccount(payer.0.to_string()))?;
@@ -83,16 +91,43 @@ pub(super) async fn agree(
         let text = "`to` is the payer; nobody pays themselves. Name another user.";
         return Ok(Err(Refusal::InvalidArgument(text.to_owned())));
     }
+    Ok(Ok(Sight { payee, amount, memo, account, found }))
+}
+
+/// What may be paid, if a wish may be: its key allows it, and the account bears it. Locks the payer's account.
+pub(super) async fn agree(
+    transaction: &mut dyn Transaction,
+    wish: &Wish,
+    payer: UserId,
+    key: &KeyId,
+    now: UnixMillis,
+) -> Result<Result<Terms, Refusal>, StoreError> {
+    let Sight { payee, amount, memo, account, found } = match look(transaction, wish, payer, key).await? {
+        Ok(sight) => sight,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let intent = Intent { to: &wish.to, amount, counted_at: None };
     let (lineage, policy) = match intent.allowed(transaction, found, now).await? {
         Ok(allowed) => allowed,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Err(refusal) = bearable(&account, amount) {
-        return Ok(Err(refusal));
-    }
     let to = wish.to.clone();
-    Ok(Ok(Terms { payee, to, amount, memo, lineage, policy }))
+    Ok(bearable(&account, amount).map(|()| Terms { payee, to, amount, memo, lineage, policy }))
+}
+
+/// What a wish that will not be paid is kept as: whatever its key may pay now, and whatever is left on the account.
+pub(super) async fn note(
+    transaction: &mut dyn Transaction,
+    wish: &Wish,
+    payer: UserId,
+    key: &KeyId,
+) -> Result<Result<Terms, Refusal>, StoreError> {
+    let sight = look(transaction, wish, payer, key).await?;
+    let to = wish.to.clone();
+    Ok(sight.and_then(|Sight { payee, amount, memo, found, .. }| {
+        let (StoredKey { lineage, .. }, policy) = found.ok_or_else(ended_key)?;
+        Ok(Terms { payee, to, amount, memo, lineage, policy })
+    }))
 }
 
 /// Since when a payment may have been made to be taken for the same one.

@@ -11,7 +11,7 @@ use crate::{
         creating::{KEPT, fingerprint},
         desk::Actor,
         execution::{settle, step},
-        terms::{Terms, Wish, agree, available, similar_since},
+        terms::{Terms, Wish, agree, available, note, similar_since},
     },
     store::{
         BatchId, BatchStep, Ending, IdempotencyRecord, NewPayment, PaymentId, PaymentStatus, StoreError,
@@ -27,10 +27,10 @@ const TOOL: &str = "createPaymentBatch";
 pub(super) enum Mode {
     /// Everything is undone; the plan is left.
     Dry,
-    /// The money moves.
-    Pay,
-    /// Everything is set aside; the risk service is asked next.
-    Process,
+    /// The money moves, unless somebody must be asked who has not said yes.
+    Pay { is_accepted: bool },
+    /// Everything is set aside, unless somebody must be asked who has not said yes; the risk service is asked next.
+    Process { is_accepted: bool },
     /// It is kept with this status, and why.
     Keep(PaymentStatus, Option<Refusal>),
 }
@@ -43,6 +43,7 @@ pub(super) enum Paid {
     Before(Batch),
 }
 
+#[derive(Clone)]
 pub(super) struct Pay {
     pub(super) actor: Actor,
     pub(super) order: BatchOrder,
@@ -124,7 +125,17 @@ impl Pay {
             currency: None,
             memo: item.memo.clone(),
         };
-        let terms = match agree(transaction, &wish, self.actor.user, &self.order.key, self.now).await? {
+        let (payer, key) = (self.actor.user, &self.order.key);
+        let agreed = match self.mode {
+            // It is kept as it was wished, whatever stands against it.
+            Mode::Keep(PaymentStatus::Declined | PaymentStatus::Failed, _) => {
+                note(transaction, &wish, payer, key).await?
+            }
+            Mode::Dry | Mode::Pay { .. } | Mode::Process { .. } | Mode::Keep(..) => {
+                agree(transaction, &wish, payer, key, self.now).await?
+            }
+        };
+        let terms = match agreed {
             Ok(terms) => terms,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -137,11 +148,13 @@ impl Pay {
             transaction.spend(&terms.lineage, self.now, terms.amount.minor()).await?;
         }
         let kept = match self.mode {
-            Mode::Pay => match settle(transaction, &kept, self.now).await? {
+            Mode::Pay { .. } => match settle(transaction, &kept, self.now).await? {
                 Ok(paid) => paid,
                 Err(refusal) => return Ok(Err(refusal)),
             },
-            Mode::Process => step(transaction, &kept, PaymentStatus::Processing, self.now, None).await?,
+            Mode::Process { .. } => {
+                step(transaction, &kept, PaymentStatus::Processing, self.now, None).await?
+            }
             Mode::Dry | Mode::Keep(..) => kept,
         };
         tally.payments.push(kept);
@@ -156,7 +169,9 @@ impl Pay {
         duplicate_of: Option<PaymentId>,
     ) -> NewPayment {
         let (status, failure) = match &self.mode {
-            Mode::Dry | Mode::Pay | Mode::Process => (PaymentStatus::RequiresConfirmation, None),
+            Mode::Dry | Mode::Pay { .. } | Mode::Process { .. } => {
+                (PaymentStatus::RequiresConfirmation, None)
+            }
             Mode::Keep(status, failure) => (*status, failure.as_ref().map(ToString::to_string)),
         };
         NewPayment {
@@ -238,7 +253,6 @@ impl Work for Pay {
         let of = u32::try_from(self.sequence.len()).unwrap_or(u32::MAX);
         for (done, at) in self.sequence.iter().enumerate() {
             if let Err(refusal) = self.one(transaction, *at, &mut tally).await? {
-                // One that is kept as failed is kept as it was wished, whatever stands against it.
                 let place = u32::try_from(*at).unwrap_or(u32::MAX).saturating_add(1);
                 let what = self.order.items.get(*at).map_or_else(String::new, |item| {
                     let name: String =
@@ -249,14 +263,19 @@ impl Work for Pay {
             }
             (self.order.progress)(u32::try_from(done).unwrap_or(u32::MAX).saturating_add(1));
         }
-        if matches!(self.mode, Mode::Dry) {
+        let is_looked_at = match self.mode {
+            Mode::Dry => true,
+            Mode::Pay { is_accepted } | Mode::Process { is_accepted } => tally.asks && !is_accepted,
+            Mode::Keep(..) => false,
+        };
+        if is_looked_at {
             let plan = self.plan(transaction, tally).await?;
             return Ok(Ending::Undo(Ok(Paid::Plan(plan))));
         }
         if let Some(record) = self.record() {
             transaction.put_idempotency_record(&record, self.now).await?;
         }
-        if !matches!(self.mode, Mode::Process | Mode::Keep(PaymentStatus::Failed, _)) {
+        if !matches!(self.mode, Mode::Process { .. } | Mode::Keep(PaymentStatus::Failed, _)) {
             transaction.append_audit(&self.actor.record).await?;
         }
         let mut payments = tally.payments;

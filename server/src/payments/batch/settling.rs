@@ -71,8 +71,11 @@ impl Payments {
             Err(unapproved) => unapproved,
         };
         let refusal = unapproved.refusal.clone();
-        transact(&*self.store, FailAll { id, unapproved, now }).await?;
-        Err(refusal.into())
+        match transact(&*self.store, FailAll { id: id.clone(), unapproved, now }).await? {
+            // Somebody else was quicker, and paid it or let it fail.
+            Some(payments) => Ok(Batch { id, payments, is_replayed: true }),
+            None => Err(refusal.into()),
+        }
     }
 }
 
@@ -120,6 +123,9 @@ impl Work for SettleAll {
         users.sort_unstable();
         users.dedup();
         transaction.lock_accounts(&users).await?;
+        if payments.iter().all(|payment| payment.status().is_paid()) {
+            return Ok(Ending::Undo(Ok(Batch { id: self.id.clone(), payments, is_replayed: true })));
+        }
         let of = u32::try_from(payments.len()).unwrap_or(u32::MAX);
         let mut paid = Vec::with_capacity(payments.len());
         for payment in payments {
@@ -145,7 +151,7 @@ impl Work for SettleAll {
     }
 }
 
-/// Lets all of them fail, for one reason.
+/// Lets all of them fail, for one reason. Where none of them can any more, it comes to them as they are.
 struct FailAll {
     id: BatchId,
     unapproved: Unapproved,
@@ -154,21 +160,24 @@ struct FailAll {
 
 #[async_trait]
 impl Work for FailAll {
-    type Output = ();
+    type Output = Option<Vec<StoredPayment>>;
 
-    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
         let payments = transaction.lock_batch(&self.id).await?;
         let open: Vec<_> = payments.iter().filter(|payment| payment.status().is_open()).collect();
+        if open.is_empty() {
+            return Ok(Ending::Undo(Some(payments)));
+        }
         for payment in &open {
             let reason = Some(&self.unapproved.refusal);
             step(transaction, payment, PaymentStatus::Failed, self.now, reason).await?;
         }
         if self.unapproved.is_reserved
-            && let (Some(first), Some(amount), false) = (payments.first(), total(&payments), open.is_empty())
+            && let (Some(first), Some(amount)) = (payments.first(), total(&payments))
         {
             let to = payees(&payments);
             compensate(transaction, &self.id.0, (&first.from, &to), amount, self.now).await?;
         }
-        Ok(Ending::Keep(()))
+        Ok(Ending::Keep(None))
     }
 }

@@ -13,7 +13,8 @@ use super::{INVALID_ARGUMENT, Payment, Status, actor, consent, unknown};
 use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
-    payments::{Batch, BatchItem, BatchOrder, BatchOutlook, BatchPlan, Consent, Payments, Progress},
+    money::Amount,
+    payments::{Batch, BatchItem, BatchOrder, BatchOutlook, Consent, Payments, Progress},
     store::PaymentStatus,
 };
 
@@ -107,39 +108,46 @@ impl CreatePaymentBatch {
         context: &RequestContext,
         order: BatchOrder,
     ) -> Result<Made, ToolError> {
-        let plan = match self.plan(context, order.clone()).await? {
-            BatchOutlook::Before(batch) => return Ok(batch.into()),
-            BatchOutlook::Plan(plan) => plan,
-        };
-        let consent = match plan.question.clone() {
-            Some(text) => consent(context, text).await?,
-            None => Consent::Accepted,
-        };
-        let progress = progress(context, order.items.len());
-        self.carry_out(context, BatchOrder { progress, ..order }, plan, consent).await
+        let mut outlook = self.plan(context, order.clone()).await?;
+        let order = BatchOrder { progress: progress(context, order.items.len()), ..order };
+        loop {
+            let plan = match outlook {
+                BatchOutlook::Kept(batch) => return Ok(batch.into()),
+                BatchOutlook::Plan(plan) => plan,
+            };
+            // Whoever was asked is not asked again, so this ends.
+            let consent = match plan.question {
+                Some(text) => Some(consent(context, text).await?),
+                None => None,
+            };
+            outlook = self.carry_out(context, order.clone(), plan.total, consent).await?;
+        }
     }
 
+    /// `consent`: `None` where nobody was asked.
     async fn carry_out(
         &self,
         context: &RequestContext,
         order: BatchOrder,
-        plan: BatchPlan,
-        consent: Consent,
-    ) -> Result<Made, ToolError> {
+        total: Amount,
+        consent: Option<Consent>,
+    ) -> Result<BatchOutlook, ToolError> {
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
+        let keep = match consent {
+            None | Some(Consent::Accepted) => None,
+            Some(Consent::Declined) => Some(PaymentStatus::Declined),
+            Some(Consent::CannotBeAsked) => Some(PaymentStatus::RequiresAction),
+        };
         context
             .commit(|record| async move {
                 let actor = actor(&own, record);
-                let kept = match consent {
-                    Consent::Accepted => payments.pay_batch(&actor, &order, &plan, trace).await,
-                    Consent::Declined => payments.keep_batch(&actor, &order, PaymentStatus::Declined).await,
-                    Consent::CannotBeAsked => {
-                        payments.keep_batch(&actor, &order, PaymentStatus::RequiresAction).await
-                    }
+                let outlook = match keep {
+                    None => payments.pay_batch(&actor, &order, total, consent.is_some(), trace).await,
+                    Some(status) => payments.keep_batch(&actor, &order, status).await.map(BatchOutlook::Kept),
                 };
-                let batch = kept.map_err(unknown(FIND_OUT))?;
-                let recorded = if batch.is_replayed { Recorded::No } else { Recorded::Yes };
-                Ok((batch.into(), recorded))
+                let outlook = outlook.map_err(unknown(FIND_OUT))?;
+                let is_done = matches!(&outlook, BatchOutlook::Kept(batch) if !batch.is_replayed);
+                Ok((outlook, if is_done { Recorded::Yes } else { Recorded::No }))
             })
             .await
     }

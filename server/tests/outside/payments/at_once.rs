@@ -150,3 +150,24 @@ async fn of_sixty_that_wait_while_the_budget_shrinks_to_a_hundred_ten_are_paid()
         books.verify();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_batch_sent_by_eight_at_once_one_is_paid_unasked_and_the_others_are_asked_about() {
+    for books in Books::of_each_kind().await {
+        let (_, key) = books.key(&["--automatic-below", "500"]);
+        let order =
+            json!({ "payments": [{ "to": "alice", "amount": 10 }, { "to": "charlie", "amount": 5 }] });
+        let callers: Vec<_> = (0..8).map(|turn| books.caller(&key, turn)).collect();
+        let results =
+            join_all(callers.iter().map(|caller| caller.call("createPaymentBatch", order.clone()))).await;
+        let (paid, asked): (Vec<_>, Vec<_>) =
+            results.iter().partition(|result| result["structuredContent"]["status"] == "succeeded");
+        assert_eq!((paid.len(), asked.len()), (1, 7), "{results:?}");
+        for one in asked {
+            let question = &one["inputRequests"]["confirmation"]["params"]["message"];
+            assert!(question.as_str().is_some_and(|text| text.contains("Possible duplicates: 2")), "{one}");
+        }
+        assert_eq!(books.balances().await, [-215.0, 190.0]);
+        books.verify();
+    }
+}

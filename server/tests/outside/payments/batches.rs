@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    in_flight::{answered, asked},
     person::{Person, standing, text},
     visitor::Visitor,
 };
@@ -139,5 +140,29 @@ async fn a_step_of_a_batch_that_waits_for_its_owner_is_not_confirmed_by_itself()
             assert_eq!(standing(&now), "requires_action", "{now}");
         }
         assert_eq!(Person::bob(&app).balance().await, -200.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_whose_money_went_elsewhere_while_somebody_was_asked_is_kept_with_what_was_said() {
+    for (action, ends, kept) in
+        [("decline", "declined", "declined"), ("accept", "insufficient_funds", "failed")]
+    {
+        let app = spawn_app().await;
+        let bob = Person::bob(&app);
+        let order = json!({
+            "payments": [{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 40 }],
+            "idempotencyKey": "k",
+        });
+        let session = Client::open_with(app.address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+        let waiting = asked(&session, "createPaymentBatch", &order).await;
+        bob.prepares(json!({ "to": "alice", "amount": 790 })).await;
+        let ended = answered(&session, waiting, action).await;
+        assert_eq!(standing(&ended), ends, "{ended}");
+        let listed = bob.0.call("listPayments", json!({ "status": kept })).await;
+        let payments = listed["structuredContent"]["payments"].as_array().unwrap();
+        assert_eq!(payments.len(), 2, "{action}: {listed}");
+        let (again, question) = bob.answers("accept", "createPaymentBatch", order).await;
+        assert_eq!((standing(&again).as_str(), question), (kept, None), "{again}");
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{
     client::{ALICE, BOB},
     eventually,
     modern::Caller,
-    postgres::Postgres,
+    postgres::{Connected, Postgres},
     process::{Ended, Program, run},
 };
 
@@ -70,6 +70,14 @@ impl Books {
     /// Somebody with a key who can be asked, at the servers in turn.
     pub(super) fn caller(&self, key: &str, turn: usize) -> Caller {
         Caller::new(self.servers[turn % 2].address, key).able(json!({ "elicitation": {} }))
+    }
+
+    /// Beside the servers, where their database is PostgreSQL.
+    pub(super) async fn beside(&self) -> Option<Connected> {
+        match &self.postgres {
+            Some(postgres) => Some(Connected::to(postgres).await),
+            None => None,
+        }
     }
 
     /// Bob's and Alice's balances.

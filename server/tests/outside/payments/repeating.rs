@@ -8,7 +8,11 @@ use super::{
     books::Books,
     person::{Person, standing},
 };
-use crate::support::app::{App, spawn_app_with};
+use crate::support::{
+    app::{App, spawn_app_with},
+    client::BOB,
+    eventually,
+};
 
 async fn spawn() -> App {
     spawn_app_with(|config| config.limits = None).await
@@ -119,5 +123,32 @@ async fn what_another_key_of_the_same_user_paid_is_a_possible_duplicate_too() {
         let asked = other.call("confirmPayment", named(&second)).await;
         assert_eq!(asked["resultType"], "input_required", "it is asked about: {asked}");
         assert_eq!(books.balances().await, [-230.0, 210.0]);
+    }
+}
+
+/// Two servers are asked the same before either can go on, so that the second judges after the first has set the money aside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_repeated_while_the_first_call_waits_is_the_same_payment_though_there_is_money_for_one_alone()
+{
+    for books in Books::of_each_kind().await {
+        let Some(beside) = books.beside().await else { continue };
+        let order = json!({ "to": "alice", "amount": 600, "idempotencyKey": "k" });
+        beside.execute("BEGIN; SELECT 1 FROM accounts WHERE username = 'bob' FOR UPDATE").await;
+        let repeated = (0..2).map(|turn| {
+            let (bob, order) = (books.caller(BOB, turn), order.clone());
+            tokio::spawn(async move { bob.call("createPayment", order).await })
+        });
+        let repeated: Vec<_> = repeated.collect();
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        eventually("both calls to wait", async || beside.number(waiting).await == 2).await;
+        beside.execute("COMMIT").await;
+        let mut made = Vec::new();
+        for one in repeated {
+            made.push(one.await.unwrap());
+        }
+        let id = |made: &Value| made["structuredContent"]["paymentId"].clone();
+        assert!(id(&made[0]).is_string() && id(&made[0]) == id(&made[1]), "{made:?}");
+        let replayed = made.iter().filter(|one| one["structuredContent"]["replayed"] == true).count();
+        assert_eq!(replayed, 1, "{made:?}");
     }
 }

@@ -229,6 +229,27 @@ async fn a_batch_is_assessed_by_its_sum_and_paid_or_failed_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_another_server_has_paid_meanwhile_is_told_as_paid() {
+    let counterpart = Counterpart::start().await;
+    let settings = RiskSettings { timeout: Duration::from_secs(5), ..counterpart.settings() };
+    let app = asking(&settings).await;
+    let bob = Client::open(app.address, BOB).await;
+    counterpart.arm([Act::Hang]);
+    let paying = tokio::spawn(async move {
+        let payments = json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 50 }]);
+        bob.result("createPaymentBatch", json!({ "payments": payments })).await
+    });
+    eventually("the question", || async { counterpart.seen().len() == 1 }).await;
+    assert_eq!(sweep(Arc::clone(&app.store), &settings, Duration::from_secs(61)).await.resumed, 2);
+    counterpart.always(Act::Refuse("too late".to_owned()));
+    let told = paying.await.unwrap();
+    let told = &told["structuredContent"];
+    assert_eq!((&told["status"], &told["replayed"]), (&json!("succeeded"), &json!(true)), "{told}");
+    assert_eq!((balance(&app, BOB).await, balance(&app, ALICE).await), (json!(-310), json!(240)));
+    assert_eq!(due(&*app.store).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_while_it_asks_leaves_a_payment_that_is_finished_once() {
     let counterpart = Counterpart::start().await;
     let folder = tempfile::tempdir().unwrap();

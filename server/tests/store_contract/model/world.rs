@@ -161,11 +161,18 @@ impl World {
         };
         let plan = match self.payments.plan_batch(&actor, &order).await.map_err(code)? {
             BatchOutlook::Plan(plan) => plan,
-            BatchOutlook::Before(batch) => return Ok(stand_together(batch)),
+            BatchOutlook::Kept(batch) => return Ok(stand_together(batch)),
         };
         let keep = |status| self.payments.keep_batch(&actor, &order, status);
         let done = match consent {
-            Consent::Accept => self.payments.pay_batch(&actor, &order, &plan, None).await,
+            Consent::Accept => {
+                let is_asked = plan.question.is_some();
+                let paid = self.payments.pay_batch(&actor, &order, plan.total, is_asked, None).await;
+                paid.map(|outlook| match outlook {
+                    BatchOutlook::Kept(batch) => batch,
+                    BatchOutlook::Plan(plan) => panic!("nothing has changed since: {plan:?}"),
+                })
+            }
             Consent::Decline => keep(PaymentStatus::Declined).await,
             Consent::CannotBeAsked => keep(PaymentStatus::RequiresAction).await,
         };
