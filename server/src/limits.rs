@@ -100,6 +100,24 @@ struct Counts {
     running: DashMap<KeyId, Arc<Semaphore>>,
 }
 
+impl Counts {
+    fn place(&self, lineage: &KeyId) -> Result<Admission, Limited> {
+        let quota = self.settings.calls_at_once.get();
+        let places =
+            self.running.get(lineage).map(|places| Arc::clone(places.value())).unwrap_or_else(|| {
+                let places = self.running.entry(lineage.clone());
+                let new = || Arc::new(Semaphore::new(usize::try_from(quota).unwrap_or(usize::MAX)));
+                Arc::clone(places.or_insert_with(new).value())
+            });
+        let place = places.try_acquire_owned();
+        place.map(|place| Admission(Some(place))).map_err(|_| Limited {
+            limit: Limit::CallsAtOnce,
+            quota,
+            retry_after: Duration::from_secs(1),
+        })
+    }
+}
+
 /// A call that is running; it makes room when it is dropped.
 #[derive(Debug, Default)]
 pub struct Admission(
@@ -151,19 +169,16 @@ impl Limits {
     pub fn call(&self, lineage: &KeyId) -> Result<Admission, Limited> {
         let Some(counts) = &self.0 else { return Ok(Admission::default()) };
         counts.calls.take(lineage)?;
-        let quota = counts.settings.calls_at_once.get();
-        let places =
-            counts.running.get(lineage).map(|places| Arc::clone(places.value())).unwrap_or_else(|| {
-                let places = counts.running.entry(lineage.clone());
-                let new = || Arc::new(Semaphore::new(usize::try_from(quota).unwrap_or(usize::MAX)));
-                Arc::clone(places.or_insert_with(new).value())
-            });
-        let place = places.try_acquire_owned();
-        place.map(|place| Admission(Some(place))).map_err(|_| Limited {
-            limit: Limit::CallsAtOnce,
-            quota,
-            retry_after: Duration::from_secs(1),
-        })
+        counts.place(lineage)
+    }
+
+    /// Takes one of the places that the calls of this line have, for a request whose body has not come yet: what of it has
+    /// come takes up memory.
+    ///
+    /// # Errors
+    /// [`Limited`] when it must not be waited for.
+    pub fn arrival(&self, lineage: &KeyId) -> Result<Admission, Limited> {
+        self.0.as_ref().map_or_else(|| Ok(Admission::default()), |counts| counts.place(lineage))
     }
 
     /// Forgets whoever has used nothing for so long that it makes no difference. Call it every few seconds.

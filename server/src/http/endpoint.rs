@@ -3,14 +3,14 @@
 //! The checks run here, in one function in the order in which they are written, and not as layers around a route: that
 //! order is a promise, and this way it can be read.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Frame};
 use shared::headers;
 
 use super::{HttpState, negotiation, peer::Peer, refusal::Refusal};
@@ -18,7 +18,7 @@ use crate::{
     audit::{RefusedRequest, Sender},
     identity::{self, AuthError, Principal},
     mcp::{EventStream, Exchange, Header, Reply, SessionId},
-    store::Outcome,
+    store::{KeyId, Outcome},
 };
 
 /// Answers one request to the endpoint.
@@ -29,11 +29,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Refusal> {
     let from = state.proxies().origin_of(&request);
     let admitted = match state.guard().check(&request) {
-        Ok(()) => {
-            let certificate = request.extensions().get::<Peer>().and_then(|peer| peer.certificate.clone());
-            let sender = identity::Sender { address: from, certificate: certificate.as_deref() };
-            authenticate(state, request.headers(), sender).await
-        }
+        Ok(()) => authenticate(state, request.headers(), request.extensions(), from).await,
         Err(not_allowed) => Err(not_allowed.into()),
     };
     let principal = match admitted {
@@ -53,12 +49,15 @@ pub(super) async fn answer(
     })
 }
 
-/// Who sent the request.
+/// Who sent the request, which came from this address.
 async fn authenticate(
     state: &HttpState,
     headers: &HeaderMap,
-    sender: identity::Sender<'_>,
+    extensions: &Extensions,
+    address: IpAddr,
 ) -> Result<Principal, Refusal> {
+    let certificate = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_deref());
+    let sender = identity::Sender { address, certificate };
     let principal = state.authenticator().authenticate(headers, sender).await;
     if let Err(AuthError::Invalid(_)) = &principal {
         state.limits().refused_key(sender.address)?;
@@ -98,7 +97,7 @@ async fn serve(
     if matches!(header(headers::SESSION_ID), Header::Repeated) {
         return Err(Refusal::SeveralSessions);
     }
-    let exchange = Exchange {
+    let mut exchange = Exchange {
         principal,
         from,
         request_id: Arc::clone(request_id),
@@ -107,7 +106,14 @@ async fn serve(
         headers: &header,
     };
     match parts.method {
-        Method::POST => post(state, exchange, &parts.headers, body).await,
+        Method::POST => {
+            let (body, is_late) = acceptable(state, &parts, body, exchange.principal.lineage()).await?;
+            if is_late {
+                // What holds of the key may have changed while its holder took their time.
+                exchange.principal = authenticate(state, &parts.headers, &parts.extensions, from).await?;
+            }
+            post(state, exchange, &body).await
+        }
         Method::GET => get(state, exchange, &parts.headers).await,
         Method::DELETE => {
             state.engine().end_session(exchange).await?;
@@ -117,12 +123,13 @@ async fn serve(
     }
 }
 
-async fn post(
+/// The body of a POST that can be answered, and whether it had to be waited for.
+async fn acceptable(
     state: &HttpState,
-    exchange: Exchange<'_>,
-    headers: &HeaderMap,
+    Parts { headers, .. }: &Parts,
     body: Body,
-) -> Result<Response, Refusal> {
+    lineage: &KeyId,
+) -> Result<(Bytes, bool), Refusal> {
     if !negotiation::accepts_an_answer(headers) {
         return Err(Refusal::AcceptBoth);
     }
@@ -132,8 +139,17 @@ async fn post(
     if negotiation::is_coded(headers) {
         return Err(Refusal::Coding);
     }
-    let body = read(body, state.body_limit()).await?;
-    match state.engine().post(exchange, &body).await? {
+    let mut place = None;
+    let late = || {
+        place = Some(state.limits().arrival(lineage)?);
+        Ok(())
+    };
+    let body = read(body, state.body_limit(), late).await?;
+    Ok((body, place.is_some()))
+}
+
+async fn post(state: &HttpState, exchange: Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+    match state.engine().post(exchange, body).await? {
         Reply::Message(message) => Ok(json(message)),
         Reply::Opened { session, message } => {
             let mut response = json(message);
@@ -158,15 +174,28 @@ async fn get(state: &HttpState, exchange: Exchange<'_>, sent: &HeaderMap) -> Res
 }
 
 /// Reads a body of at most `limit` bytes. A longer one is refused as soon as that is known: by what it says of itself,
-/// or when the byte too many arrives.
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+/// or when the byte too many arrives. Where it has to be waited for, `late` is called once, and may refuse that.
+async fn read(
+    mut body: Body,
+    limit: usize,
+    late: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<Bytes, Refusal> {
+    let mut late = Some(late);
     let announced = body.size_hint().lower();
     if usize::try_from(announced).map_or(true, |announced| announced > limit) {
         return Err(Refusal::TooLarge(limit));
     }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = match at_hand(&mut body).await {
+            Some(frame) => frame,
+            None => {
+                late.take().map_or(Ok(()), |late| late())?;
+                body.frame().await
+            }
+        };
+        let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() else { continue };
         let length = first.len().max(all.len()).saturating_add(data.len());
         if length > limit {
@@ -182,6 +211,21 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The next piece of a body, or its end; `None` where that has not come yet. The connection hands over what it has read when
+/// it is asked for, and looks at once for more; so what is not there when it is asked again has to be waited for.
+async fn at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Error>>> {
+    let mut is_asked = false;
+    poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
+        Poll::Ready(frame) => Poll::Ready(Some(frame)),
+        Poll::Pending if is_asked => Poll::Ready(None),
+        Poll::Pending => {
+            is_asked = true;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 fn bytes_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
@@ -217,7 +261,7 @@ mod tests {
     async fn read_pieces(pieces: &[&'static str], limit: usize) -> Result<Bytes, Refusal> {
         let pieces: Vec<_> =
             pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))).collect();
-        read(Body::from_stream(stream::iter(pieces)), limit).await
+        read(Body::from_stream(stream::iter(pieces)), limit, || panic!("all of it is there")).await
     }
 
     #[tokio::test]
@@ -231,6 +275,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_says_it_is_too_large_is_not_read() {
-        assert!(matches!(read(Body::from("abcdef"), 5).await, Err(Refusal::TooLarge(5))));
+        assert!(matches!(read(Body::from("abcdef"), 5, || Ok(())).await, Err(Refusal::TooLarge(5))));
     }
 }

@@ -166,6 +166,36 @@ async fn rule_05_a_revoked_or_expired_key_is_refused_from_the_next_request_on() 
 }
 
 #[tokio::test]
+async fn rule_05_a_key_that_ends_while_the_body_is_on_its_way_is_refused() {
+    let app = spawn_app().await;
+    let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
+    let mut parked = Vec::new();
+    for client in [&bob, &alice] {
+        for ask in [
+            client.post(initialize(NEWEST)).without("mcp-session-id"),
+            client.call("getAccountBalance", json!({})),
+            Caller::new(app.address, &client.key)
+                .ask("tools/call", json!({ "name": "getAccountBalance", "arguments": {} })),
+            Caller::new(app.address, &client.key).ask("subscriptions/listen", json!({})),
+        ] {
+            let mut wire = Wire::connect(app.address).await;
+            let bytes = ask.bytes(app.address);
+            let (first, last) = bytes.split_at(bytes.len() - 1);
+            wire.write(first).await;
+            parked.push((wire, last.to_vec()));
+        }
+    }
+    // Whoever is answered now was let in before.
+    assert_eq!(bob.ping().await.status, 200);
+    end_keys(&app).await;
+    for (mut wire, last) in parked {
+        wire.write(&last).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn rule_02_nobody_is_led_into_oauth() {
     let app = spawn_app().await;
     for path in [

@@ -11,11 +11,11 @@ use server::{
 
 use crate::support::{
     app::{App, spawn_app_with},
-    client::{ALICE, BOB, Client, NEWEST, initialize},
+    client::{ALICE, BOB, Client, NEWEST, initialize, request},
     eventually,
     modern::Caller,
     stage::spawn_stage_with,
-    wire::{Answer, Ask},
+    wire::{Answer, Ask, Wire},
 };
 
 const WRONG: &str = "an-unknown-but-well-formed-key";
@@ -186,4 +186,32 @@ async fn rule_12_a_result_has_a_largest_size() {
     let large = bob.result("large", json!({ "bytes": 5_000_000 })).await;
     assert_eq!(large["isError"], true);
     assert!(large["content"][0]["text"].as_str().unwrap().starts_with("too_large: "));
+}
+
+#[tokio::test]
+async fn rule_12_a_key_has_so_many_bodies_on_their_way_and_no_more() {
+    let app = limited_to(LimitSettings { calls_at_once: number(2), ..wide() }).await;
+    let (bob, alice) = (Client::open(app.address, BOB).await, Client::open(app.address, ALICE).await);
+    let ping = request(1, "ping", json!({}));
+    let begin = async |client: &Client| {
+        let mut wire = Wire::connect(app.address).await;
+        let whole = client.post(ping.clone()).bytes(app.address);
+        wire.write(&whole[..whole.len() - 1]).await;
+        wire
+    };
+    let mut waiting = [begin(&bob).await, begin(&bob).await];
+    eventually("two bodies to be waited for", async || {
+        let answer = begin(&bob).await.answer_within(Duration::from_millis(300)).await;
+        answer.is_some_and(|answer| told(&answer, "calls-at-once") == (429, Some("\"calls-at-once\";q=2")))
+    })
+    .await;
+    assert_eq!(alice.ping().await.status, 200, "another key has places of its own");
+    assert_eq!(bob.ping().await.status, 200, "what is there is not waited for");
+    for wire in &mut waiting {
+        wire.write(b"}").await;
+        assert_eq!(wire.answer().await.status, 200);
+    }
+    let mut next = begin(&bob).await;
+    next.write(b"}").await;
+    assert_eq!(next.answer().await.status, 200);
 }

@@ -208,6 +208,11 @@ impl Wire {
         self.rest_of(head).await
     }
 
+    /// The next answer, if it comes within that time.
+    pub(crate) async fn answer_within(&mut self, patience: std::time::Duration) -> Option<Answer> {
+        tokio::time::timeout(patience, self.answer()).await.ok()
+    }
+
     /// The answer that begins with `answer`, whole.
     pub(crate) async fn rest_of(&mut self, mut answer: Answer) -> Answer {
         if answer.header("transfer-encoding") == Some("chunked") {
