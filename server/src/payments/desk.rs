@@ -4,10 +4,12 @@ use std::{fmt, sync::Arc};
 
 use super::{PaymentError, Refusal};
 use crate::{
+    clock::UnixMillis,
     money::Amount,
     risk::{self, RiskAssessor, RiskSettings, RiskSettingsError, Threshold},
     store::{
-        AuditRecord, KeyId, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError, StoredPayment, UserId,
+        AuditRecord, KeyId, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError, StoredPayment,
+        Transaction, UserId,
     },
 };
 
@@ -47,6 +49,24 @@ pub struct Actor {
     pub key: Option<KeyId>,
     /// The record, as it stands if it succeeds.
     pub record: AuditRecord,
+}
+
+impl Actor {
+    /// Whether its key still lives: it may have ended since the request was let in.
+    pub(super) async fn lives(
+        &self,
+        transaction: &mut dyn Transaction,
+        now: UnixMillis,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        let Some(id) = &self.key else { return Ok(Ok(())) };
+        let found = transaction.key(id).await?;
+        let lives = found.is_some_and(|(key, _)| key.ended(now).is_none());
+        Ok(if lives {
+            Ok(())
+        } else {
+            Err(Refusal::PermissionDenied("the key has ended. Use another key.".to_owned()))
+        })
+    }
 }
 
 impl fmt::Debug for Payments {

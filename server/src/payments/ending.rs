@@ -53,6 +53,9 @@ impl Work for Cancel {
                 return refused("has ended already, and nothing was paid.");
             }
         }
+        if let Err(refusal) = self.actor.lives(transaction, self.now).await? {
+            return Ok(Ending::Undo(Err(refusal)));
+        }
         let canceled = step(transaction, &payment, PaymentStatus::Canceled, self.now, None).await?;
         transaction.append_audit(&self.actor.record).await?;
         Ok(Ending::Keep(Ok((canceled, false))))

@@ -205,6 +205,9 @@ impl Work for Refund {
             Ok(amount) => amount,
             Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         };
+        if let Err(refusal) = self.actor.lives(transaction, self.now).await? {
+            return Ok(Ending::Undo(Err(refusal)));
+        }
         let accounts = transaction.lock_accounts(&[payment.payment.payer, user]).await?;
         if let Some(own) = accounts.iter().find(|account| account.user == user)
             && let Err(refusal) = bearable(own, amount)

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use jiff::civil::date;
-use server::store::{
-    AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
-    Store, StoreError, StoredPayment, TransferId, UserId,
+use server::{
+    payments::{Actor, PaymentError, Payments},
+    store::{
+        AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
+        Store, StoreError, StoredPayment, TransferId, UserId,
+    },
 };
 
 use super::{
+    audit::record,
     engines::{key, people},
     payments::{at, keep, payment, step, work},
 };
@@ -132,4 +136,33 @@ pub(crate) async fn whoever_is_named_is_held_with_the_payer_and_the_key(store: A
     }
     let nobody = hold(&*store, 9, "user2").await;
     assert!(matches!(nobody, Err(StoreError::NoSuchAccount(_))), "{nobody:?}");
+}
+
+/// Every request is let in by its key first; this is what it does when the key ends while it is handled.
+pub(crate) async fn a_key_that_has_ended_cancels_nothing_and_gives_nothing_back(store: Arc<dyn Store>) {
+    people(&*store, 2).await;
+    for (id, user, seed) in [("a", 1, 1), ("b", 2, 2)] {
+        store.create_key(key(id, user, seed)).await.unwrap();
+    }
+    let payments = Payments::new(Arc::clone(&store), None);
+    let actor =
+        |id: &str, user| Actor { user: UserId(user), key: Some(KeyId(id.to_owned())), record: record(1) };
+    let paid = keep(&*store, payment("pay_1", 1, 2, 10)).await.unwrap();
+    pay(&*store, &paid, "pay_1", false).await.unwrap();
+    let waiting = keep(&*store, payment("pay_2", 1, 2, 10)).await.unwrap();
+    for id in ["a", "b"] {
+        store.revoke_key(&KeyId(id.to_owned()), at(3_000)).await.unwrap();
+    }
+    let canceled = payments.cancel(actor("a", 1), waiting.id()).await.unwrap_err();
+    let refunded = payments.refund(actor("b", 2), paid.id(), None, None).await.unwrap_err();
+    for refusal in [canceled, refunded] {
+        let PaymentError::Refused(refusal) = refusal else { panic!("{refusal:?}") };
+        assert_eq!(refusal.code(), "permission_denied");
+    }
+    let status = async |id| store.payment(id).await.unwrap().unwrap().status();
+    assert_eq!(status(waiting.id()).await, PaymentStatus::RequiresConfirmation);
+    assert_eq!(status(paid.id()).await, PaymentStatus::Succeeded);
+    // An operator has no key.
+    let operator = Actor { key: None, ..actor("a", 1) };
+    assert_eq!(payments.cancel(operator, waiting.id()).await.unwrap().0.status(), PaymentStatus::Canceled);
 }

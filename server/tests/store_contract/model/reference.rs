@@ -182,12 +182,14 @@ impl Reference {
         Expected::Stands(status, false)
     }
 
+    /// With the first key of whoever does it, as everything that is not told which.
     pub(crate) fn cancel(&mut self, by: usize, at: usize) -> Expected {
         let kept = &self.payments[at];
         match kept.status {
             _ if kept.payer != by => refused(["not_found"]),
             PaymentStatus::Expired => refused(["expired"]),
             PaymentStatus::Canceled => Expected::Stands(PaymentStatus::Canceled, true),
+            status if status.is_undecided() && self.keys[2 * by].is_revoked => refused(["permission_denied"]),
             status if status.is_undecided() => {
                 self.end(at, PaymentStatus::Canceled);
                 Expected::Stands(PaymentStatus::Canceled, false)
@@ -219,6 +221,9 @@ impl Reference {
         }
         if amount > left {
             return refused(["limit_exceeded"]);
+        }
+        if self.keys[2 * by].is_revoked {
+            return refused(["permission_denied"]);
         }
         let own = &self.accounts[by];
         if amount > (own.balance + CREDIT - own.reserved).max(0) {
