@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, stream};
+use futures_util::stream;
+use tokio::runtime;
 
 use super::{
     Endpoint,
@@ -28,7 +29,8 @@ pub fn events(bytes: &[u8], size: usize) -> (Vec<String>, bool) {
         }
         (events, true)
     };
-    reading.now_or_never().unwrap_or_default()
+    let runtime = runtime::Builder::new_current_thread().build();
+    runtime.map(|runtime| runtime.block_on(reading)).unwrap_or_default()
 }
 
 /// Reads a URL as an endpoint, and writes it as people see it.

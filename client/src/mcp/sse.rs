@@ -3,8 +3,8 @@
 //! `eventsource-stream` knows the fields of an event. Between it and the network stands [`Lines`], which hands it whole
 //! lines only: a line end may be LF, CR or CRLF and may be cut in two, a character may be cut in two, and a line is
 //! looked at once however many pieces it came in. `Lines` also bounds what one event may hold, notices comments and
-//! `retry` (which the crate drops where no data goes with them), and keeps a byte order mark away from the crate, which
-//! would panic over it.
+//! `retry` (which the crate drops where no data goes with them), keeps a byte order mark away from the crate, which
+//! would panic over it, and rests now and then, so that a server that never pauses does not keep the task to itself.
 
 mod lines;
 
@@ -12,7 +12,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -61,7 +61,15 @@ where
 
     /// The next event or sign of life; `None` at the end of the stream. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Result<Heard, StreamFault<E>>> {
-        poll_fn(|context| match self.events.as_mut().poll_next(context) {
+        poll_fn(|context| self.poll_heard(context)).await
+    }
+
+    fn poll_heard(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Heard, StreamFault<E>>>> {
+        let rested = self.pulse.resting.swap(false, Ordering::Relaxed);
+        if rested && self.pulse.alive.swap(false, Ordering::Relaxed) {
+            return Poll::Ready(Some(Ok(Heard::SignOfLife)));
+        }
+        match self.events.as_mut().poll_next(context) {
             Poll::Ready(Some(Ok(event))) => {
                 self.pulse.alive.store(false, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(Heard::Event(event))))
@@ -71,12 +79,13 @@ where
                 Poll::Ready(Some(Err(StreamFault::NotUtf8)))
             }
             Poll::Ready(None) => Poll::Ready(None),
+            // A sign of life before the rest is told of after it: whoever hears of it asks on at once.
+            Poll::Pending if self.pulse.resting.load(Ordering::Relaxed) => Poll::Pending,
             Poll::Pending if self.pulse.alive.swap(false, Ordering::Relaxed) => {
                 Poll::Ready(Some(Ok(Heard::SignOfLife)))
             }
             Poll::Pending => Poll::Pending,
-        })
-        .await
+        }
     }
 
     /// The last `retry` of the stream: how long to wait before connecting again.
@@ -87,7 +96,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, time::Instant};
 
     use futures_util::stream;
     use proptest::prelude::*;
@@ -111,7 +120,8 @@ mod tests {
 
     fn read(pieces: &[&[u8]]) -> (Vec<(String, String)>, Option<Duration>) {
         let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
-        let (events, retry) = futures_util::FutureExt::now_or_never(read_pieces(pieces, 1 << 20)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (events, retry) = runtime.block_on(read_pieces(pieces, 1 << 20));
         (events.unwrap().into_iter().map(|event| (event.data, event.id)).collect(), retry)
     }
 
@@ -175,6 +185,32 @@ mod tests {
         let mut reader = EventReader::new(futures_util::StreamExt::chain(source, stream::pending()), 1000);
         assert_eq!(reader.next().await.unwrap().unwrap(), Heard::SignOfLife);
         assert!(futures_util::FutureExt::now_or_never(reader.next()).is_none());
+    }
+
+    /// A source that is ready whenever it is asked, for longer than any test listens.
+    fn never_pausing(piece: &'static str) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        let began = Instant::now();
+        let pieces = std::iter::repeat_with(move || Ok(Bytes::from_static(piece.as_bytes())));
+        stream::iter(pieces.take_while(move |_| began.elapsed() < Duration::from_secs(10)))
+    }
+
+    #[tokio::test]
+    async fn a_source_that_never_pauses_leaves_time_limits_their_turn() {
+        let long = ": keep-alive\n\n".repeat(10_000).leak();
+        for piece in [":\n\n", long, "data:\n\n", "x"] {
+            let mut reader = EventReader::new(never_pausing(piece), usize::MAX);
+            let hearing = async { while reader.next().await.is_some() {} };
+            let limited = tokio::time::timeout(Duration::from_millis(50), hearing).await;
+            assert!(limited.is_err(), "{piece:.20}: it was heard to its end");
+        }
+    }
+
+    #[tokio::test]
+    async fn comments_without_a_pause_are_signs_of_life() {
+        let mut reader = EventReader::new(never_pausing(":\n\n"), 1000);
+        for _ in 0..10 {
+            assert_eq!(reader.next().await.unwrap().unwrap(), Heard::SignOfLife);
+        }
     }
 
     fn line() -> impl Strategy<Value = String> {

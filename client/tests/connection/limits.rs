@@ -218,6 +218,34 @@ async fn a_cancelled_call_ends_at_once_and_the_server_is_told() {
     }
 }
 
+/// What the client reads and what the server writes run side by side, so that there is always more to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_never_pauses_ends_at_the_limit_and_when_it_is_cancelled() {
+    let flood = Step::Flood(b":\n\n".repeat(10_000));
+    let endless = steps(vec![Step::Send(STREAM_HEAD.to_vec()), flood, Step::Close]);
+    let server = TestServer::start().await;
+    server.arm_always("tools/call", endless);
+    let connection = open_with(&server, limited(|limits| limits.call = SHORT)).await;
+    let error = call(&connection).await.unwrap_err();
+    assert!(matches!(error, McpError::TimedOut(TimedOut::Call)), "{error:?}");
+
+    let connection = open(&server).await;
+    let cancel = CancellationToken::new();
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    let calling = connection.call_tool("echo", arguments(), options);
+    let cancelling = async {
+        server
+            .wait_until("a second call", |seen| {
+                seen.iter().filter(|seen| seen.kind() == "tools/call").count() == 2
+            })
+            .await;
+        tokio::time::sleep(SHORT).await;
+        cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(calling, cancelling);
+    assert!(matches!(outcome, Err(McpError::Cancelled)), "{outcome:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_listen_to_the_cancellation_holds_nobody_up() {
     let server = TestServer::start().await;

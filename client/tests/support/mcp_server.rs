@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -52,6 +52,8 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Every byte in a write of its own.
     Bytewise(Vec<u8>),
+    /// The same again and again without a pause, for as long as a test may wait.
+    Flood(Vec<u8>),
     Await(Arc<Notify>),
     /// Lets time pass.
     Pause(Duration),
@@ -204,6 +206,14 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>, arrived: Arc<watc
                             return;
                         }
                         tokio::task::yield_now().await;
+                    }
+                }
+                Step::Flood(bytes) => {
+                    let began = Instant::now();
+                    while began.elapsed() < PATIENCE {
+                        if stream.write_all(&bytes).await.is_err() {
+                            return;
+                        }
                     }
                 }
                 Step::Await(signal) => signal.notified().await,

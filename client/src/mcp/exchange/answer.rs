@@ -9,7 +9,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use shared::headers;
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
 use super::{SessionHeaders, Trace, Wire, refusal::Failure};
 use crate::mcp::{
@@ -19,6 +19,9 @@ use crate::mcp::{
 
 /// How long one message may be.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many pieces of a body are taken before time limits and cancellation, which share the task, get their turn.
+const PIECES_AT_ONCE: u8 = 128;
 
 /// How many events one answer may have.
 const MAX_EVENTS: u32 = 100_000;
@@ -242,7 +245,13 @@ impl Messages<'_> {
 impl Wire {
     async fn read_body(&self, mut response: Response) -> Result<String, McpError> {
         let mut body = Vec::new();
+        let mut taken = 0_u8;
         loop {
+            if taken == PIECES_AT_ONCE {
+                taken = 0;
+                yield_now().await;
+            }
+            taken = taken.saturating_add(1);
             let Ok(piece) = timeout(self.timeouts.idle, response.chunk()).await else {
                 return Err(McpError::TimedOut(TimedOut::Idle));
             };
@@ -288,24 +297,32 @@ mod tests {
 
     /// What comes of a stream that sends each piece 50 s after the one before, where 60 s of silence are allowed.
     async fn read_slowly(pieces: &'static [&'static str]) -> (Result<Option<String>, McpError>, Duration) {
-        let endpoint = Endpoint::new("http://127.0.0.1:9/mcp", None, false).unwrap();
-        let wire = Wire::new(endpoint, &ConnectOptions::default()).unwrap();
         let body = stream::unfold(pieces.iter(), |mut rest| async {
             let piece = rest.next()?;
             sleep(Duration::from_secs(50)).await;
             Some((Ok::<_, Infallible>(*piece), rest))
         });
-        let answer = axum::http::Response::builder()
-            .header("content-type", "text/event-stream")
-            .body(reqwest::Body::wrap_stream(body))
-            .unwrap();
+        let began = Instant::now();
+        let outcome = read("text/event-stream", reqwest::Body::wrap_stream(body)).await;
+        (outcome, began.elapsed())
+    }
+
+    async fn read(media_type: &str, body: reqwest::Body) -> Result<Option<String>, McpError> {
+        let endpoint = Endpoint::new("http://127.0.0.1:9/mcp", None, false).unwrap();
+        let wire = Wire::new(endpoint, &ConnectOptions::default()).unwrap();
+        let answer = axum::http::Response::builder().header("content-type", media_type).body(body).unwrap();
         let request = reqwest::Request::new(reqwest::Method::POST, wire.endpoint.target().clone());
         let trace = Trace::begin(&wire, &request, None);
-        let mut messages =
-            Answer { wire: &wire, trace, response: answer.into() }.messages(None).await.unwrap();
-        let began = Instant::now();
-        let outcome = messages.next().await;
-        (outcome, began.elapsed())
+        let answer = Answer { wire: &wire, trace, response: answer.into() };
+        answer.messages(None).await.unwrap().next().await
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_without_a_pause_leaves_time_limits_their_turn() {
+        let pieces = std::iter::repeat_n(Ok::<_, Infallible>(" "), MAX_MESSAGE_BYTES);
+        let reading = read("application/json", reqwest::Body::wrap_stream(stream::iter(pieces)));
+        let limited = timeout(Duration::from_millis(50), reading).await;
+        assert!(limited.is_err(), "it was read to its end");
     }
 
     #[tokio::test(start_paused = true)]

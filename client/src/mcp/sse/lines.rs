@@ -17,10 +17,16 @@ use super::StreamFault;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// How many lines and pieces are taken before time limits and cancellation, which share the task, get their turn. The
+/// runtime's own budget would not do: a timer that is looked at once the budget is used up is never due.
+const TAKEN_AT_ONCE: u32 = 128;
+
 /// What [`Lines`] noticed and `eventsource-stream` does not pass on.
 #[derive(Debug)]
 pub(super) struct Pulse {
     pub(super) alive: AtomicBool,
+    /// There is more to read, and others have their turn first.
+    pub(super) resting: AtomicBool,
     retry_ms: AtomicU64,
 }
 
@@ -50,7 +56,11 @@ impl Pulse {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { alive: AtomicBool::new(false), retry_ms: AtomicU64::new(Self::NO_RETRY) }
+        Self {
+            alive: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            retry_ms: AtomicU64::new(Self::NO_RETRY),
+        }
     }
 }
 
@@ -65,6 +75,8 @@ pub(super) struct Lines<S> {
     after_carriage_return: bool,
     event_bytes: usize,
     max_event_bytes: usize,
+    /// Lines and pieces since the last rest.
+    taken: u32,
     pulse: Arc<Pulse>,
 }
 
@@ -80,8 +92,21 @@ impl<S> Lines<S> {
             after_carriage_return: false,
             event_bytes: 0,
             max_event_bytes,
+            taken: 0,
             pulse,
         }
+    }
+
+    /// Whether it is time to rest, rather than to take one more. Where it is, the task is woken at once to go on.
+    fn rests(&mut self, context: &Context<'_>) -> bool {
+        if self.taken < TAKEN_AT_ONCE {
+            self.taken = self.taken.saturating_add(1);
+            return false;
+        }
+        self.taken = 0;
+        self.pulse.resting.store(true, Ordering::Relaxed);
+        context.waker().wake_by_ref();
+        true
     }
 
     /// Takes what belongs to the current line from the current piece. `Ok(None)`: more bytes are needed.
@@ -135,6 +160,9 @@ where
             return Poll::Ready(Some(Ok(opening.to_owned())));
         }
         loop {
+            if this.rests(context) {
+                return Poll::Pending;
+            }
             match this.take_line() {
                 Ok(Some(line)) => return Poll::Ready(Some(Ok(line))),
                 Ok(None) => {}
