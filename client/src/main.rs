@@ -11,7 +11,7 @@ use client::{
     commands::Run,
     config::{Settings, arguments::Arguments, process_environment},
     exit::Exit,
-    terminal::{Event, Look, Terminal, log::EscapedLog},
+    terminal::{Event, Look, Terminal, hold, log::EscapedLog},
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -41,8 +41,9 @@ fn run(settings: Settings) -> anyhow::Result<Exit> {
         .build()
         .context("cannot start the runtime")?;
     let exit = runtime.block_on(async { Run::of_process(settings).to_end().await });
-    // A thread that waits for someone to type is not waited for.
+    // A thread that waits for someone to type is not waited for, but the terminal is had back from it.
     runtime.shutdown_background();
+    hold::give_back();
     Ok(exit)
 }
 

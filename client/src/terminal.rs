@@ -11,6 +11,7 @@
 pub mod escape;
 pub mod event;
 pub mod form;
+pub mod hold;
 mod indent;
 pub mod log;
 pub mod markdown;

@@ -1,10 +1,15 @@
-//! Ctrl-C: ends the call that is running, else the run; and the program at once when it is pressed again.
+//! Ctrl-C: ends the call that is running, else the run; and the program at once when it is pressed again. SIGTERM ends the
+//! program at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, terminal::hold};
+
+/// What a shell says of a program that SIGTERM ended: 128 and the number of the signal.
+#[cfg(unix)]
+const TERMINATED: i32 = 143;
 
 /// What Ctrl-C ends.
 #[derive(Debug, Default)]
@@ -21,7 +26,7 @@ pub(super) struct OwnCall<'a> {
 }
 
 impl Interrupts {
-    /// Listens to Ctrl-C of this process from now on. Must be called within the runtime.
+    /// Listens to Ctrl-C and SIGTERM of this process from now on. Must be called within the runtime.
     #[must_use]
     pub fn of_process() -> Arc<Self> {
         let interrupts = Arc::new(Self::default());
@@ -29,8 +34,17 @@ impl Interrupts {
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
                 if !pressed.interrupt() {
-                    std::process::exit(i32::from(Exit::Interrupted.code()));
+                    exit_at_once(i32::from(Exit::Interrupted.code()));
                 }
+            }
+        });
+        #[cfg(unix)]
+        tokio::spawn(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            // Where it cannot be listened to, the system ends the program by itself.
+            if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+                terminated.recv().await;
+                exit_at_once(TERMINATED);
             }
         });
         interrupts
@@ -59,6 +73,12 @@ impl Interrupts {
         }
         true
     }
+}
+
+/// Ends the program and leaves the terminal as it was found.
+fn exit_at_once(code: i32) -> ! {
+    hold::give_back();
+    std::process::exit(code)
 }
 
 impl OwnCall<'_> {

@@ -1,16 +1,18 @@
 //! Where a person types: a line editor on a terminal, plain lines from a pipe.
 //!
-//! Both wait for input in a thread of their own, which ends with the process: there is no way to take back a read.
+//! Both wait for input in a thread of their own, which ends with the process: there is no way to take back a read. What
+//! can be taken back is the terminal ([`super::hold`]).
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
+    sync::Arc,
     thread,
 };
 
 use rustyline::{Config, Editor, error::ReadlineError, history::MemHistory};
 use tokio::sync::mpsc;
 
-use super::escape;
+use super::{escape, hold::Hold};
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +27,15 @@ pub enum Input {
     Broken(String),
 }
 
-/// Asks for one line at a time. What was typed is remembered for the arrow keys and never written to disk.
+/// Asks for one line at a time. What was typed is remembered for the arrow keys and never written to disk. Dropped
+/// before the line was typed, it leaves the terminal as it found it.
 #[derive(Debug)]
 pub struct Prompt {
     asked: mpsc::Sender<()>,
     typed: mpsc::Receiver<Input>,
+    /// A line was asked for and has not come yet.
+    is_waiting: bool,
+    hold: Arc<Hold>,
 }
 
 /// Whether a person sits at stdin and stdout, so that a prompt makes sense.
@@ -46,22 +52,31 @@ impl Prompt {
     pub fn edited(prompt: String) -> anyhow::Result<Self> {
         let prompt = escape::line(&prompt);
         let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())?;
-        Ok(Self::reading(move || match editor.readline(&prompt) {
-            Ok(line) => {
-                // Only a line that cannot be remembered is not: nothing is lost with it.
-                editor.add_history_entry(line.as_str()).ok();
-                Input::Line(line)
+        let hold = Arc::<Hold>::default();
+        let prompt = Shown { text: prompt, hold: Arc::clone(&hold) };
+        Ok(Self::reading(Arc::clone(&hold), move || {
+            if !hold.take() {
+                return Input::End;
             }
-            Err(ReadlineError::Interrupted) => Input::Interrupted,
-            Err(ReadlineError::Eof) => Input::End,
-            Err(error) => Input::Broken(error.to_string()),
+            let read = editor.readline(&prompt);
+            hold.free();
+            match read {
+                Ok(line) => {
+                    // Only a line that cannot be remembered is not: nothing is lost with it.
+                    editor.add_history_entry(line.as_str()).ok();
+                    Input::Line(line)
+                }
+                Err(ReadlineError::Interrupted) => Input::Interrupted,
+                Err(ReadlineError::Eof) => Input::End,
+                Err(error) => Input::Broken(error.to_string()),
+            }
         }))
     }
 
     /// Lines from stdin as they are.
     #[must_use]
     pub fn plain() -> Self {
-        Self::reading(|| {
+        Self::reading(Arc::default(), || {
             let mut line = Vec::new();
             match io::stdin().lock().read_until(b'\n', &mut line) {
                 Ok(0) => Input::End,
@@ -73,7 +88,7 @@ impl Prompt {
         })
     }
 
-    fn reading(mut read: impl FnMut() -> Input + Send + 'static) -> Self {
+    fn reading(hold: Arc<Hold>, mut read: impl FnMut() -> Input + Send + 'static) -> Self {
         let (asked, mut questions) = mpsc::channel(1);
         let (answer, typed) = mpsc::channel(1);
         thread::spawn(
@@ -81,14 +96,40 @@ impl Prompt {
                 while questions.blocking_recv().is_some() && answer.blocking_send(read()).is_ok() {}
             },
         );
-        Self { asked, typed }
+        Self { asked, typed, is_waiting: false, hold }
     }
 
-    /// The next line.
+    /// The next line. Dropping the future loses nothing: the line that was asked for is the next one still.
     pub async fn next(&mut self) -> Input {
-        if self.asked.send(()).await.is_err() {
-            return Input::End;
+        if !self.is_waiting {
+            if self.asked.send(()).await.is_err() {
+                return Input::End;
+            }
+            self.is_waiting = true;
         }
-        self.typed.recv().await.unwrap_or(Input::End)
+        let input = self.typed.recv().await;
+        self.is_waiting = false;
+        input.unwrap_or(Input::End)
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        if self.is_waiting {
+            self.hold.give_up();
+        }
+    }
+}
+
+/// What the editor shows. It asks for the text once it has changed the terminal's settings.
+struct Shown {
+    text: String,
+    hold: Arc<Hold>,
+}
+
+impl rustyline::Prompt for Shown {
+    fn raw(&self) -> &str {
+        self.hold.taken();
+        &self.text
     }
 }

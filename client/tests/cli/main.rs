@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 #[cfg(unix)]
+mod abandoned;
+#[cfg(unix)]
 mod asking;
 #[cfg(unix)]
 mod confirming;

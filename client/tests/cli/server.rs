@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -12,15 +13,17 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use shared::demo;
 use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{self, ModelScript},
@@ -38,6 +41,9 @@ pub(crate) enum Reply {
     Result(Value),
     /// Nothing, for as long as the client waits; the next calls get the result.
     HangOnce(Value),
+    /// As the payment server answers, after a question on the stream of the session; this and the end of the session
+    /// wait until the server is told to go on.
+    AskBeside,
 }
 
 /// How the server behaves.
@@ -61,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicUsize,
     pub(crate) calls: AtomicUsize,
     pub(crate) model_turns: AtomicUsize,
+    pub(crate) go_on: CancellationToken,
     sessions: Mutex<HashSet<String>>,
 }
 
@@ -86,6 +93,7 @@ impl Server {
             closed: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
             model_turns: AtomicUsize::new(0),
+            go_on: CancellationToken::new(),
             sessions: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
@@ -96,7 +104,7 @@ impl Server {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 started.send(listener.local_addr().unwrap()).unwrap();
                 let router = Router::new()
-                    .route("/mcp", post(message).delete(close))
+                    .route("/mcp", post(message).get(beside).delete(close))
                     .route("/page", post(|| async { ([(CONTENT_TYPE, "text/html")], "<html>hello</html>") }))
                     .route("/broken", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
                     .route("/v1/chat/completions", post(model::completion))
@@ -212,16 +220,36 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                 Reply::Result(result) => answer(&id, result),
                 Reply::HangOnce(_) if call == 0 => std::future::pending().await,
                 Reply::HangOnce(result) => answer(&id, result),
+                Reply::AskBeside => {
+                    state.go_on.cancelled().await;
+                    answer(&id, &payment_result(user, tool))
+                }
             }
         }
         _ => StatusCode::ACCEPTED.into_response(),
     }
 }
 
+/// The stream of a session.
+async fn beside(State(state): State<Arc<Shared>>) -> Response {
+    if !matches!(state.script.reply, Reply::AskBeside) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {
+        "message": "Are you still there?", "requestedSchema": { "type": "object", "properties": {} },
+    } });
+    let event = stream::iter([Ok::<_, Infallible>(format!("data: {question}\n\n"))]);
+    let body = Body::from_stream(event.chain(stream::pending()));
+    ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
 async fn close(State(state): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
     let session = headers.get("mcp-session-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if state.sessions.lock().unwrap().remove(session) {
         state.closed.fetch_add(1, Ordering::SeqCst);
+    }
+    if matches!(state.script.reply, Reply::AskBeside) {
+        state.go_on.cancelled().await;
     }
     StatusCode::NO_CONTENT
 }

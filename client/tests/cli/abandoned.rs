@@ -1,0 +1,87 @@
+//! The program ends while a question stands at a real terminal: whoever uses the terminal next finds it as it was.
+
+use rexpect::{
+    process::{Signal, WaitStatus},
+    session::PtySession,
+};
+use rustix::termios::{InputModes, LocalModes, tcgetattr};
+
+use crate::{
+    asking::at_terminal,
+    program::until,
+    server::{Reply, Script, Server},
+};
+
+fn asking_server() -> Server {
+    Server::start(Script { reply: Reply::AskBeside, ..Script::default() })
+}
+
+fn calling(server: &Server) -> PtySession {
+    at_terminal(&["call", "getAccountBalance", "--as", "bob", "--url", &server.url()])
+}
+
+/// Up to the question.
+fn asked(server: &Server) -> PtySession {
+    let mut session = calling(server);
+    session.exp_string("Are you still there?").unwrap();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    assert!(!is_as_found(&session), "the line editor has the terminal");
+    session
+}
+
+/// Whether lines are edited and Ctrl-C is heard by the terminal itself.
+fn is_as_found(session: &PtySession) -> bool {
+    let settings = tcgetattr(session.process().get_file_handle().unwrap()).unwrap();
+    settings.local_modes.contains(LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN)
+        && settings.input_modes.contains(InputModes::ICRNL)
+}
+
+/// The exit code. The terminal must be as it was found.
+fn ended(session: &mut PtySession) -> i32 {
+    session.exp_eof().unwrap();
+    let WaitStatus::Exited(_, code) = session.process().wait().unwrap() else { panic!("a signal ended it") };
+    assert!(is_as_found(session), "exit code {code}");
+    code
+}
+
+#[test]
+fn a_question_that_a_server_does_not_wait_for_leaves_the_terminal_as_it_was() {
+    let server = asking_server();
+    let mut session = asked(&server);
+    server.seen.go_on.cancel();
+    session.exp_string(r#""balance": -200"#).unwrap();
+    assert_eq!(ended(&mut session), 0);
+}
+
+#[test]
+fn so_does_a_question_that_comes_together_with_the_answer() {
+    let server = asking_server();
+    server.seen.go_on.cancel();
+    for _ in 0..10 {
+        assert_eq!(ended(&mut calling(&server)), 0);
+    }
+}
+
+#[test]
+fn so_does_a_signal_from_outside() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let server = asking_server();
+        let mut session = asked(&server);
+        session.process_mut().signal(signal).unwrap();
+        if signal == Signal::SIGINT {
+            until("the session is closed", || server.opened_and_closed() == (1, 1));
+            server.seen.go_on.cancel();
+        }
+        assert_eq!(ended(&mut session), code);
+    }
+}
+
+#[test]
+fn so_does_the_second_signal_which_ends_the_program_at_once() {
+    let server = asking_server();
+    let mut session = asked(&server);
+    session.process_mut().signal(Signal::SIGINT).unwrap();
+    until("the session is closed", || server.opened_and_closed() == (1, 1));
+    session.process_mut().signal(Signal::SIGINT).unwrap();
+    assert_eq!(ended(&mut session), 130);
+}
