@@ -8,7 +8,7 @@ use super::{Failure, Run, asking::Person};
 use crate::{
     config::{Key, User},
     exit::Exit,
-    mcp::{ConnectOptions, Connection, Endpoint, McpError, ToolList},
+    mcp::{ConnectOptions, Connection, Endpoint, McpError, Timeouts, ToolList},
     terminal::{Event, Wire, style},
 };
 
@@ -68,13 +68,7 @@ pub(super) async fn open(run: &Run, user: &User, endpoint: &Endpoint) -> Result<
         options.answerer = Some(Arc::new(person));
     }
     options.credentials = run.settings.credentials.clone();
-    if let Some(limit) = run.settings.timeout {
-        let timeouts = &mut options.timeouts;
-        timeouts.call = limit;
-        timeouts.first_byte = timeouts.first_byte.min(limit);
-        timeouts.idle = timeouts.idle.min(limit);
-        timeouts.connect = timeouts.connect.min(limit);
-    }
+    options.timeouts = run.settings.timeout.map(Timeouts::within).unwrap_or_default();
     if run.settings.wire {
         options.tap = Arc::new(Wire::new(Arc::clone(&run.terminal)));
     }

@@ -32,6 +32,16 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// For calls that may take as long as `limit`, in silence too: whoever allows that much time means it for a server
+    /// that answers late as well as for one that tells of its progress.
+    #[must_use]
+    pub fn within(limit: Duration) -> Self {
+        let connect = Self::default().connect.min(limit);
+        Self { connect, first_byte: limit, idle: limit, call: limit }
+    }
+}
+
 /// Which era of the protocol to speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Era {
@@ -75,6 +85,25 @@ impl Default for ConnectOptions {
             era: Era::default(),
             credentials: Credentials::default(),
             answerer: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_may_take_it_may_take_in_silence() {
+        for (limit, connect) in [(1, 1), (5, 5), (60, 5), (300, 5), (3_600, 5)] {
+            let limit = Duration::from_secs(limit);
+            let limits = Timeouts {
+                connect: Duration::from_secs(connect),
+                first_byte: limit,
+                idle: limit,
+                call: limit,
+            };
+            assert_eq!(Timeouts::within(limit), limits);
         }
     }
 }

@@ -293,23 +293,30 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::mcp::{ConnectOptions, Endpoint};
+    use crate::mcp::{ConnectOptions, Endpoint, Timeouts};
 
-    /// What comes of a stream that sends each piece 50 s after the one before, where 60 s of silence are allowed.
-    async fn read_slowly(pieces: &'static [&'static str]) -> (Result<Option<String>, McpError>, Duration) {
+    /// What comes of a stream that sends each piece 50 s after the one before.
+    async fn read_slowly(
+        timeouts: Timeouts,
+        pieces: &'static [&'static str],
+    ) -> (Result<Option<String>, McpError>, Duration) {
         let body = stream::unfold(pieces.iter(), |mut rest| async {
             let piece = rest.next()?;
             sleep(Duration::from_secs(50)).await;
             Some((Ok::<_, Infallible>(*piece), rest))
         });
         let began = Instant::now();
-        let outcome = read("text/event-stream", reqwest::Body::wrap_stream(body)).await;
+        let outcome = read(timeouts, "text/event-stream", reqwest::Body::wrap_stream(body)).await;
         (outcome, began.elapsed())
     }
 
-    async fn read(media_type: &str, body: reqwest::Body) -> Result<Option<String>, McpError> {
+    async fn read(
+        timeouts: Timeouts,
+        media_type: &str,
+        body: reqwest::Body,
+    ) -> Result<Option<String>, McpError> {
         let endpoint = Endpoint::new("http://127.0.0.1:9/mcp", None, false).unwrap();
-        let wire = Wire::new(endpoint, &ConnectOptions::default()).unwrap();
+        let wire = Wire::new(endpoint, &ConnectOptions { timeouts, ..ConnectOptions::default() }).unwrap();
         let answer = axum::http::Response::builder().header("content-type", media_type).body(body).unwrap();
         let request = reqwest::Request::new(reqwest::Method::POST, wire.endpoint.target().clone());
         let trace = Trace::begin(&wire, &request, None);
@@ -320,7 +327,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_pieces_without_a_pause_leaves_time_limits_their_turn() {
         let pieces = std::iter::repeat_n(Ok::<_, Infallible>(" "), MAX_MESSAGE_BYTES);
-        let reading = read("application/json", reqwest::Body::wrap_stream(stream::iter(pieces)));
+        let body = reqwest::Body::wrap_stream(stream::iter(pieces));
+        let reading = read(Timeouts::default(), "application/json", body);
         let limited = timeout(Duration::from_millis(50), reading).await;
         assert!(limited.is_err(), "it was read to its end");
     }
@@ -329,14 +337,17 @@ mod tests {
     async fn comments_and_events_keep_a_stream_alive() {
         let pieces =
             &[": a\n", ": b\n\n", "data:\n\n", "event: other\ndata: x\n\n", "id: 1\n\n", "data: here\n\n"];
-        let (outcome, took) = read_slowly(pieces).await;
+        let (outcome, took) = read_slowly(Timeouts::default(), pieces).await;
         assert_eq!((outcome.unwrap().as_deref(), took.as_secs()), (Some("here"), 300));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_that_complete_nothing_do_not() {
-        let (outcome, took) = read_slowly(&["data: a", "b", "c", "\n", "\n"]).await;
+    async fn bytes_that_complete_nothing_do_not_unless_a_call_may_take_longer() {
+        let pieces = &["data: a", "b", "c", "\n", "\n"];
+        let (outcome, took) = read_slowly(Timeouts::default(), pieces).await;
         assert!(matches!(outcome, Err(McpError::TimedOut(TimedOut::Idle))), "{outcome:?}");
         assert_eq!(took.as_secs(), 60);
+        let (outcome, took) = read_slowly(Timeouts::within(Duration::from_secs(600)), pieces).await;
+        assert_eq!((outcome.unwrap().as_deref(), took.as_secs()), (Some("abc"), 250));
     }
 }
