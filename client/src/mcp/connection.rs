@@ -12,6 +12,7 @@ mod listening;
 mod listing;
 mod offers;
 mod peer;
+mod reopening;
 mod replying;
 mod session;
 mod stateless;

@@ -10,17 +10,19 @@ use shared::{
 };
 use tokio::time::sleep;
 
-use super::{peer::Peer, stopwatch::Stopwatch};
+use super::{
+    peer::Peer,
+    reopening::{Reopening, USUAL},
+    stopwatch::Stopwatch,
+};
 use crate::mcp::{
     McpError, TimedOut,
     exchange::{Failure, Messages, SessionHeaders},
 };
 
-/// How often it is tried to go on with a stream that broke, and how long to wait before where the server does not say,
-/// and at most.
+/// How often in a row it is tried to go on with a stream that broke. A server that lets itself be polled, with the pause
+/// between that it asks for, is polled for as long as the call may take.
 const RESUMES_MAX: u32 = 3;
-const RESUME_AFTER: Duration = Duration::from_secs(1);
-const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// Whom to tell how far a call has come.
 pub(super) type TellProgress<'a> = dyn Fn(ProgressNotificationParams) + Send + Sync + 'a;
@@ -43,6 +45,24 @@ pub(super) struct Hearing<'a> {
     pub(super) stopwatch: &'a Stopwatch<'a>,
 }
 
+/// How one request's stream was gone on with so far.
+#[derive(Debug, Default)]
+struct Resumes {
+    reopening: Reopening,
+    in_a_row: u32,
+}
+
+impl Resumes {
+    /// A stream ended without the response. The count begins anew where it delivered something else, and where the server
+    /// asks to be polled no faster than it would be anyway.
+    fn ended(&mut self, has_delivered: bool, asked: Option<Duration>) {
+        self.reopening.ended(has_delivered);
+        if has_delivered || asked.is_some_and(|pause| pause >= USUAL) {
+            self.in_a_row = 0;
+        }
+    }
+}
+
 impl Hearing<'_> {
     /// Sends the request and hears the answer to its end.
     ///
@@ -52,6 +72,7 @@ impl Hearing<'_> {
         let answer = self.peer.wire.post(self.session, headers, body).await?;
         let session_id = answer.session_id();
         let mut messages = answer.messages(self.session).await?;
+        let mut resumes = Resumes::default();
         loop {
             match self.response(&mut messages).await {
                 Ok(result) => {
@@ -61,12 +82,13 @@ impl Hearing<'_> {
                 Err(error) => {
                     let pause = messages.retry();
                     let last = messages.last_event_id();
+                    resumes.ended(messages.has_delivered(), pause);
                     messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
                     let resumed = match (&error, self.session, last) {
                         (McpError::Broken(_), Some(session), Some(last))
                             if session.version.has_sessions() =>
                         {
-                            self.resume(session, &last, pause).await
+                            self.resume(session, &last, pause, &mut resumes).await
                         }
                         _ => None,
                     };
@@ -86,18 +108,23 @@ impl Hearing<'_> {
         session: &SessionHeaders,
         last: &HeaderValue,
         pause: Option<Duration>,
+        resumes: &mut Resumes,
     ) -> Option<Messages<'_>> {
-        for attempt in 1..=RESUMES_MAX {
-            let pause = pause.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
+        while resumes.in_a_row < RESUMES_MAX {
+            resumes.in_a_row = resumes.in_a_row.saturating_add(1);
+            let wait = resumes.reopening.pause(pause);
             tracing::debug!(
-                wait_ms = pause.as_millis(),
-                attempt,
+                wait_ms = wait.as_millis(),
+                attempt = resumes.in_a_row,
                 "the stream broke; it will be gone on with"
             );
-            sleep(pause).await;
+            sleep(wait).await;
             let answer = match self.peer.wire.listen(session, Some(last)).await {
                 Ok(answer) => answer,
-                Err(McpError::Unreachable { .. } | McpError::Broken(_) | McpError::TimedOut(_)) => continue,
+                Err(McpError::Unreachable { .. } | McpError::Broken(_) | McpError::TimedOut(_)) => {
+                    resumes.reopening.ended(false);
+                    continue;
+                }
                 Err(_) => return None,
             };
             return answer.messages(Some(session)).await.ok();

@@ -3,14 +3,14 @@
 //!
 //! It is listened to where somebody can be asked, since a server may put its questions there.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use reqwest::header::HeaderValue;
 use shared::jsonrpc::Incoming;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{peer::Peer, session::outside_a_session};
+use super::{peer::Peer, reopening::Reopening, session::outside_a_session};
 use crate::mcp::{
     McpError, TimedOut,
     exchange::{Messages, SessionHeaders},
@@ -19,10 +19,7 @@ use crate::mcp::{
 /// How long the first call waits for the server to begin the stream.
 const BEGUN_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long to wait before the stream is opened again, where the server does not say, and how often at most that is
-/// tried in a row.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-const AGAIN_AFTER_MAX: Duration = Duration::from_secs(30);
+/// How often in a row at most it is tried to open the stream.
 const ATTEMPTS_MAX: u32 = 5;
 
 impl Peer {
@@ -52,11 +49,13 @@ struct Listener {
 struct Place {
     last: Option<HeaderValue>,
     pause: Option<Duration>,
+    has_delivered: bool,
 }
 
 impl Listener {
     async fn run(self) {
         let mut place = Place::default();
+        let mut reopening = Reopening::default();
         let mut failed = 0_u32;
         while failed < ATTEMPTS_MAX {
             match self.listen_once(&mut place).await {
@@ -70,7 +69,8 @@ impl Listener {
                 }
             }
             self.begun.cancel();
-            sleep(place.pause.unwrap_or(AGAIN_AFTER).min(AGAIN_AFTER_MAX)).await;
+            reopening.ended(mem::take(&mut place.has_delivered));
+            sleep(reopening.pause(place.pause)).await;
         }
         self.begun.cancel();
     }
@@ -81,6 +81,7 @@ impl Listener {
         let mut messages = answer.messages(Some(&self.session)).await.map_err(outside_a_session)?;
         self.begun.cancel();
         let heard = self.hear(&mut messages).await;
+        place.has_delivered = messages.has_delivered();
         place.pause = messages.retry();
         place.last = messages.last_event_id().or_else(|| place.last.take());
         messages.end(heard.as_ref().err()).await;

@@ -71,7 +71,12 @@ impl<'w> Answer<'w> {
                 )
             }
             "application/json" => {
-                return Ok(Messages { wire, trace, source: Source::Json(Some(response)) });
+                return Ok(Messages {
+                    wire,
+                    trace,
+                    source: Source::Json(Some(response)),
+                    has_delivered: false,
+                });
             }
             "text/event-stream" => {
                 let bytes: ByteStream = Box::pin(response.bytes_stream());
@@ -80,7 +85,7 @@ impl<'w> Answer<'w> {
                     count: 0,
                     last_id: None,
                 };
-                return Ok(Messages { wire, trace, source });
+                return Ok(Messages { wire, trace, source, has_delivered: false });
             }
             "text/html" => "it answered with a web page".to_owned(),
             "" if response.content_length() == Some(0) => "it answered with nothing".to_owned(),
@@ -149,6 +154,7 @@ pub(in crate::mcp) struct Messages<'w> {
     wire: &'w Wire,
     trace: Trace<'w>,
     source: Source,
+    has_delivered: bool,
 }
 
 enum Source {
@@ -175,6 +181,7 @@ impl Messages<'_> {
                 let Some(response) = response.take() else { return Ok(None) };
                 let body = self.wire.read_body(response).await?;
                 self.trace.message(&body, None);
+                self.has_delivered = true;
                 Ok(Some(body))
             }
             Source::Events { reader, count, last_id } => loop {
@@ -202,6 +209,7 @@ impl Messages<'_> {
                 }
                 self.trace.message(&event.data, (!event.id.is_empty()).then_some(&event.id));
                 if event.event == "message" {
+                    self.has_delivered = true;
                     return Ok(Some(event.data));
                 }
                 tracing::debug!(event.kind = ?event.event, "an event of a kind that MCP does not have was ignored");
@@ -215,6 +223,11 @@ impl Messages<'_> {
             Source::Json(_) => McpError::Protocol("the answer is not the response to the request".to_owned()),
             Source::Events { .. } => McpError::Broken("the stream ended without the response".to_owned()),
         }
+    }
+
+    /// Whether there was a message in it.
+    pub(in crate::mcp) const fn has_delivered(&self) -> bool {
+        self.has_delivered
     }
 
     /// How long the server wants a client to wait before it connects again.
