@@ -11,13 +11,12 @@ mod user;
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use serde_json::Value;
-use shared::mcp::JsonObject;
+use serde_json::value::RawValue;
 
 pub use model::{EndpointSettings, ModelChoice};
 pub use user::{Key, User};
 
-use crate::mcp::{Credentials, Endpoint, EndpointError};
+use crate::mcp::{self, Credentials, Endpoint, EndpointError, NotArguments};
 use arguments::{Arguments, Confirm, Protocol, Subcommand};
 
 /// A setting that cannot be used. The text names it and the rule.
@@ -114,8 +113,8 @@ pub enum Command {
         user: User,
         /// The tool's name.
         tool: String,
-        /// Its arguments.
-        arguments: JsonObject,
+        /// Its arguments, as they were written.
+        arguments: mcp::Arguments,
     },
     /// The resources that the server offers, or what is in one.
     Resources {
@@ -285,7 +284,7 @@ fn command(subcommand: Option<Subcommand>, users: &UserLookup<'_>) -> Result<Com
         }
         Some(Subcommand::Resources { uri }) => Command::Resources { user: users.one()?, uri },
         Some(Subcommand::Prompts { prompt, args }) => {
-            let texts = texts(json_object(args.as_deref())?)?;
+            let texts = texts(&json_object(args.as_deref())?)?;
             Command::Prompts { user: users.one()?, prompt: prompt.map(|name| (name, texts)) }
         }
         Some(Subcommand::Doctor) => Command::Doctor { user: users.one()? },
@@ -293,28 +292,28 @@ fn command(subcommand: Option<Subcommand>, users: &UserLookup<'_>) -> Result<Com
 }
 
 /// The arguments of a prompt: texts, all of them.
-fn texts(object: JsonObject) -> Result<BTreeMap<String, String>, UsageError> {
-    let text = |(name, value)| match value {
-        Value::String(text) => Ok((name, text)),
-        _ => {
+fn texts(arguments: &mcp::Arguments) -> Result<BTreeMap<String, String>, UsageError> {
+    let text = |(name, value): (String, &RawValue)| match serde_json::from_str(value.get()) {
+        Ok(text) => Ok((name, text)),
+        Err(_) => {
             let rule =
                 format!("the arguments of a prompt are texts, and \"{name}\" is not; put it between quotes");
             Err(UsageError::invalid("--args", rule))
         }
     };
-    object.into_iter().map(text).collect()
+    arguments.members().into_iter().map(text).collect()
 }
 
-fn json_object(text: Option<&str>) -> Result<JsonObject, UsageError> {
-    let example = r#"write an object like '{"limit": 5}'"#;
-    match text.map(serde_json::from_str::<Value>).transpose() {
-        Ok(None) => Ok(JsonObject::new()),
-        Ok(Some(Value::Object(object))) => Ok(object),
-        Ok(Some(_)) => {
-            Err(UsageError::invalid("--args", format!("this is JSON but not an object; {example}")))
-        }
-        Err(error) => Err(UsageError::invalid("--args", format!("this is not JSON ({error}); {example}"))),
-    }
+fn json_object(text: Option<&str>) -> Result<mcp::Arguments, UsageError> {
+    let Some(text) = text else { return Ok(mcp::Arguments::default()) };
+    mcp::Arguments::parse(text).map_err(|reason| {
+        let example = r#"write an object like '{"limit": 5}'"#;
+        let rule = match reason {
+            NotArguments::NotAnObject(_) => format!("this is JSON but not an object; {example}"),
+            NotArguments::NotJson(reason) => format!("this is not JSON ({reason}); {example}"),
+        };
+        UsageError::invalid("--args", rule)
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! - the key goes to the endpoint it was given for and nowhere else: no redirect is followed, and plain HTTP is spoken
 //!   to loopback addresses only, unless the caller insists.
 
+mod arguments;
 mod asking;
 mod cache;
 mod connection;
@@ -23,6 +24,7 @@ mod retry;
 mod sse;
 mod tap;
 
+pub use arguments::{Arguments, NotArguments};
 pub use asking::{Answerer, declined, defaults};
 pub use connection::{CallOptions, Connection, RejectedTool, ToolList};
 pub use credentials::{ClientCertificate, Credentials, NotPem, Roots, TokenOrigin, TokenSource};

@@ -4,14 +4,13 @@ use std::fmt;
 
 use async_trait::async_trait;
 use shared::mcp::{
-    JsonObject,
     tools::{CallToolResult, Tool},
     utilities::ProgressNotificationParams,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::Toolbox;
-use crate::mcp::{CallOptions, Connection, McpError, RejectedTool, Repetition, ToolList};
+use crate::mcp::{Arguments, CallOptions, Connection, McpError, RejectedTool, Repetition, ToolList};
 
 /// Hears how far a tool call has come; told the tool's name first.
 type Progress = dyn Fn(&str, ProgressNotificationParams) + Send + Sync;
@@ -66,7 +65,7 @@ impl Toolbox for McpToolbox {
     async fn call(
         &self,
         name: &str,
-        mut arguments: JsonObject,
+        mut arguments: Arguments,
         cancel: &CancellationToken,
     ) -> Result<CallToolResult, McpError> {
         let tool = self.tools.iter().find(|tool| tool.name == name);

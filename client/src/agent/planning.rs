@@ -1,13 +1,10 @@
 //! What is to become of each tool call of a reply, decided before any of them runs: it is carried out, or the model
 //! is told why not.
 
-use serde_json::Value;
-use shared::mcp::{
-    JsonObject,
-    tools::{CallToolResult, Tool},
-};
+use shared::mcp::tools::{CallToolResult, Tool};
 
 use super::{ToolCall, wording};
+use crate::mcp::{Arguments, NotArguments};
 
 /// The repetition that is answered with a note.
 const REPEATED: u32 = 3;
@@ -23,7 +20,7 @@ pub(super) struct Plan<'t> {
 #[derive(Debug)]
 pub(super) enum Step<'t> {
     /// Call the tool. `readers` are the tools that can find out how it ended, should that be unknown.
-    Run { tool: &'t Tool, arguments: JsonObject, readers: &'t [Tool] },
+    Run { tool: &'t Tool, arguments: Arguments, readers: &'t [Tool] },
     /// Nothing can be called; this is what the model hears.
     Tell(CallToolResult),
 }
@@ -31,16 +28,16 @@ pub(super) enum Step<'t> {
 /// How often the same call with the same arguments has come in a row, within one question.
 #[derive(Debug, Default)]
 pub(super) struct Repetition {
-    last: Option<(String, Value)>,
+    last: Option<(String, String)>,
     times: u32,
 }
 
 impl Repetition {
-    fn count(&mut self, name: &str, arguments: &Value) -> u32 {
+    fn count(&mut self, name: &str, arguments: &str) -> u32 {
         if self.last.as_ref().is_some_and(|(last, with)| last == name && with == arguments) {
             self.times = self.times.saturating_add(1);
         } else {
-            self.last = Some((name.to_owned(), arguments.clone()));
+            self.last = Some((name.to_owned(), arguments.to_owned()));
             self.times = 1;
         }
         self.times
@@ -79,8 +76,8 @@ pub(super) fn plan<'t>(
 fn step<'t>(call: &ToolCall, tools: &'t [Tool], repetition: &mut Repetition) -> Step<'t> {
     let arguments = read_arguments(&call.arguments);
     let compared = match &arguments {
-        Ok(arguments) => Value::Object(arguments.clone()),
-        Err(_) => Value::String(call.arguments.clone()),
+        Ok(arguments) => in_order(arguments),
+        Err(_) => call.arguments.clone(),
     };
     let times = repetition.count(&call.name, &compared);
     if times >= REPEATED {
@@ -91,24 +88,19 @@ fn step<'t>(call: &ToolCall, tools: &'t [Tool], repetition: &mut Repetition) -> 
     };
     match arguments {
         Ok(arguments) => Step::Run { tool, arguments, readers: tools },
-        Err(reason) => Step::Tell(wording::malformed_arguments(call, &reason)),
+        Err(reason) => Step::Tell(wording::malformed_arguments(call, &reason.to_string())),
     }
 }
 
-/// Arguments as a JSON object; nothing at all is an empty one. Otherwise says what is wrong with them.
-pub(super) fn read_arguments(text: &str) -> Result<JsonObject, String> {
-    if text.trim().is_empty() {
-        return Ok(JsonObject::new());
-    }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(Value::Array(_)) => Err("it is an array".to_owned()),
-        Ok(Value::String(_)) => Err("it is a string".to_owned()),
-        Ok(Value::Number(_)) => Err("it is a number".to_owned()),
-        Ok(Value::Bool(_)) => Err("it is a boolean".to_owned()),
-        Ok(Value::Null) => Err("it is null".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+/// The arguments that a model wrote; nothing at all is none.
+fn read_arguments(text: &str) -> Result<Arguments, NotArguments> {
+    if text.trim().is_empty() { Ok(Arguments::default()) } else { Arguments::parse(text) }
+}
+
+/// Arguments as they are compared: in whatever order the members came.
+fn in_order(arguments: &Arguments) -> String {
+    let members = arguments.members();
+    members.iter().map(|(name, value)| format!("{name:?}:{value},")).collect()
 }
 
 #[cfg(test)]
@@ -118,9 +110,9 @@ mod tests {
     #[test]
     fn nothing_is_an_empty_object_and_only_objects_are_arguments() {
         for empty in ["", "  \n", "{}"] {
-            assert_eq!(read_arguments(empty), Ok(JsonObject::new()), "{empty:?}");
+            assert_eq!(read_arguments(empty), Ok(Arguments::default()), "{empty:?}");
         }
-        assert_eq!(read_arguments(r#"{"limit":5}"#).unwrap()["limit"], 5);
+        assert_eq!(read_arguments(r#"{"limit":5}"#).unwrap().as_str(), r#"{"limit":5}"#);
         for wrong in ["[]", "null", "5", "\"x\"", "true", "{\"limit\":", "{} {}", "limit=5"] {
             assert!(read_arguments(wrong).is_err(), "{wrong}");
         }
@@ -129,10 +121,11 @@ mod tests {
     #[test]
     fn only_the_same_call_in_a_row_is_a_repetition() {
         let mut repetition = Repetition::default();
-        let mut count = |name, text| repetition.count(name, &serde_json::from_str(text).unwrap());
+        let mut count = |name, text| repetition.count(name, &in_order(&read_arguments(text).unwrap()));
         assert_eq!(count("a", r#"{"x":1,"y":2}"#), 1);
         assert_eq!(count("a", r#"{ "y": 2, "x": 1 }"#), 2);
         assert_eq!(count("a", r#"{"x":2}"#), 1);
+        assert_eq!(count("a", r#"{"x":2.0}"#), 1, "a server may take one and refuse the other");
         assert_eq!(count("b", r#"{"x":2}"#), 1);
         assert_eq!(count("a", r#"{"x":2}"#), 1);
     }

@@ -4,7 +4,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use shared::mcp::{JsonObject, tools::CallToolResult, tools::Tool};
+use shared::mcp::tools::{CallToolResult, Tool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use super::{
     planning::{Plan, Step},
     wording,
 };
-use crate::mcp::{McpError, Repetition};
+use crate::mcp::{Arguments, McpError, Repetition};
 
 /// How long a cancelled call may take to tell its server before it is dropped.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl<'a> ToolTurn<'a> {
         result
     }
 
-    async fn call(&self, tool: &Tool, mut arguments: JsonObject, readers: &[Tool]) -> CallToolResult {
+    async fn call(&self, tool: &Tool, mut arguments: Arguments, readers: &[Tool]) -> CallToolResult {
         let repetition = Repetition::of(tool, &mut arguments);
         let outcome = tokio::select! {
             biased;

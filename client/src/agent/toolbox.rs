@@ -1,13 +1,10 @@
 //! What the loop calls tools through.
 
 use async_trait::async_trait;
-use shared::mcp::{
-    JsonObject,
-    tools::{CallToolResult, Tool},
-};
+use shared::mcp::tools::{CallToolResult, Tool};
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::McpError;
+use crate::mcp::{Arguments, McpError};
 
 /// A set of tools that can be called. The set stays the same while a question is being answered.
 #[async_trait]
@@ -24,7 +21,7 @@ pub trait Toolbox: Send + Sync {
     async fn call(
         &self,
         name: &str,
-        arguments: JsonObject,
+        arguments: Arguments,
         cancel: &CancellationToken,
     ) -> Result<CallToolResult, McpError>;
 }

@@ -1,9 +1,6 @@
 //! `client call`: one tool call without a model.
 
-use shared::mcp::{
-    JsonObject,
-    tools::{CallToolResult, Tool},
-};
+use shared::mcp::tools::{CallToolResult, Tool};
 
 use super::{
     Failure, Run,
@@ -14,11 +11,11 @@ use super::{
 use crate::{
     config::User,
     exit::Exit,
-    mcp::{CallOptions, IDEMPOTENCY_KEY, Repetition},
+    mcp::{Arguments, CallOptions, IDEMPOTENCY_KEY, Repetition},
     terminal::{Event, style::Text},
 };
 
-pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObject) -> anyhow::Result<Exit> {
+pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &Arguments) -> anyhow::Result<Exit> {
     in_session(run, user, async |session| {
         let tools = &session.tools.tools;
         let Some(tool) = tools.iter().find(|offered| offered.name == tool) else {
@@ -39,7 +36,7 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &JsonObje
     .await
 }
 
-async fn call(session: &Session<'_>, tool: &Tool, arguments: &JsonObject) -> Result<CallToolResult, Failure> {
+async fn call(session: &Session<'_>, tool: &Tool, arguments: &Arguments) -> Result<CallToolResult, Failure> {
     let terminal = &session.run.terminal;
     terminal.working(&format!("calling {}", tool.name));
     let mut arguments = arguments.clone();

@@ -6,9 +6,9 @@
 //! somebody looks. What cannot have run is another matter: that may always be sent again.
 
 use serde_json::Value;
-use shared::mcp::{JsonObject, tools::Tool};
+use shared::mcp::tools::Tool;
 
-use super::{McpError, TimedOut};
+use super::{Arguments, McpError, TimedOut};
 
 /// The argument by which a server knows a call again.
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
@@ -27,21 +27,23 @@ pub enum Repetition {
 impl Repetition {
     /// Of a call of the tool. Where the tool takes a key and was given none, a fresh one is put into the arguments: it
     /// is the same in each repetition, and no other call has it.
-    pub fn of(tool: &Tool, arguments: &mut JsonObject) -> Self {
+    pub fn of(tool: &Tool, arguments: &mut Arguments) -> Self {
         if tool.is_safe_to_repeat() {
             return Self::Harmless;
         }
         if !takes_key(tool) {
             return Self::Never;
         }
-        if !arguments.contains_key(IDEMPOTENCY_KEY) {
-            // Without a source of randomness the call goes without a key, and only once.
-            let Some(key) = fresh_key() else { return Self::Never };
-            arguments.insert(IDEMPOTENCY_KEY.to_owned(), Value::String(key));
-        }
-        match arguments.get(IDEMPOTENCY_KEY) {
-            Some(Value::String(key)) if !key.is_empty() => Self::Keyed(key.clone()),
-            Some(_) | None => Self::Never,
+        let given = arguments.members().remove(IDEMPOTENCY_KEY).map(|key| serde_json::from_str(key.get()));
+        match given {
+            Some(Ok(Value::String(key))) if !key.is_empty() => Self::Keyed(key),
+            Some(_) => Self::Never,
+            None => {
+                // Without a source of randomness the call goes without a key, and only once.
+                let Some(key) = fresh_key() else { return Self::Never };
+                arguments.add(IDEMPOTENCY_KEY, &key);
+                Self::Keyed(key)
+            }
         }
     }
 
@@ -110,9 +112,10 @@ mod tests {
         serde_json::from_value(json!({ "name": "t", "inputSchema": schema, "annotations": hints })).unwrap()
     }
 
-    fn of(tool: &Tool, arguments: Value) -> (Repetition, JsonObject) {
-        let Value::Object(mut arguments) = arguments else { panic!("{arguments}") };
-        (Repetition::of(tool, &mut arguments), arguments)
+    fn of(tool: &Tool, arguments: Value) -> (Repetition, Value) {
+        let mut arguments = Arguments::parse(&arguments.to_string()).unwrap();
+        let repetition = Repetition::of(tool, &mut arguments);
+        (repetition, serde_json::from_str(arguments.as_str()).unwrap())
     }
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
             assert!(matches!(key.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{key}");
             assert_eq!(arguments["idempotencyKey"], **key);
             assert_ne!(of(&tool, json!({})).0, first, "another call has another key");
-            assert_eq!(of(&tool, Value::Object(arguments)).0, first);
+            assert_eq!(of(&tool, arguments).0, first);
             assert_eq!(
                 of(&tool, json!({ "idempotencyKey": "mine" })).0,
                 Repetition::Keyed("mine".to_owned())
@@ -139,13 +142,13 @@ mod tests {
     #[test]
     fn a_tool_that_reads_is_not_given_a_key_to_look_for() {
         let filter = tool(json!({ "type": "string" }), json!({ "readOnlyHint": true }));
-        assert_eq!(of(&filter, json!({})), (Repetition::Harmless, JsonObject::new()));
+        assert_eq!(of(&filter, json!({})), (Repetition::Harmless, json!({})));
     }
 
     #[test]
     fn what_says_nothing_of_itself_is_sent_once() {
         for (key, hints) in [(json!(null), json!({})), (json!({ "type": "integer" }), json!({}))] {
-            assert_eq!(of(&tool(key, hints), json!({})), (Repetition::Never, JsonObject::new()));
+            assert_eq!(of(&tool(key, hints), json!({})), (Repetition::Never, json!({})));
         }
         let idempotent = tool(json!(null), json!({ "idempotentHint": true }));
         assert_eq!(of(&idempotent, json!({})).0, Repetition::Harmless);

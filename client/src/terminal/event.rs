@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shared::mcp::{
-    JsonObject,
     prompts::{GetPromptResult, Prompt},
     resources::{ReadResourceResult, Resource, ResourceTemplate},
     tools::{CallToolResult, Tool},
 };
+
+use crate::mcp::Arguments;
 
 /// One thing to say.
 #[derive(Debug, Clone, Serialize)]
@@ -138,8 +139,8 @@ pub enum Event<'a> {
     ToolResult {
         /// The tool.
         name: &'a str,
-        /// The arguments.
-        arguments: &'a JsonObject,
+        /// The arguments, as they were written.
+        arguments: &'a Arguments,
         /// What came back, as MCP has it.
         result: &'a CallToolResult,
     },

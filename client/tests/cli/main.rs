@@ -2,6 +2,7 @@
 //! that can be told to misbehave.
 #![cfg(test)]
 
+mod arguments;
 #[cfg(unix)]
 mod abandoned;
 #[cfg(unix)]

@@ -22,6 +22,8 @@ pub(crate) enum ModelScript {
     NeverDone,
     /// It calls the tool that the demo's question is about, and then says what it found, with a table.
     Clerk,
+    /// It calls a tool with these arguments, letter for letter, and then is done.
+    Writes(&'static str),
     /// It says this, in pieces.
     Says(Vec<String>),
 }
@@ -30,7 +32,7 @@ pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
     match state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
         ModelScript::Refuses => StatusCode::UNAUTHORIZED.into_response(),
-        ModelScript::NeverDone | ModelScript::Clerk | ModelScript::Says(_) => {
+        ModelScript::NeverDone | ModelScript::Clerk | ModelScript::Writes(_) | ModelScript::Says(_) => {
             json!({ "data": [] }).to_string().into_response()
         }
     }
@@ -49,9 +51,11 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
                 .into_response()
         }
         ModelScript::NeverDone if may_call => {
-            call(turn, "getLatestTransactions", &json!({ "limit": turn % 100 + 1 }))
+            call(turn, "getLatestTransactions", &json!({ "limit": turn % 100 + 1 }).to_string())
         }
         ModelScript::Clerk => clerk(turn, asked["messages"].as_array().unwrap().last().unwrap()),
+        ModelScript::Writes(arguments) if turn == 0 => call(turn, "getLatestTransactions", arguments),
+        ModelScript::Writes(_) => stream(&[json!({ "content": "Done." })], "stop"),
         ModelScript::NeverDone => stream(&[json!({ "content": "This is what I know so far." })], "stop"),
         ModelScript::Says(pieces) => {
             let deltas: Vec<Value> = pieces.iter().map(|piece| json!({ "content": piece })).collect();
@@ -67,13 +71,13 @@ fn clerk(turn: usize, last: &Value) -> Response {
     }
     let question = last["content"].to_string();
     let tool = if question.contains("balance") { "getAccountBalance" } else { "getLatestTransactions" };
-    call(turn, tool, &json!({}))
+    call(turn, tool, "{}")
 }
 
-fn call(turn: usize, tool: &str, arguments: &Value) -> Response {
+fn call(turn: usize, tool: &str, arguments: &str) -> Response {
     let call = json!({
         "index": 0, "id": format!("call_{turn}"), "type": "function",
-        "function": { "name": tool, "arguments": arguments.to_string() },
+        "function": { "name": tool, "arguments": arguments },
     });
     stream(&[json!({ "role": "assistant", "tool_calls": [call] })], "tool_calls")
 }

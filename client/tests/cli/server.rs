@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) model_turns: AtomicUsize,
     pub(crate) go_on: CancellationToken,
     sessions: Mutex<HashSet<String>>,
+    /// The bodies of the tool calls, letter for letter.
+    pub(crate) called: Mutex<Vec<String>>,
 }
 
 impl Shared {
@@ -95,6 +97,7 @@ impl Server {
             model_turns: AtomicUsize::new(0),
             go_on: CancellationToken::new(),
             sessions: Mutex::default(),
+            called: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, address) = std::sync::mpsc::channel();
@@ -190,6 +193,9 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     conversation.said(&message.to_string());
     let id = message["id"].clone();
     let method = message["method"].as_str().unwrap_or_default();
+    if method == "tools/call" {
+        state.called.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
+    }
     if header("mcp-protocol-version") == "2026-07-28" {
         let body = match modern::answer(method, &message["params"]) {
             Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),

@@ -6,10 +6,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use client::{
     agent::{McpToolbox, Toolbox},
-    mcp::{ConnectOptions, Era, IDEMPOTENCY_KEY, McpError, Timeouts},
+    mcp::{Arguments, ConnectOptions, Era, IDEMPOTENCY_KEY, McpError, Timeouts},
 };
 use serde_json::{Value, json};
-use shared::mcp::JsonObject;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -82,7 +81,7 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
                 let (server, toolbox) = toolbox(era, options).await;
                 server.arm_always("tools/call", Arc::clone(act));
                 let never = CancellationToken::new();
-                let error = toolbox.call(tool, JsonObject::new(), &never).await.unwrap_err();
+                let error = toolbox.call(tool, Arguments::default(), &never).await.unwrap_err();
                 assert_eq!(error.may_have_run(), *may_have_run, "{what}: {error}");
                 let keys = keys(&server);
                 assert_eq!(keys.len(), *expected, "{what}");
@@ -91,6 +90,27 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
                 assert_eq!(keys.iter().all(Value::is_string), tool == "pay", "{what}: {keys:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn every_attempt_and_every_round_sends_the_arguments_as_they_were_written() {
+    const WRITTEN: &str = r#"{"amount":1e2,"least":25.00000000000000001,"idempotencyKey":""#;
+    for era in [Era::Sessions, Era::Stateless] {
+        let (server, toolbox) = toolbox(era, options()).await;
+        server.arm("tools/call", steps(vec![Step::Reset]));
+        if era == Era::Stateless {
+            let round = json!({ "resultType": "input_required", "requestState": "once" });
+            server.arm("tools/call", json_result(round));
+        }
+        server.arm("tools/call", json_result(text_result("paid")));
+        let arguments = Arguments::parse(r#"{ "amount": 1e2, "least": 25.00000000000000001 }"#).unwrap();
+        toolbox.call("pay", arguments, &CancellationToken::new()).await.unwrap();
+        let calls: Vec<_> = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call").collect();
+        assert_eq!(calls.len(), if era == Era::Stateless { 3 } else { 2 });
+        assert!(calls.iter().all(|seen| seen.text.contains(WRITTEN)), "{calls:?}");
+        let keys = keys(&server);
+        assert!(keys.iter().all(|key| *key == keys[0] && key.is_string()), "{keys:?}");
     }
 }
 
@@ -110,7 +130,7 @@ async fn what_cannot_have_run_is_sent_again_whatever_it_is() {
         let (server, toolbox) = toolbox(Era::Sessions, options()).await;
         server.forget_sessions();
         let never = CancellationToken::new();
-        toolbox.call(tool, JsonObject::new(), &never).await.unwrap();
+        toolbox.call(tool, Arguments::default(), &never).await.unwrap();
         assert_eq!((server.count("initialize"), server.count("tools/call")), (2, 2), "{tool}");
         let keys = keys(&server);
         assert_eq!(keys.first(), keys.last(), "{tool}");
@@ -120,7 +140,7 @@ async fn what_cannot_have_run_is_sent_again_whatever_it_is() {
             let (server, toolbox) = toolbox(era, options()).await;
             let arrived = server.stop().await;
             let never = CancellationToken::new();
-            let error = toolbox.call(tool, JsonObject::new(), &never).await.unwrap_err();
+            let error = toolbox.call(tool, Arguments::default(), &never).await.unwrap_err();
             // The first attempt may have gone into a connection that was just closed.
             let is_refused = matches!(error, McpError::Unreachable { .. });
             assert!(is_refused || (tool == "push" && error.may_have_run()), "{tool}, {era:?}: {error}");
@@ -137,7 +157,7 @@ async fn an_answer_that_comes_after_all_is_the_answer() {
         let mut result = text_result("paid");
         result["resultType"] = json!("complete");
         server.arm("tools/call", json_result(result));
-        let key = JsonObject::from_iter([(IDEMPOTENCY_KEY.to_owned(), json!("mine"))]);
+        let key = Arguments::parse(r#"{"idempotencyKey":"mine"}"#).unwrap();
         let result = toolbox.call("pay", key, &CancellationToken::new()).await.unwrap();
         assert_eq!((result.text().as_str(), keys(&server)), ("paid", vec![json!("mine"), json!("mine")]));
     }
@@ -150,7 +170,7 @@ async fn what_may_have_run_is_not_forgotten_over_what_the_next_attempt_meets() {
         let (server, toolbox) = toolbox(era, options()).await;
         server.arm("tools/call", steps(vec![Step::Reset]));
         server.arm("tools/call", revoked());
-        let error = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap_err();
+        let error = toolbox.call("pay", Arguments::default(), &CancellationToken::new()).await.unwrap_err();
         assert!(error.may_have_run(), "{era:?}: {error}");
         assert!(error.to_string().contains("and then: unauthorized: revoked"), "{era:?}: {error}");
         assert_eq!(server.count("tools/call"), 2, "{era:?}");
@@ -163,7 +183,7 @@ async fn what_may_have_run_is_not_forgotten_over_what_the_next_attempt_meets() {
         } else {
             server.arm("tools/call", status(404, &[], "text/plain", "nothing here"));
         }
-        let error = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap_err();
+        let error = toolbox.call("pay", Arguments::default(), &CancellationToken::new()).await.unwrap_err();
         assert!(error.may_have_run(), "{era:?}: {error}");
     }
 }
@@ -182,7 +202,7 @@ async fn a_state_that_a_lost_attempt_used_up_is_not_insisted_on() {
         }),
     );
     server.arm("tools/call", json_result(text_result("paid")));
-    let result = toolbox.call("pay", JsonObject::new(), &CancellationToken::new()).await.unwrap();
+    let result = toolbox.call("pay", Arguments::default(), &CancellationToken::new()).await.unwrap();
     assert_eq!(result.text(), "paid");
     let calls = server.seen().into_iter().filter(|seen| seen.kind() == "tools/call");
     let states: Vec<Value> = calls.map(|seen| seen.body["params"]["requestState"].clone()).collect();

@@ -37,7 +37,7 @@ async fn the_tools_are_listed_once_and_those_that_cannot_be_called_are_named() {
     let names: Vec<_> = toolbox.tools().iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["look", "pay"]);
     assert_eq!(toolbox.rejected()[0].name, "broken");
-    let result = toolbox.call("look", arguments(), &CancellationToken::new()).await.unwrap();
+    let result = toolbox.call("look", arguments().into(), &CancellationToken::new()).await.unwrap();
     assert_eq!(result.text(), r#"{"limit":5}"#);
     assert_eq!(server.count("tools/list"), 1);
 }
@@ -49,10 +49,10 @@ async fn only_what_is_safe_to_repeat_is_repeated() {
     let toolbox = McpToolbox::open(open(&server).await).await.unwrap();
     let never = CancellationToken::new();
     server.arm("tools/call", status(500, &[], "", ""));
-    assert!(toolbox.call("look", arguments(), &never).await.is_ok());
+    assert!(toolbox.call("look", arguments().into(), &never).await.is_ok());
     assert_eq!(server.count("tools/call"), 2);
     server.arm("tools/call", status(500, &[], "", ""));
-    let error = toolbox.call("pay", arguments(), &never).await.unwrap_err();
+    let error = toolbox.call("pay", arguments().into(), &never).await.unwrap_err();
     assert!(error.may_have_run(), "{error}");
     assert_eq!(server.count("tools/call"), 3);
 }
@@ -81,7 +81,7 @@ async fn progress_is_heard_with_the_name_of_the_tool() {
             vec![Step::Send(head), Step::Send(events.into_bytes()), Step::Close]
         }),
     );
-    let result = toolbox.call("look", arguments(), &CancellationToken::new()).await.unwrap();
+    let result = toolbox.call("look", arguments().into(), &CancellationToken::new()).await.unwrap();
     assert_eq!(result.text(), "done");
     assert_eq!(*heard.lock().unwrap(), [("look".to_owned(), Some("half way".to_owned()))]);
 }
@@ -93,7 +93,7 @@ async fn a_cancelled_call_ends_and_the_server_is_told() {
     let toolbox = McpToolbox::open(open(&server).await).await.unwrap();
     server.arm("tools/call", steps(vec![Step::Hang]));
     let cancel = CancellationToken::new();
-    let (named, with) = ("pay", arguments());
+    let (named, with) = ("pay", arguments().into());
     let cancelling = async {
         server.first("tools/call").await;
         cancel.cancel();

@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) http_method: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
+    /// The body letter for letter.
+    pub(crate) text: String,
 }
 
 impl Seen {
@@ -249,8 +251,9 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-    Some(Seen { http_method, headers, body })
+    let text = String::from_utf8(body).unwrap();
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+    Some(Seen { http_method, headers, body, text })
 }
 
 impl State {

@@ -10,12 +10,11 @@ use std::{
 use async_trait::async_trait;
 use client::{
     agent::{AgentEvent, Message, Model, ModelError, Observer, Prompt, Reply, ToolCall, Toolbox},
-    mcp::McpError,
+    mcp::{Arguments, McpError},
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::mcp::{
-    JsonObject,
     content::ContentBlock,
     tools::{CallToolResult, Tool},
 };
@@ -97,7 +96,7 @@ impl Model for ScriptedModel {
 }
 
 type Outcome = Result<CallToolResult, McpError>;
-type Act = Box<dyn Fn(String, JsonObject, CancellationToken) -> BoxFuture<'static, Outcome> + Send + Sync>;
+type Act = Box<dyn Fn(String, Arguments, CancellationToken) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// Tools whose names say what they are: `read…` only reads, `put…` may be repeated, everything else writes.
 pub(crate) struct ScriptedToolbox {
@@ -109,7 +108,7 @@ pub(crate) struct ScriptedToolbox {
 impl ScriptedToolbox {
     pub(crate) fn new<F>(
         names: &[&str],
-        act: impl Fn(String, JsonObject, CancellationToken) -> F + Send + Sync + 'static,
+        act: impl Fn(String, Arguments, CancellationToken) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -143,10 +142,11 @@ impl Toolbox for ScriptedToolbox {
     async fn call(
         &self,
         name: &str,
-        arguments: JsonObject,
+        arguments: Arguments,
         cancel: &CancellationToken,
     ) -> Result<CallToolResult, McpError> {
-        self.calls.lock().unwrap().push((name.to_owned(), Value::Object(arguments.clone())));
+        let parsed = serde_json::from_str(arguments.as_str()).unwrap();
+        self.calls.lock().unwrap().push((name.to_owned(), parsed));
         (self.act)(name.to_owned(), arguments, cancel.clone()).await
     }
 }

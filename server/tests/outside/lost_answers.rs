@@ -11,7 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use client::mcp::{
-    Answerer, CallOptions, ConnectOptions, Connection, Endpoint, Era, McpError, Repetition, RetryPolicy,
+    Answerer, Arguments, CallOptions, ConnectOptions, Connection, Endpoint, Era, McpError, Repetition,
+    RetryPolicy,
 };
 use serde_json::{Value, json};
 use shared::mcp::{
@@ -64,7 +65,7 @@ impl User {
     /// Calls a tool as our programs do. Also tells the key that the call had.
     async fn call(&self, name: &str, arguments: Value) -> (Result<CallToolResult, McpError>, Option<String>) {
         let tool = self.tools.iter().find(|tool| tool.name == name).unwrap();
-        let mut arguments = arguments.as_object().cloned().unwrap();
+        let mut arguments = Arguments::parse(&arguments.to_string()).unwrap();
         let repetition = Repetition::of(tool, &mut arguments);
         let key = match &repetition {
             Repetition::Keyed(key) => Some(key.clone()),

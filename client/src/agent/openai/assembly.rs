@@ -4,7 +4,7 @@
 //! or give every call the index 0, and some leave out the id as well; so a fragment also begins a new call when it
 //! can be no continuation of the one it is said to belong to.
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::{
     chunk::{Chunk, Fragment},
@@ -108,12 +108,12 @@ impl Partial {
 }
 
 fn is_complete(arguments: &str) -> bool {
-    serde_json::from_str::<Value>(arguments).is_ok()
+    serde_json::from_str::<IgnoredAny>(arguments).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -183,6 +183,17 @@ mod tests {
         assert_eq!(reply, Reply { text: "Hello".to_owned(), tool_calls: vec![call("", "one", "{\"x\":1}")] });
         let odd: Chunk = serde_json::from_value(json!({ "choices": null, "usage": {}, "x": 1 })).unwrap();
         assert!(odd.choices.is_empty() && odd.error.is_none());
+    }
+
+    #[test]
+    fn numbers_of_an_object_in_place_of_its_text_stay_as_they_were_written() {
+        let written = r#"{"amount":1e2,"least":25.00000000000000001}"#;
+        let call = format!(r#"{{"tool_calls":[{{"function":{{"name":"one","arguments":{written}}}}}]}}"#);
+        let chunk = format!(r#"{{"choices":[{{"delta":{call}}}]}}"#);
+        let mut assembly = Assembly::default();
+        assembly.add(serde_json::from_str(&chunk).unwrap(), &mut |_| ());
+        let reply = assembly.into_reply(&Names::default()).unwrap();
+        assert_eq!(reply.tool_calls[0].arguments, written);
     }
 
     #[test]

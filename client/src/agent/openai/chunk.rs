@@ -2,7 +2,7 @@
 //! as not there, and what is not known is passed over.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 /// One chunk.
 #[derive(Debug, Default, Deserialize)]
@@ -71,24 +71,19 @@ pub(super) struct Function {
     pub(super) name: Option<String>,
     /// A piece of JSON text, or the object itself.
     #[serde(default)]
-    arguments: Value,
+    arguments: Option<Box<RawValue>>,
 }
 
 impl Function {
-    /// The new piece of the arguments' JSON text.
+    /// The new piece of the arguments' JSON text, numbers as the endpoint wrote them.
     pub(super) fn arguments(&self) -> String {
-        match &self.arguments {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            whole @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                whole.to_string()
-            }
-        }
+        let Some(written) = &self.arguments else { return String::new() };
+        serde_json::from_str(written.get()).unwrap_or_else(|_| written.get().to_owned())
     }
 }
 
 /// Reads what is of the kind that is wanted, and takes anything else as not there.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
+    let value = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(value.get()).unwrap_or_default())
 }

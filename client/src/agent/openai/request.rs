@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use shared::mcp::tools::Tool;
 
 use super::names::Names;
-use crate::agent::{Message, Prompt, Reply, ToolCall};
+use crate::{
+    agent::{Message, Prompt, Reply, ToolCall},
+    mcp::Arguments,
+};
 
 /// The request for one reply.
 pub(super) fn completion(model: &str, prompt: Prompt<'_>, names: &Names) -> CreateChatCompletionRequest {
@@ -58,7 +61,7 @@ fn assistant(reply: &Reply, names: &Names) -> ChatCompletionRequestAssistantMess
 fn tool_call(call: &ToolCall, names: &Names) -> ChatCompletionMessageToolCalls {
     // Several endpoints parse what they are shown of earlier calls and refuse the whole request over one that is no
     // JSON object. What the model wrote is in the call's result.
-    let is_object = serde_json::from_str::<Value>(&call.arguments).is_ok_and(|value| value.is_object());
+    let is_object = Arguments::parse(&call.arguments).is_ok();
     let arguments = if is_object { call.arguments.clone() } else { "{}".to_owned() };
     ChatCompletionMessageToolCalls::Function(ChatCompletionMessageToolCall {
         id: call.id.clone(),

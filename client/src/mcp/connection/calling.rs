@@ -11,7 +11,7 @@ use shared::mcp::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Connection, Spoken, peer::Call};
-use crate::mcp::McpError;
+use crate::mcp::{Arguments, McpError};
 
 /// How one tool call is to be treated.
 #[derive(Clone, Default)]
@@ -43,7 +43,8 @@ impl fmt::Debug for CallOptions<'_> {
 }
 
 impl Connection {
-    /// Calls a tool. A tool that failed is a result (`is_error`), not an error.
+    /// Calls a tool. A tool that failed is a result (`is_error`), not an error. The arguments are sent as they were
+    /// written, in every attempt.
     ///
     /// Dropping the future abandons the call without telling the server; [`CallOptions::cancel`] tells it.
     ///
@@ -52,15 +53,15 @@ impl Connection {
     pub async fn call_tool(
         &self,
         name: &str,
-        arguments: JsonObject,
+        arguments: impl Into<Arguments>,
         options: CallOptions<'_>,
     ) -> Result<CallToolResult, McpError> {
         let mut params = JsonObject::new();
         params.insert("name".to_owned(), Value::from(name));
-        params.insert("arguments".to_owned(), Value::Object(arguments));
         let call = Call {
             method: methods::CALL_TOOL,
             params,
+            arguments: Some(arguments.into()),
             repeatable: options.repeatable,
             timeout: options.timeout,
             progress: options.progress,

@@ -27,7 +27,7 @@ use super::{
     stopwatch::Stopwatch,
 };
 use crate::mcp::{
-    Answerer, ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
+    Answerer, Arguments, ConnectOptions, Endpoint, McpError, RetryPolicy, TimedOut,
     asking::AskedFor,
     cache::Cache,
     exchange::{Failure, SessionHeaders, Wire},
@@ -56,6 +56,8 @@ pub(super) struct Peer {
 pub(super) struct Call<'a> {
     pub(super) method: &'static str,
     pub(super) params: JsonObject,
+    /// Those of a tool, beside the other parameters.
+    pub(super) arguments: Option<Arguments>,
     pub(super) repeatable: bool,
     /// How long one attempt may take without an answer and without progress.
     pub(super) timeout: Option<Duration>,
@@ -68,12 +70,22 @@ pub(super) struct Call<'a> {
     pub(super) headers: HeaderMap,
 }
 
+/// The parameters of a request as they are written.
+#[derive(Serialize)]
+struct Params<'a> {
+    #[serde(flatten)]
+    members: &'a JsonObject,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<&'a Arguments>,
+}
+
 impl Call<'_> {
     /// A call that may run twice, without progress.
     pub(super) fn repeatable(method: &'static str, params: JsonObject) -> Self {
         Self {
             method,
             params,
+            arguments: None,
             repeatable: true,
             timeout: None,
             progress: None,
@@ -286,7 +298,8 @@ impl Peer {
         if !meta.is_empty() {
             call.params.insert("_meta".to_owned(), Value::Object(meta));
         }
-        let body = text(&Request::new(&id, call.method, &call.params))?;
+        let params = Params { members: &call.params, arguments: call.arguments.as_ref() };
+        let body = text(&Request::new(&id, call.method, params))?;
         let stopwatch = Stopwatch::new(call.timeout, &self.asked_for);
         let hearing =
             Hearing { peer: self, session, id: &id, progress: call.progress, stopwatch: &stopwatch };

@@ -1,6 +1,8 @@
 //! The revision without sessions: what every request carries, and requests that take several rounds (2026-07-28, basic
 //! and "Multi Round-Trip Requests").
 
+use std::borrow::Cow;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -92,7 +94,7 @@ impl Peer {
         let mut began_anew = false;
         for _round in 0..=ROUNDS_MAX {
             call.meta = self.meta();
-            call.headers = mirrored(call.method, &call.params, annotations);
+            call.headers = mirrored(call, annotations);
             let answered = match self.call(Some(&STATELESS), call, patience).await {
                 Ok(answered) => answered,
                 // One server of several may be older than the others.
@@ -180,7 +182,7 @@ fn forget_rounds(params: &mut JsonObject) -> bool {
 }
 
 /// The headers that repeat what a request says (Streamable HTTP transport, "Request Metadata").
-fn mirrored(method: &str, params: &JsonObject, annotations: Option<&HeaderAnnotations>) -> HeaderMap {
+fn mirrored(call: &Call<'_>, annotations: Option<&HeaderAnnotations>) -> HeaderMap {
     let mut map = HeaderMap::new();
     let mut put = |name: &str, text: &str| {
         if let (Ok(name), Ok(value)) =
@@ -189,33 +191,42 @@ fn mirrored(method: &str, params: &JsonObject, annotations: Option<&HeaderAnnota
             map.insert(name, value);
         }
     };
-    put(headers::METHOD, method);
-    let name = match method {
-        methods::CALL_TOOL | methods::GET_PROMPT => params.get("name"),
-        methods::READ_RESOURCE => params.get("uri"),
+    put(headers::METHOD, call.method);
+    let name = match call.method {
+        methods::CALL_TOOL | methods::GET_PROMPT => call.params.get("name"),
+        methods::READ_RESOURCE => call.params.get("uri"),
         _ => None,
     };
     if let Some(name) = name.and_then(Value::as_str) {
         put(headers::NAME, name);
     }
-    let arguments = params.get("arguments");
     for annotated in annotations.into_iter().flat_map(HeaderAnnotations::iter) {
-        match arguments.and_then(|arguments| arguments.pointer(&annotated.pointer)) {
-            Some(Value::String(text)) => put(&annotated.header, text),
-            Some(Value::Bool(truth)) => put(&annotated.header, if *truth { "true" } else { "false" }),
-            Some(Value::Number(number)) => put(&annotated.header, &whole(number)),
-            // Not given, or not of a kind that a header repeats.
-            Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => {}
+        let written = call.arguments.as_ref().and_then(|arguments| arguments.at(&annotated.pointer));
+        if let Some(text) = written.and_then(|written| repeated(written.get())) {
+            put(&annotated.header, &text);
         }
     }
     map
 }
 
-/// A whole number in decimal digits, however it was written.
-fn whole(number: &serde_json::Number) -> String {
-    match (number.as_i64(), number.as_f64()) {
-        (None, Some(float)) if float.fract() == 0.0 => format!("{float:.0}"),
-        _ => number.to_string(),
+/// How a header repeats an argument; `None` for one of a kind that it does not repeat.
+fn repeated(written: &str) -> Option<Cow<'_, str>> {
+    match written.as_bytes().first()? {
+        b'"' => serde_json::from_str::<String>(written).ok().map(Cow::Owned),
+        b't' | b'f' => Some(Cow::Borrowed(written)),
+        b'n' | b'[' | b'{' => None,
+        _ => Some(whole(written)),
+    }
+}
+
+/// A whole number in decimal digits, however it was written; any other one as it was.
+fn whole(written: &str) -> Cow<'_, str> {
+    let digits = written.strip_prefix('-').unwrap_or(written);
+    match written.parse::<f64>() {
+        Ok(number) if number.fract() == 0.0 && !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Cow::Owned(format!("{number:.0}"))
+        }
+        _ => Cow::Borrowed(written),
     }
 }
 
@@ -271,10 +282,15 @@ pub(super) fn verdict(error: &McpError) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::Arguments;
 
-    fn headers_of(method: &str, params: Value, schema: Value) -> Vec<(String, String)> {
+    fn headers_of(method: &'static str, params: Value, schema: Value) -> Vec<(String, String)> {
         let annotations = HeaderAnnotations::of(schema.as_object().unwrap()).unwrap();
-        let map = mirrored(method, params.as_object().unwrap(), Some(&annotations));
+        let mut params = params.as_object().cloned().unwrap();
+        let arguments = params.remove("arguments").map(|arguments| arguments.to_string());
+        let mut call = Call::repeatable(method, params);
+        call.arguments = arguments.map(|arguments| Arguments::parse(&arguments).unwrap());
+        let map = mirrored(&call, Some(&annotations));
         let mut all: Vec<_> =
             map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         all.sort();
@@ -304,6 +320,14 @@ mod tests {
                 pair("mcp-param-region", "=?base64?WsO8cmljaA==?="),
             ]
         );
+        for (written, digits) in [
+            ("42", "42"),
+            ("4.2e1", "42"),
+            ("12345678901234567890123", "12345678901234567890123"),
+            ("0.5", "0.5"),
+        ] {
+            assert_eq!(whole(written), digits);
+        }
         let read = headers_of("resources/read", json!({ "uri": "a://b" }), json!({}));
         assert_eq!(read, [pair("mcp-method", "resources/read"), pair("mcp-name", "a://b")]);
     }
