@@ -88,6 +88,26 @@ impl ErrorCode {
     pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32021);
     /// The revision is not spoken here (2026-07-28, "Versioning").
     pub const UNSUPPORTED_PROTOCOL_VERSION: Self = Self(-32022);
+    /// The user has to open a page first, and the request is to be sent again after that (2025-11-25, "Elicitation").
+    pub const URL_ELICITATION_REQUIRED: Self = Self(-32042);
+
+    /// Whether nothing of the request was done, by what the protocol says of the code, or this server of its own. Any
+    /// other code may come from something that began.
+    #[must_use]
+    pub const fn says_nothing_ran(self) -> bool {
+        matches!(
+            self,
+            Self::PARSE_ERROR
+                | Self::INVALID_REQUEST
+                | Self::METHOD_NOT_FOUND
+                | Self::INVALID_PARAMS
+                | Self::LIMITED
+                | Self::HEADER_MISMATCH
+                | Self::MISSING_CLIENT_CAPABILITY
+                | Self::UNSUPPORTED_PROTOCOL_VERSION
+                | Self::URL_ELICITATION_REQUIRED
+        )
+    }
 }
 
 impl fmt::Display for ErrorCode {

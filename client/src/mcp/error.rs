@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::jsonrpc::{ErrorCode, ErrorObject};
+use shared::jsonrpc::ErrorObject;
 
 /// Which limit a call ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,8 @@ pub enum McpError {
     /// The server is an MCP server and broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Protocol(String),
-    /// The server answered with a JSON-RPC error. Nothing ran, unless it is an internal error of the server: that may
-    /// have come in the middle.
-    #[error("the server refused the request: {0}")]
+    /// The server answered with a JSON-RPC error. Nothing ran if its code says so; any other may have come in the middle.
+    #[error("the server {what}: {0}", what = if .0.code.says_nothing_ran() { "refused the request" } else { "reported an error" })]
     Rpc(ErrorObject),
     /// The server is at a limit (429, or 503 with `Retry-After`) and retrying as it asked did not help: nothing ran.
     #[error("the server is busy; {}", match retry_after { Some(wait) => format!("it asks to wait {} s", wait.as_secs()), None => "try again later".to_owned() })]
@@ -82,7 +81,7 @@ impl McpError {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         match self {
-            Self::Rpc(error) => error.code == ErrorCode::INTERNAL_ERROR,
+            Self::Rpc(error) => !error.code.says_nothing_ran(),
             Self::TimedOut(TimedOut::Connect)
             | Self::Unauthorized(_)
             | Self::Unreachable { .. }

@@ -50,7 +50,7 @@ impl RetryPolicy {
 pub(super) struct Attempts {
     policy: RetryPolicy,
     failed: u32,
-    /// How the last of those ended that may have run.
+    /// How the last of those ended that may have run and were repeated.
     lost: Option<McpError>,
 }
 
@@ -59,7 +59,7 @@ impl Attempts {
         Self { policy, failed: 0, lost: None }
     }
 
-    /// Whether an attempt that failed may have run.
+    /// Whether an attempt that was repeated may have run.
     pub(super) const fn are_in_doubt(&self) -> bool {
         self.lost.is_some()
     }
@@ -86,14 +86,14 @@ impl Attempts {
         at_least: Option<Duration>,
     ) -> Option<Duration> {
         self.failed = self.failed.saturating_add(1);
-        if failure.may_have_run() {
-            self.lost = Some(failure.clone());
-        }
         if self.failed >= self.policy.attempts {
             return None;
         }
         if !is_worth_repeating(failure, repeatable) {
             return None;
+        }
+        if failure.may_have_run() {
+            self.lost = Some(failure.clone());
         }
         if let McpError::Busy { retry_after } = failure {
             return self.policy.pause(self.failed, *retry_after);

@@ -197,6 +197,7 @@ async fn a_call_that_may_have_happened_says_so_and_how_to_find_out() {
         McpError::Broken("reset".to_owned()),
         McpError::ServerFailed(502),
         McpError::Protocol("no id".to_owned()),
+        McpError::Rpc(ErrorObject::new(ErrorCode(-32001), "Request timed out")),
     ] {
         let write = told("write", error.clone()).await;
         assert!(

@@ -161,6 +161,20 @@ fn a_tool_that_reports_an_error_ends_call_with_1() {
 }
 
 #[test]
+fn an_error_that_does_not_say_that_nothing_ran_leaves_the_outcome_unknown() {
+    let tools = json!([{ "name": "pay", "inputSchema": { "type": "object" } }]);
+    for (code, is_unknown) in [(-32001, true), (-32603, true), (-32602, false)] {
+        let server =
+            Server::start(Script { tools: tools.clone(), reply: Reply::Error(code), ..Script::default() });
+        let (exit, stderr) = ending(&["call", "pay", "--as", "bob", "--url", &server.url()], &[]);
+        assert_eq!(exit, 4, "{stderr}");
+        assert_eq!(stderr.starts_with("error: unknown outcome: "), is_unknown, "{stderr}");
+        assert_eq!(stderr.contains("pay may have been carried out"), is_unknown, "{stderr}");
+        assert_eq!(stderr.contains("refused the request"), !is_unknown, "{stderr}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
     let server = Server::start(Script::default());
     for arguments in [&["tools"][..], &[], &["doctor", "--json"]] {

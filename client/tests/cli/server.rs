@@ -39,6 +39,8 @@ pub(crate) const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl";
 pub(crate) enum Reply {
     /// A `CallToolResult`.
     Result(Value),
+    /// A JSON-RPC error of this code.
+    Error(i64),
     /// Nothing, for as long as the client waits; the next calls get the result.
     HangOnce(Value),
     /// As the payment server answers, after a question on the stream of the session; this and the end of the session
@@ -224,6 +226,11 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
             match &state.script.reply {
                 Reply::Result(Value::Null) => answer(&id, &payment_result(user, tool)),
                 Reply::Result(result) => answer(&id, result),
+                Reply::Error(code) => {
+                    let error = json!({ "code": code, "message": "Request timed out" });
+                    let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
+                    ([(CONTENT_TYPE, "application/json")], body).into_response()
+                }
                 Reply::HangOnce(_) if call == 0 => std::future::pending().await,
                 Reply::HangOnce(result) => answer(&id, result),
                 Reply::AskBeside => {

@@ -59,7 +59,7 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     let now = [("retry-after", "0")];
     // How often it arrives: reading, with a key, without one; and whether it may have run.
-    let matrix: [(&str, Act, [usize; 3], bool); 8] = [
+    let matrix: [(&str, Act, [usize; 3], bool); 11] = [
         ("401", refuse(401, &[]), [1, 1, 1], false),
         ("429", refuse(429, &now), [3, 3, 3], false),
         ("503 with Retry-After", refuse(503, &now), [3, 3, 3], false),
@@ -67,7 +67,10 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
         ("500", refuse(500, &[]), [3, 3, 1], true),
         ("timeout", steps(vec![Step::Hang]), [3, 3, 1], true),
         ("reset", steps(vec![Step::Reset]), [3, 3, 1], true),
-        ("an internal error", internal_error(), [1, 1, 1], true),
+        ("an internal error", rpc_error(-32603), [1, 1, 1], true),
+        ("an error of its own", rpc_error(-32001), [1, 1, 1], true),
+        ("parameters it does not take", rpc_error(-32602), [1, 1, 1], false),
+        ("a limit of our server", rpc_error(-32005), [1, 1, 1], false),
     ];
     for era in [Era::Sessions, Era::Stateless] {
         for (name, act, arrivals, may_have_run) in &matrix {
@@ -114,10 +117,10 @@ async fn every_attempt_and_every_round_sends_the_arguments_as_they_were_written(
     }
 }
 
-/// An internal error of the server: it may have come in the middle of the call.
-fn internal_error() -> Act {
-    Arc::new(|seen| {
-        let error = json!({ "code": -32603, "message": "Internal error" });
+/// A JSON-RPC error: depending on its code it may have come in the middle of the call.
+fn rpc_error(code: i64) -> Act {
+    Arc::new(move |seen| {
+        let error = json!({ "code": code, "message": "No" });
         let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
         status(200, &[], "application/json", &body)(seen)
     })
@@ -185,6 +188,19 @@ async fn what_may_have_run_is_not_forgotten_over_what_the_next_attempt_meets() {
         }
         let error = toolbox.call("pay", Arguments::default(), &CancellationToken::new()).await.unwrap_err();
         assert!(error.may_have_run(), "{era:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_may_come_from_the_middle_of_a_later_round_does_not_begin_the_call_anew() {
+    for tool in ["push", "pay"] {
+        let (server, toolbox) = toolbox(Era::Stateless, options()).await;
+        let round = json!({ "resultType": "input_required", "requestState": "once" });
+        server.arm("tools/call", json_result(round));
+        server.arm_always("tools/call", rpc_error(-32000));
+        let error = toolbox.call(tool, Arguments::default(), &CancellationToken::new()).await.unwrap_err();
+        assert!(error.may_have_run(), "{error}");
+        assert_eq!(server.count("tools/call"), 2, "{tool}");
     }
 }
 

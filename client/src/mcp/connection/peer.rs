@@ -130,7 +130,7 @@ impl<'a> Patience<'a> {
         self.attempts.count_anew();
     }
 
-    /// Whether one of the attempts so far may have run.
+    /// Whether an attempt that was repeated may have run.
     pub(super) const fn is_in_doubt(&self) -> bool {
         self.attempts.are_in_doubt()
     }
