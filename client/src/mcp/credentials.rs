@@ -4,9 +4,11 @@
 //! expires and when the server no longer takes it. So whatever renews it needs to know nothing of this program.
 
 use std::{
+    borrow::Cow,
+    collections::VecDeque,
     fmt,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,6 +27,12 @@ const KEPT: Duration = Duration::from_secs(60);
 /// How long a command may take to print a token.
 #[cfg(unix)]
 const PRINTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many tokens are known again where a server repeats them: one that was replaced may still be in an answer.
+const REMEMBERED: usize = 8;
+
+/// What stands for a token.
+const HIDDEN: &str = "[token hidden]";
 
 /// Longest token, in bytes.
 const LENGTH_MAX: usize = 16 * 1024;
@@ -105,11 +113,12 @@ pub enum TokenOrigin {
 pub struct TokenSource {
     origin: TokenOrigin,
     current: Mutex<Option<Current>>,
+    /// The latest tokens. Beside `current`, which is locked while a token is read.
+    sent: std::sync::Mutex<VecDeque<SecretString>>,
 }
 
 struct Current {
     token: HeaderValue,
-    text: SecretString,
     until: Instant,
 }
 
@@ -122,7 +131,7 @@ impl TokenSource {
     /// A source; nothing is read yet.
     #[must_use]
     pub fn new(origin: TokenOrigin) -> Self {
-        Self { origin, current: Mutex::new(None) }
+        Self { origin, current: Mutex::new(None), sent: std::sync::Mutex::default() }
     }
 
     /// The value of `Authorization`, as fresh as it must be. `refused` is the value that the server did not take.
@@ -135,20 +144,26 @@ impl TokenSource {
             return Ok(known.token.clone());
         }
         let text = SecretString::from(self.read().await?.trim());
-        let fresh = Current::of(text)?;
+        let fresh = Current::of(&text)?;
         let token = fresh.token.clone();
+        self.remember(text);
         *current = Some(fresh);
         Ok(token)
     }
 
-    /// `text` without the token, wherever it repeats it.
-    pub(super) fn hide(&self, text: String, hidden: &str) -> String {
-        match self.current.try_lock().ok().and_then(|current| current.as_ref().map(|one| one.text.clone())) {
-            Some(token) if text.contains(token.expose_secret()) => {
-                text.replace(token.expose_secret(), hidden)
-            }
-            _ => text,
-        }
+    fn remember(&self, token: SecretString) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.retain(|known| known.expose_secret() != token.expose_secret());
+        sent.push_front(token);
+        sent.truncate(REMEMBERED);
+    }
+
+    /// `text` without the token, wherever it repeats it, nor one that was replaced lately.
+    pub(super) fn hide<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().map(ExposeSecret::expose_secret).fold(text, |text, token| {
+            if text.contains(token) { Cow::Owned(text.replace(token, HIDDEN)) } else { text }
+        })
     }
 
     async fn read(&self) -> Result<String, NoToken> {
@@ -168,7 +183,7 @@ impl fmt::Debug for TokenSource {
 }
 
 impl Current {
-    fn of(text: SecretString) -> Result<Self, NoToken> {
+    fn of(text: &SecretString) -> Result<Self, NoToken> {
         let token = text.expose_secret();
         if token.is_empty() || token.len() > LENGTH_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic())
         {
@@ -178,7 +193,7 @@ impl Current {
             .map_err(|_| NoToken("it cannot be sent in a header".to_owned()))?;
         value.set_sensitive(true);
         let left = expires_in(token).map_or(KEPT, |left| left.saturating_sub(BEFORE_ITS_END));
-        Ok(Self { until: Instant::now() + left, token: value, text })
+        Ok(Self { until: Instant::now() + left, token: value })
     }
 }
 
@@ -236,8 +251,13 @@ mod tests {
         let second = source.bearer(Some(&first)).await.unwrap();
         assert_ne!(second, first);
         assert!(second.is_sensitive() && !format!("{source:?} {second:?}").contains("eyJ"));
-        let echoed = format!("no: {}", token(r#"{"exp":4000000000,"n":2}"#));
-        assert_eq!(source.hide(echoed, "[hidden]"), "no: [hidden]");
+        // Both are hidden, also while another one is read.
+        let renewing = source.current.lock().await;
+        for number in [1, 2] {
+            let echoed = format!("no: {}!", token(&format!(r#"{{"exp":4000000000,"n":{number}}}"#)));
+            assert_eq!(source.hide(echoed.into()), "no: [token hidden]!");
+        }
+        drop(renewing);
         // One that is about to end is not kept.
         write(r#"{"exp":1000000000}"#);
         source.bearer(Some(&second)).await.unwrap();

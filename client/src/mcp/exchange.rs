@@ -9,6 +9,7 @@ mod refusal;
 mod trace;
 
 use std::{
+    borrow::Cow,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -254,13 +255,18 @@ impl Wire {
         McpError::NotMcp { url: self.endpoint.url().to_owned(), reason: reason.into() }
     }
 
-    /// A server's words, fit to stand in an error: short, harmless, without the key.
+    /// A server's words, fit to stand in an error: short, harmless, without key and token.
     pub(super) fn quote(&self, text: &str) -> String {
-        let text = self.endpoint.without_key(text).into_owned();
-        excerpt(&match &self.token {
-            Some(source) => source.hide(text, "[token hidden]"),
+        excerpt(&self.hidden(text))
+    }
+
+    /// `text` without the key and the token, wherever it repeats them.
+    fn hidden<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let text = self.endpoint.without_key(text);
+        match &self.token {
+            Some(source) => source.hide(text),
             None => text,
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Debug, time::Duration};
 /// Something that passed on the wire. The `exchange` numbers the HTTP exchanges of a connection from 1 and ties the
 /// events of one exchange together; those of several may interleave.
 ///
-/// The key never appears: not as a header, and not in a text that repeats it. Session ids appear as a short prefix.
+/// Key and token never appear: not as a header, and not in a text that repeats them. Session ids appear as a short prefix.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum WireEvent<'a> {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use client::mcp::Connection;
+use client::mcp::{Connection, Endpoint, TokenOrigin, TokenSource};
 
 use crate::{
     KEY, Recorder, call, endpoint,
@@ -57,6 +57,34 @@ async fn rule_13_the_key_and_the_session_are_seen_by_nobody_who_watches() {
         assert!(!text.contains(&session), "{text}");
         assert!(!text.contains("hunter22"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn rule_13_a_token_is_seen_by_nobody_who_watches() {
+    const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), TOKEN).unwrap();
+    let server = TestServer::start().await;
+    let (tap, mut options) = Recorder::watching(options());
+    let source = TokenSource::new(TokenOrigin::File(file.path().to_owned()));
+    options.credentials.token = Some(Arc::new(source));
+    let connection =
+        Connection::open(Endpoint::new(server.url(), None, false).unwrap(), options).await.unwrap();
+    let echo = format!("your token is {TOKEN}!");
+    for code in [200, 400, 401, 418, 500] {
+        server.arm("tools/call", status(code, &[("x-echo", TOKEN)], "text/plain", &echo));
+        let error = call(&connection).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
+    }
+    let event =
+        format!("id: {TOKEN}\ndata: {{\"jsonrpc\":\"2.0\",\"method\":\"{TOKEN}\"}}\n\ndata: RESPONSE\n\n");
+    server.arm("tools/call", stream(event.leak()));
+    call(&connection).await.unwrap();
+    assert_eq!(server.first("tools/call").await.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
+    let heard = tap.heard();
+    assert!(heard.iter().any(|event| event.contains("your token is [token hidden]!")), "{heard:?}");
+    assert!(heard.iter().any(|event| event.contains(r#"("x-echo", "[token hidden]")"#)), "{heard:?}");
+    assert!(heard.iter().all(|event| !event.contains(TOKEN)), "{heard:?}");
 }
 
 #[tokio::test]

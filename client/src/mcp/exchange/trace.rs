@@ -8,7 +8,7 @@ use shared::headers;
 use tokio::time::Instant;
 
 use super::Wire;
-use crate::mcp::{Endpoint, McpError, WireEvent};
+use crate::mcp::{McpError, WireEvent};
 
 /// How many characters of a session id are shown.
 const SHOWN_OF_SESSION: usize = 8;
@@ -28,12 +28,12 @@ impl<'w> Trace<'w> {
         let exchange = wire.exchanges.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let trace = Self { wire, exchange, began: Instant::now(), ended: !wire.tap.is_watching() };
         if !trace.ended {
-            let body = body.map(|body| wire.endpoint.without_key(body));
+            let body = body.map(|body| wire.hidden(body));
             wire.tap.saw(&WireEvent::RequestSent {
                 exchange,
                 method: request.method().as_str(),
                 url: wire.endpoint.url(),
-                headers: &shown_headers(&wire.endpoint, request.headers()),
+                headers: &shown_headers(wire, request.headers()),
                 body: body.as_deref(),
             });
         }
@@ -46,7 +46,7 @@ impl<'w> Trace<'w> {
             self.wire.tap.saw(&WireEvent::AnswerBegan {
                 exchange: self.exchange,
                 status: response.status().as_u16(),
-                headers: &shown_headers(&self.wire.endpoint, response.headers()),
+                headers: &shown_headers(self.wire, response.headers()),
                 elapsed: self.began.elapsed(),
             });
         }
@@ -57,8 +57,8 @@ impl<'w> Trace<'w> {
         if !self.ended {
             self.wire.tap.saw(&WireEvent::Message {
                 exchange: self.exchange,
-                data: &self.wire.endpoint.without_key(data),
-                event_id,
+                data: &self.wire.hidden(data),
+                event_id: event_id.map(|id| self.wire.hidden(id)).as_deref(),
             });
         }
     }
@@ -89,13 +89,13 @@ pub(in crate::mcp) fn shown_session(id: &str) -> String {
     format!("{shown}…")
 }
 
-fn shown_headers(endpoint: &Endpoint, headers: &HeaderMap) -> Vec<(String, String)> {
+fn shown_headers(wire: &Wire, headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
         .map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             let shown = match Secrecy::of(name) {
-                Secrecy::Open => endpoint.without_key(&value).into_owned(),
+                Secrecy::Open => wire.hidden(&value).into_owned(),
                 Secrecy::Session => shown_session(&value),
                 Secrecy::Hidden => "[hidden]".to_owned(),
             };
