@@ -1,14 +1,15 @@
 # shellcheck shell=bash
-# Runs our client for a check: nothing of the person's own model, address or .env gets in. Needs base.sh, and $CLIENT
-# from build.sh.
+# Runs our client for a check: nothing of the person's own model, address or .env gets in. Needs base.sh, server.sh, and
+# $CLIENT from build.sh.
 
 # What the client reads from the environment beside the keys.
 CLIENT_SETTINGS=(MODEL OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL MCP_API_KEY MCP_TOKEN_FILE MCP_TOKEN_COMMAND
     MCP_CLIENT_CERT MCP_CLIENT_KEY MCP_CA RUST_LOG)
 
-# alone: forgets the person's settings and leaves the checkout, whose .env the client would read.
+# alone: forgets the person's settings, of the client and of the server's commands, and leaves the checkout, whose .env
+# both would read.
 alone() {
-    unset "${CLIENT_SETTINGS[@]}"
+    unset "${CLIENT_SETTINGS[@]}" "${SETTINGS[@]}"
     cd "$SCRATCH" || exit
 }
 
