@@ -140,6 +140,19 @@ async fn a_404_outside_a_session_is_a_wrong_path() {
 }
 
 #[tokio::test]
+async fn a_session_that_could_not_begin_is_ended() {
+    for act in [status(400, &[], "text/plain", "no"), status(500, &[], "", ""), steps(vec![Step::Reset])] {
+        let server = TestServer::start().await;
+        server.arm_always("notifications/initialized", act);
+        let error = Connection::open(endpoint(server.url()), options()).await.unwrap_err();
+        assert!(!matches!(error, McpError::SessionEnded), "{error:?}");
+        let ended = server.first("DELETE").await;
+        assert!(ended.header("mcp-session-id").is_some_and(|id| id.ends_with("-session")), "{ended:?}");
+        assert_eq!((server.count("initialize"), server.count("DELETE"), server.live_sessions()), (1, 1, 0));
+    }
+}
+
+#[tokio::test]
 async fn older_revisions_are_spoken_and_unknown_ones_are_refused() {
     for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
         let server = TestServer::start().await;

@@ -1,9 +1,12 @@
 //! The session of a connection: opened with `initialize`, and opened again, once for all callers, when the server does
 //! not know it any more.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -12,7 +15,7 @@ use shared::mcp::{
     lifecycle::{InitializeRequestParams, InitializeResult},
     methods,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use tokio_util::sync::DropGuard;
 
 use super::{
@@ -24,6 +27,9 @@ use crate::mcp::{
     McpError, TimedOut, asking,
     exchange::{Failure, SessionHeaders},
 };
+
+/// How long ending a session may take that could not begin.
+const ABANDONING_LIMIT: Duration = Duration::from_millis(500);
 
 /// An open session, or the agreement with a server that keeps none.
 #[derive(Debug)]
@@ -157,11 +163,35 @@ impl Peer {
         let mut call = Call::repeatable(methods::INITIALIZE, params);
         let answered = self.call(None, &mut call, patience).await.map_err(outside_a_session)?;
         let mut session = self.agree(answered)?;
+        match self.begin(&session.headers, patience).await {
+            Ok(listening) => {
+                session.listening = listening;
+                Ok(session)
+            }
+            Err(error) => {
+                self.abandon(&session.headers).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Says that the session can begin, and listens in it.
+    async fn begin(
+        self: &Arc<Self>,
+        headers: &SessionHeaders,
+        patience: &mut Patience<'_>,
+    ) -> Result<Option<DropGuard>, McpError> {
         patience.renew_attempts();
-        self.notify(&session.headers, methods::INITIALIZED, patience).await.map_err(outside_a_session)?;
-        session.listening =
-            patience.bound(async { Ok::<_, McpError>(self.listen(&session.headers).await) }).await?;
-        Ok(session)
+        self.notify(headers, methods::INITIALIZED, patience).await.map_err(outside_a_session)?;
+        patience.bound(async { Ok(self.listen(headers).await) }).await
+    }
+
+    /// Ends a session that nobody will use, so that it takes up no room at the server until it expires. The caller
+    /// waits, so there is one short attempt.
+    async fn abandon(&self, headers: &SessionHeaders) {
+        if headers.id.is_some() && !matches!(timeout(ABANDONING_LIMIT, self.end(headers)).await, Ok(Ok(()))) {
+            tracing::debug!("a session that could not begin could not be ended either");
+        }
     }
 
     fn agree(&self, answered: Answered) -> Result<Session, McpError> {
