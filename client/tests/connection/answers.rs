@@ -244,6 +244,22 @@ async fn batches_are_read_in_the_revision_that_has_them_and_refused_in_the_other
 }
 
 #[tokio::test]
+async fn a_list_of_tools_that_is_too_large_in_all_is_refused_whatever_the_size_of_a_page() {
+    let server = TestServer::start().await;
+    let connection = open(&server).await;
+    let described = "x".repeat(12 * 1024 * 1024);
+    for number in 0..4 {
+        let schema = json!({ "type": "object" });
+        let tool = json!({ "name": number.to_string(), "description": described, "inputSchema": schema });
+        let page = json!({ "tools": [tool], "nextCursor": number.to_string() });
+        server.arm("tools/list", json_result(page));
+    }
+    let error = connection.list_tools().await.unwrap_err();
+    assert!(error.to_string().contains("list of tools has more than 33554432 bytes"), "{error}");
+    assert_eq!(server.count("tools/list"), 3);
+}
+
+#[tokio::test]
 async fn tools_are_listed_over_all_pages_and_malformed_ones_are_set_aside() {
     let server = TestServer::start().await;
     let connection = open(&server).await;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use shared::mcp::{parameter_headers::HeaderAnnotations, tools::Tool};
 
 use crate::mcp::{
@@ -11,9 +11,10 @@ use crate::mcp::{
     excerpt::{excerpt, is_unprintable},
 };
 
-/// How many pages a listing may have, and how many tools in all of them.
+/// How many pages a listing may have, how many tools in all of them, and how much of what describes them.
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 10_000;
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long a tool's name may be (tools, "Tool Names").
 const MAX_NAME_CHARS: usize = 128;
@@ -40,7 +41,7 @@ pub struct RejectedTool {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
-    tools: Vec<Value>,
+    tools: Vec<Box<RawValue>>,
     #[serde(default)]
     next_cursor: Option<String>,
 }
@@ -54,6 +55,7 @@ pub(super) struct Listing {
     checks_headers: bool,
     names: HashSet<String>,
     cursors: HashSet<String>,
+    bytes: usize,
 }
 
 impl Listing {
@@ -65,15 +67,17 @@ impl Listing {
     /// Adds a page. Returns where the next one starts, or `None` after the last one.
     ///
     /// # Errors
-    /// [`McpError::Protocol`] when there are too many pages or tools, or a cursor comes again.
+    /// [`McpError::Protocol`] when there are too many pages, tools or bytes, or a cursor comes again.
     pub(super) fn add(&mut self, page: Page) -> Result<Option<String>, McpError> {
         for definition in page.tools {
             if self.list.tools.len().saturating_add(self.list.rejected.len()) >= MAX_TOOLS {
                 return Err(McpError::Protocol(format!("it lists more than {MAX_TOOLS} tools")));
             }
-            self.add_tool(definition);
+            self.count(definition.get())?;
+            self.add_tool(&definition);
         }
         let Some(cursor) = page.next_cursor else { return Ok(None) };
+        self.count(&cursor)?;
         if !self.cursors.insert(cursor.clone()) {
             return Err(McpError::Protocol(
                 "its list of tools goes in a circle: a cursor came twice".to_owned(),
@@ -90,19 +94,32 @@ impl Listing {
         (self.list, self.annotations)
     }
 
-    fn add_tool(&mut self, definition: Value) {
-        let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let checked = tool(definition).and_then(|tool| {
-            let annotations = match self.checks_headers {
-                true => HeaderAnnotations::of(&tool.input_schema)
-                    .map_err(|problem| excerpt(&problem.to_string()))?,
-                false => HeaderAnnotations::default(),
-            };
-            match self.names.insert(tool.name.clone()) {
-                true => Ok((tool, annotations)),
-                false => Err("another tool has the same name".to_owned()),
-            }
-        });
+    /// Counts what is kept of a page.
+    fn count(&mut self, kept: &str) -> Result<(), McpError> {
+        self.bytes = self.bytes.saturating_add(kept.len());
+        if self.bytes > MAX_BYTES {
+            return Err(McpError::Protocol(format!("its list of tools has more than {MAX_BYTES} bytes")));
+        }
+        Ok(())
+    }
+
+    fn add_tool(&mut self, definition: &RawValue) {
+        // What is JSON and yet cannot be held, such as a number that is too large, is malformed as well.
+        let definition: Result<Value, _> = serde_json::from_str(definition.get());
+        let name = definition.as_ref().ok().and_then(|definition| definition.get("name")?.as_str());
+        let name = name.unwrap_or_default().to_owned();
+        let checked =
+            definition.map_err(|error| excerpt(&error.to_string())).and_then(tool).and_then(|tool| {
+                let annotations = match self.checks_headers {
+                    true => HeaderAnnotations::of(&tool.input_schema)
+                        .map_err(|problem| excerpt(&problem.to_string()))?,
+                    false => HeaderAnnotations::default(),
+                };
+                match self.names.insert(tool.name.clone()) {
+                    true => Ok((tool, annotations)),
+                    false => Err("another tool has the same name".to_owned()),
+                }
+            });
         match checked {
             Ok((tool, annotations)) => {
                 if !annotations.is_empty() {
