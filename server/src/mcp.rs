@@ -23,7 +23,7 @@ use crate::{
     clock::UnixMillis,
     identity::Principal,
     limits::Limits,
-    store::{Outcome, Store, StoreError},
+    store::{Outcome, Store},
 };
 
 mod abilities;
@@ -290,12 +290,13 @@ impl Engine {
             self.live.expire(UnixMillis::now());
             let revised = async {
                 let revision = self.store.revision().await?;
-                if known != Some(revision) {
-                    self.sessions.revise().await?;
-                    self.live.revise(self.store.as_ref()).await?;
-                    known = Some(revision);
+                if known == Some(revision) {
+                    return self.live.revise(self.store.as_ref(), live::Whose::New).await;
                 }
-                Ok::<(), StoreError>(())
+                self.sessions.revise().await?;
+                self.live.revise(self.store.as_ref(), live::Whose::All).await?;
+                known = Some(revision);
+                Ok(())
             };
             if let Err(error) = revised.await {
                 let error = &error as &dyn std::error::Error;

@@ -2,9 +2,9 @@
 //! that can be told to misbehave.
 #![cfg(test)]
 
-mod arguments;
 #[cfg(unix)]
 mod abandoned;
+mod arguments;
 #[cfg(unix)]
 mod asking;
 #[cfg(unix)]

@@ -2,7 +2,8 @@
 //! learns what a key may do since it changed.
 //!
 //! Keys are changed in the store, by whatever process. Several times a second this one asks the store whether anything
-//! was, and looks only then.
+//! was, and looks only then; and once at the key of whatever was opened since the last time, which may have been changed
+//! between the look that let its request in and the opening.
 
 use std::{
     collections::HashMap,
@@ -42,6 +43,16 @@ struct Open {
     expires_at: Option<UnixMillis>,
     ended: CancellationToken,
     permitted: Permitted,
+    is_new: bool,
+}
+
+/// What is held against the keys as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Everything that is open.
+    All,
+    /// What was opened since the last time.
+    New,
 }
 
 /// Keeps something open in the name of a key; dropped, it is open no more.
@@ -77,6 +88,7 @@ impl Live {
             expires_at: principal.expires_at(),
             ended: ended.clone(),
             permitted,
+            is_new: true,
         };
         self.open.lock().insert(number, open);
         Presence { live: Arc::downgrade(self), number, ended }
@@ -91,9 +103,11 @@ impl Live {
         }
     }
 
-    /// Holds everything that is open against the keys as they are.
-    pub(super) async fn revise(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let mut keys: Vec<KeyId> = self.open.lock().values().map(|open| open.key.clone()).collect();
+    /// Holds what is open against the keys as they are.
+    pub(super) async fn revise(&self, store: &dyn Store, whose: Whose) -> Result<(), StoreError> {
+        let is_meant = |open: &&Open| whose == Whose::All || open.is_new;
+        let mut keys: Vec<KeyId> =
+            self.open.lock().values().filter(is_meant).map(|open| open.key.clone()).collect();
         keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         keys.dedup();
         for id in keys {
@@ -101,6 +115,7 @@ impl Live {
             let key = key.filter(|key| key.ended(UnixMillis::now()).is_none());
             let mut told = Vec::new();
             for open in self.open.lock().values_mut().filter(|open| open.key == id) {
+                open.is_new = false;
                 let Some(key) = &key else {
                     open.ended.cancel();
                     continue;
@@ -117,5 +132,25 @@ impl Live {
             told.iter().for_each(|permitted| permitted());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        KeyStore as _,
+        sqlite::{SqliteLocation, SqliteStore},
+    };
+
+    #[tokio::test]
+    async fn what_was_opened_with_a_key_that_had_just_ended_ends_without_another_change() {
+        let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+        let live = Arc::new(Live::default());
+        let principal = Principal::for_test("customer");
+        assert!(store.key(principal.key()).await.unwrap().is_none(), "the key is gone");
+        let presence = live.enter(&principal, Arc::new(|| {}));
+        live.revise(&store, Whose::New).await.unwrap();
+        assert!(presence.ended().is_cancelled());
     }
 }
