@@ -1,6 +1,8 @@
 //! Credentials that are good for a test and for nothing else: an authority and its certificates, an issuer and its
 //! tokens.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -24,13 +26,15 @@ pub(crate) struct Certified {
     pub(crate) key: String,
 }
 
-/// In which time a certificate holds.
+/// In which time a certificate holds: from 2020 until so many seconds after 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validity {
-    /// For some decades.
-    Now,
-    /// It did once.
-    Past,
+pub(crate) struct Validity(pub(crate) u64);
+
+impl Validity {
+    /// For some decades: until 2060.
+    pub(crate) const NOW: Self = Self(2_840_140_800);
+    /// It did once: until 2021.
+    pub(crate) const PAST: Self = Self(1_609_459_200);
 }
 
 impl Authority {
@@ -51,7 +55,7 @@ impl Authority {
     /// A certificate for a server on this machine.
     pub(crate) fn server(&self) -> Certified {
         let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
-        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth, Validity::Now)
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth, Validity::NOW)
     }
 
     /// A certificate for a client that is known by these names: URIs, or else hosts.
@@ -72,10 +76,7 @@ impl Authority {
         validity: Validity,
     ) -> Certified {
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = match validity {
-            Validity::Now => date_time_ymd(2060, 1, 1),
-            Validity::Past => date_time_ymd(2021, 1, 1),
-        };
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(validity.0);
         params.extended_key_usages = vec![purpose];
         let key = KeyPair::generate().expect("randomness");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");

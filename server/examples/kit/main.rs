@@ -32,9 +32,9 @@ fn certificates(folder: &Path) -> anyhow::Result<()> {
     fs::write(folder.join("ca.pem"), authority.certificate())?;
     for (file, certified) in [
         ("server", authority.server()),
-        ("client", authority.client(&name, Validity::Now)),
-        ("client-expired", authority.client(&name, Validity::Past)),
-        ("client-of-a-stranger", stranger.client(&name, Validity::Now)),
+        ("client", authority.client(&name, Validity::NOW)),
+        ("client-expired", authority.client(&name, Validity::PAST)),
+        ("client-of-a-stranger", stranger.client(&name, Validity::NOW)),
     ] {
         let Certified { certificate, key } = certified;
         fs::write(folder.join(format!("{file}.pem")), certificate)?;

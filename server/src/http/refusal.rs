@@ -122,6 +122,10 @@ impl Refusal {
         match self {
             Self::Method => Some((header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"))),
             Self::NotAuthenticated(AuthError::Unavailable(_)) => Some((header::RETRY_AFTER, RETRY_STORE)),
+            // A client that has another certificate by now shows it on another connection.
+            Self::NotAuthenticated(AuthError::Invalid(key)) if key.is_of_the_connection() => {
+                Some((header::CONNECTION, HeaderValue::from_static("close")))
+            }
             Self::Engine(refused) => match refused.refusal {
                 EngineRefusal::TooManySessions(_) | EngineRefusal::TooManyStreams => {
                     Some((header::RETRY_AFTER, RETRY_SESSIONS))

@@ -1,7 +1,7 @@
 //! TLS, ended here: the server's certificate, and whose certificates clients may present.
 //!
 //! A client needs no certificate; one that it presents must come from the authority that is trusted and be in its time,
-//! or the handshake fails. Everything is read from files, and again when it is asked for, without a connection being
+//! or the handshake fails, which is a whole one each time. Everything is read from files, and again when it is asked for, without a connection being
 //! dropped: those that are open go on with what they began with.
 
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -11,7 +11,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
-    server::{VerifierBuilderError, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -110,6 +110,12 @@ fn read(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
+    if settings.client_ca.is_some() {
+        // A resumed session brings its client's certificate along without anybody holding it against the roots and the
+        // time again, and gets a ticket for the next one: each connection begins with a whole handshake.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

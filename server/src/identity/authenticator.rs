@@ -46,6 +46,14 @@ pub struct InvalidKey {
     pub known: Option<Arc<StoredKey>>,
 }
 
+impl InvalidKey {
+    /// Whether it came with the connection, and its sender does better on another one.
+    #[must_use]
+    pub fn is_of_the_connection(&self) -> bool {
+        self.reason == certificate::EXPIRED
+    }
+}
+
 impl From<&'static str> for InvalidKey {
     fn from(reason: &'static str) -> Self {
         Self { reason, known: None }
@@ -57,15 +65,16 @@ impl From<&'static str> for InvalidKey {
 pub struct Sender<'a> {
     /// From which address.
     pub address: IpAddr,
-    /// The client's certificate in DER, where the connection has one; TLS has held it against its authority.
+    /// The client's certificate in DER, where the connection has one; TLS has held it against its authority when the
+    /// connection began.
     pub certificate: Option<&'a [u8]>,
 }
 
 /// What a request carries to say who sends it.
-pub(super) enum Credential {
+pub(super) enum Credential<'a> {
     Key(ApiKey),
     Token(Token),
-    Certificate,
+    Certificate(&'a [u8]),
 }
 
 /// Who may present a token, and until when.
@@ -117,9 +126,8 @@ impl Authenticator {
                 let proof = proven.insert(proof);
                 self.pepper.digest_of_service(&proof.service())
             }
-            Credential::Certificate => {
-                let name = sender.certificate.and_then(certificate::name);
-                let name = name.ok_or_else(|| invalid("certificate: no one name"))?;
+            Credential::Certificate(der) => {
+                let name = certificate::name(der, UnixMillis::now()).map_err(invalid)?;
                 self.pepper.digest_of_service(&ServiceName::Certificate(name))
             }
         };
@@ -190,7 +198,7 @@ fn is_at_home(networks: &[String], address: IpAddr) -> bool {
 }
 
 /// The one credential that the request carries. What it says of itself goes before what its connection says.
-pub(super) fn presented(headers: &HeaderMap, sender: Sender<'_>) -> Result<Credential, AuthError> {
+pub(super) fn presented<'a>(headers: &HeaderMap, sender: Sender<'a>) -> Result<Credential<'a>, AuthError> {
     let own = single(headers, &HeaderName::from_static(headers::API_KEY), "repeated x-api-key header")?
         .map(|value| value.as_bytes().trim_ascii())
         .filter(|key| !key.is_empty());
@@ -201,8 +209,7 @@ pub(super) fn presented(headers: &HeaderMap, sender: Sender<'_>) -> Result<Crede
             return Err(AuthError::Ambiguous("x-api-key and Authorization carry different keys; send one"));
         }
         (Some(key), _) | (None, Some(key)) => key,
-        (None, None) if sender.certificate.is_some() => return Ok(Credential::Certificate),
-        (None, None) => return Err(AuthError::Missing),
+        (None, None) => return sender.certificate.map(Credential::Certificate).ok_or(AuthError::Missing),
     };
     let text = str::from_utf8(bytes).map_err(|_| invalid("malformed"))?;
     match Token::recognise(text) {

@@ -1,14 +1,45 @@
 //! The name in a client's certificate.
 //!
-//! TLS has held the certificate against the authority that is trusted before anybody gets here. What is left is whose it
-//! is: its one URI name (as SPIFFE has it), or where it has none its one DNS name. A certificate with several is nobody's
-//! in particular. The common name is not looked at: it is text for people.
+//! TLS has held the certificate against the authority that is trusted before anybody gets here, once, when the connection
+//! began. A connection may outlive its certificate, so the time is looked at again for each request. What is left is whose
+//! it is: its one URI name (as SPIFFE has it), or where it has none its one DNS name. A certificate with several is
+//! nobody's in particular. The common name is not looked at: it is text for people.
 
-use x509_parser::{extensions::GeneralName, prelude::FromDer as _, prelude::X509Certificate};
+use x509_parser::{
+    extensions::GeneralName,
+    prelude::{FromDer as _, X509Certificate},
+};
 
-/// The name in a certificate, in DER; `None` where it has not exactly one.
-pub(super) fn name(der: &[u8]) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+use crate::clock::UnixMillis;
+
+/// Why a certificate whose time is over is refused.
+pub(super) const EXPIRED: &str = "certificate: expired";
+
+/// The one name in a certificate, in DER, that holds `now`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(super) fn name(der: &[u8], now: UnixMillis) -> Result<String, &'static str> {
+    one_name(&in_time(der, now)?).ok_or("certificate: no one name")
+}
+
+/// A certificate, in DER, that holds `now`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(super) fn in_time(der: &[u8], now: UnixMillis) -> Result<X509Certificate<'_>, &'static str> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| "certificate: malformed")?;
+    let (validity, now) = (certificate.validity(), now.as_millis().div_euclid(1_000));
+    if now > validity.not_after.timestamp() {
+        Err(EXPIRED)
+    } else if now < validity.not_before.timestamp() {
+        Err("certificate: not yet")
+    } else {
+        Ok(certificate)
+    }
+}
+
+fn one_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let names = certificate.subject_alternative_name().ok()??;
     let (mut uris, mut hosts) = (Vec::new(), Vec::new());
     for name in &names.value.general_names {

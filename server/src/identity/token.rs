@@ -3,7 +3,8 @@
 //! Everything that decides is pinned by the server and not by the token: issuer, audience, algorithm, and which keys. A
 //! token must say who it is for, when it begins and ends, and have an id; it lives no longer than an hour. Whoever
 //! presents an id first is its only sender from then on: the same token from another address, or with another client
-//! certificate, is a stolen one. A token that names a certificate (RFC 8705, `cnf`) is good with that certificate alone.
+//! certificate, is a stolen one. A token that names a certificate (RFC 8705, `cnf`) is good with that certificate alone,
+//! and a certificate whose time is over makes no sender.
 
 use std::{fmt, time::Duration};
 
@@ -13,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{InvalidKey, Sender, ServiceName, issuer::Issuer};
+use super::{InvalidKey, Sender, ServiceName, certificate, issuer::Issuer};
 use crate::clock::UnixMillis;
 
 /// How far the clocks of issuer and server may be apart.
@@ -99,6 +100,9 @@ pub(super) async fn verify(token: &Token, issuer: &Issuer, sender: Sender<'_>) -
     let decoded = decode::<Claims>(text, &key, &rules(issuer)).map_err(|error| reason(error.kind()))?;
     let Claims { iss, sub, jti, exp, cnf } = decoded.claims;
     let now = UnixMillis::now();
+    if let Some(der) = sender.certificate {
+        certificate::in_time(der, now)?;
+    }
     let until = i64::try_from(exp).ok().and_then(|exp| exp.checked_mul(1_000)).map(UnixMillis::from_millis);
     let until = until.filter(|until| *until <= now.plus(LIFE_MAX + LEEWAY)).ok_or("token: lives too long")?;
     if jti.is_empty() || sub.is_empty() {

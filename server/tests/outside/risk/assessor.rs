@@ -77,7 +77,7 @@ async fn a_certificate_does_as_well_as_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let (authority, name) = (Authority::new("test"), "spiffe://example.org/payments");
-    let (server, client) = (authority.server(), authority.client(&[name], Validity::Now));
+    let (server, client) = (authority.server(), authority.client(&[name], Validity::NOW));
     for (file, text) in [
         ("ca.pem", &authority.certificate()),
         ("cert.pem", &server.certificate),

@@ -134,21 +134,21 @@ async fn our_client_calls_with_a_certificate_and_speaks_to_nobody_whose_own_it_d
     let authority = Authority::new("test");
     let (_trust, program) = encrypted(&authority);
     let stranger = Authority::new("stranger");
-    let billing = authority.client(&[super::certificates::SPIFFE], Validity::Now);
+    let billing = authority.client(&[super::certificates::SPIFFE], Validity::NOW);
     for era in ERAS {
         let connection =
             open("https", program.address, era, certificate(&authority, &billing)).await.unwrap();
         is_billing(&connection).await;
-        let other = authority.client(&["spiffe://example.org/other"], Validity::Now);
+        let other = authority.client(&["spiffe://example.org/other"], Validity::NOW);
         let refused = open("https", program.address, era, certificate(&authority, &other)).await;
         is_refused(&refused.unwrap_err());
         let none = Credentials { roots: Some(roots(&authority)), ..Credentials::default() };
         is_refused(&open("https", program.address, era, none).await.unwrap_err());
         // TLS itself refuses these, on either side: nothing was said.
-        let past = authority.client(&[super::certificates::SPIFFE], Validity::Past);
+        let past = authority.client(&[super::certificates::SPIFFE], Validity::PAST);
         for credentials in [
             certificate(&authority, &past),
-            certificate(&authority, &stranger.client(&[super::certificates::SPIFFE], Validity::Now)),
+            certificate(&authority, &stranger.client(&[super::certificates::SPIFFE], Validity::NOW)),
             Credentials { roots: Some(roots(&stranger)), ..certificate(&authority, &billing) },
             Credentials { roots: None, ..certificate(&authority, &billing) },
         ] {
@@ -173,7 +173,7 @@ async fn our_client_shows_a_token_and_the_certificate_that_it_is_bound_to() {
     let (authority, signer) = (Authority::new("test"), Signer::ed25519("two"));
     let (trust, program) = with_both(&authority, &signer);
     let (right, wrong) =
-        (authority.client(&["billing"], Validity::Now), authority.client(&["billing"], Validity::Now));
+        (authority.client(&["billing"], Validity::NOW), authority.client(&["billing"], Validity::NOW));
     let der = CertificateDer::from_pem_slice(right.certificate.as_bytes()).unwrap();
     let bound = json!({ "x5t#S256": BASE64URL_NOPAD.encode(&Sha256::digest(&der)) });
     trust.write("token.jwt", &signer.token(&claims_with("cnf", bound)));

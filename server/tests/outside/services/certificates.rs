@@ -4,8 +4,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    version::{TLS12, TLS13},
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -13,29 +14,29 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Trust, claims_with, knock};
+use super::{Trust, claims_with, knock, now};
 use crate::support::{
     client::{BOB, NEWEST, initialize},
     kit::{Authority, Certified, Signer, Validity},
     process::Program,
+    soon,
     wire::Ask,
 };
 
 pub(super) const SPIFFE: &str = "spiffe://example.org/billing";
 
-/// One request over TLS, and everything that comes back until the end; an error where the handshake fails.
-async fn over_tls(
-    address: SocketAddr,
+/// What opens connections, and keeps what the server gave it to come back with.
+fn connector(
     root: &str,
     client: Option<&Certified>,
-    ask: Ask,
-) -> std::io::Result<String> {
+    versions: &[&'static SupportedProtocolVersion],
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let config = config.with_root_certificates(roots);
     let config = match client {
         None => config.with_no_client_auth(),
@@ -46,13 +47,31 @@ async fn over_tls(
             )
             .unwrap(),
     };
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn open(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    stream.write_all(&ask.with("connection", "close").bytes(address)).await?;
+    connector.connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+/// One request that is the last, and everything that comes back until the end.
+async fn finish(mut stream: TlsStream<TcpStream>, bytes: &[u8]) -> std::io::Result<String> {
+    stream.write_all(bytes).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     Ok(text)
+}
+
+/// One request over TLS, and everything that comes back until the end; an error where the handshake fails.
+async fn over_tls(
+    address: SocketAddr,
+    root: &str,
+    client: Option<&Certified>,
+    ask: Ask,
+) -> std::io::Result<String> {
+    let stream = open(&connector(root, client, rustls::ALL_VERSIONS), address).await?;
+    finish(stream, &ask.with("connection", "close").bytes(address)).await
 }
 
 /// A server with TLS and an authority for clients, and the service `billing` known by its certificate.
@@ -78,18 +97,18 @@ async fn a_service_with_a_certificate_is_known_by_its_one_name() {
     let send =
         async |client: Option<&Certified>, ask: Ask| over_tls(program.address, &root, client, ask).await;
 
-    let billing = authority.client(&[SPIFFE], Validity::Now);
+    let billing = authority.client(&[SPIFFE], Validity::NOW);
     assert!(send(Some(&billing), knock()).await.unwrap().starts_with("HTTP/1.1 200"));
     assert!(send(None, knock().key(BOB)).await.unwrap().starts_with("HTTP/1.1 200"), "a key does as well");
     assert!(send(None, knock()).await.unwrap().starts_with("HTTP/1.1 401"));
     for names in [&["spiffe://example.org/other"][..], &[SPIFFE, "spiffe://example.org/other"], &[]] {
-        let other = authority.client(names, Validity::Now);
+        let other = authority.client(names, Validity::NOW);
         assert!(send(Some(&other), knock()).await.unwrap().starts_with("HTTP/1.1 401"), "{names:?}");
     }
     // What TLS itself refuses.
     for (client, why) in [
-        (authority.client(&[SPIFFE], Validity::Past), "expired"),
-        (Authority::new("stranger").client(&[SPIFFE], Validity::Now), "of another authority"),
+        (authority.client(&[SPIFFE], Validity::PAST), "expired"),
+        (Authority::new("stranger").client(&[SPIFFE], Validity::NOW), "of another authority"),
     ] {
         assert!(send(Some(&client), knock()).await.is_err(), "{why}");
     }
@@ -101,26 +120,106 @@ async fn a_service_with_a_certificate_is_known_by_its_one_name() {
     }
 }
 
+/// The same, and it believes the tokens of `signer` too.
+fn encrypted_with_tokens(authority: &Authority, signer: &Signer) -> (Trust, Program) {
+    let (mut trust, program) = encrypted(authority);
+    program.kill();
+    trust.publish(&[signer]);
+    trust.set.retain(|(name, _)| *name != "SERVICE_ALGORITHM");
+    let program = trust.start();
+    (trust, program)
+}
+
+/// A token that names this certificate.
+fn token_for(client: &Certified, signer: &Signer) -> String {
+    let der = CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap();
+    let bound = json!({ "x5t#S256": BASE64URL_NOPAD.encode(&Sha256::digest(&der)) });
+    signer.token(&claims_with("cnf", bound))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_names_a_certificate_is_good_with_that_certificate_alone() {
     let authority = Authority::new("test");
     let root = authority.certificate();
-    let (mut trust, program) = encrypted(&authority);
-    program.kill();
     let signer = Signer::ed25519("two");
-    trust.publish(&[&signer]);
-    trust.set.retain(|(name, _)| *name != "SERVICE_ALGORITHM");
-    let program = trust.start();
+    let (_trust, program) = encrypted_with_tokens(&authority, &signer);
     let (right, wrong) =
-        (authority.client(&["billing"], Validity::Now), authority.client(&["billing"], Validity::Now));
-    let der = CertificateDer::from_pem_slice(right.certificate.as_bytes()).unwrap();
-    let bound = json!({ "x5t#S256": BASE64URL_NOPAD.encode(&Sha256::digest(&der)) });
-    let token = signer.token(&claims_with("cnf", bound));
+        (authority.client(&["billing"], Validity::NOW), authority.client(&["billing"], Validity::NOW));
+    let token = token_for(&right, &signer);
     for (client, status) in
         [(Some(&right), "200"), (Some(&wrong), "401"), (None, "401"), (Some(&right), "200")]
     {
         let answer = over_tls(program.address, &root, client, knock(&token)).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+/// A connection that stays open after a request was served on it.
+struct Kept {
+    connector: TlsConnector,
+    stream: TlsStream<TcpStream>,
+    ask: Ask,
+}
+
+impl Kept {
+    /// The connection, unless the certificate is over by now.
+    async fn open(connector: TlsConnector, address: SocketAddr, ask: Ask) -> Option<Self> {
+        let mut stream = open(&connector, address).await.ok()?;
+        stream.write_all(&ask.bytes(address)).await.ok()?;
+        let mut answer = String::new();
+        // The answer is one JSON object, with nothing behind it.
+        while !answer.ends_with("}") {
+            let mut piece = [0; 4_096];
+            let read = stream.read(&mut piece).await.ok().filter(|read| *read > 0)?;
+            answer.push_str(str::from_utf8(&piece[..read]).unwrap());
+        }
+        answer.starts_with("HTTP/1.1 200").then_some(Self { connector, stream, ask })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_whose_time_is_over_is_worth_nothing_on_a_kept_connection_and_opens_no_other() {
+    let authority = Authority::new("test");
+    let root = authority.certificate();
+    let signer = Signer::ed25519("two");
+    let (trust, program) = encrypted_with_tokens(&authority, &signer);
+    let address = program.address;
+
+    // A busy machine may need a certificate that lives longer to be served with it at all. It must not live longer than a
+    // connection may be idle.
+    let (mut kept, mut ends) = (Vec::new(), 0);
+    for life in [2, 4, 6] {
+        ends = now() + life;
+        let client = authority.client(&[SPIFFE], Validity(ends));
+        let alone = || Ask::post(initialize(NEWEST));
+        let cases = [(&TLS12, alone()), (&TLS13, alone()), (&TLS13, knock(&token_for(&client, &signer)))];
+        for (version, ask) in cases {
+            let connector = connector(&root, Some(&client), &[version]);
+            kept.extend(soon("an answer", Kept::open(connector, address, ask)).await);
+        }
+        if kept.len() == 3 {
+            break;
+        }
+        kept.clear();
+    }
+    assert_eq!(kept.len(), 3, "no certificate lived long enough to be served");
+    while now() <= ends {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    for Kept { connector, stream, ask } in kept {
+        let refused = soon("the end", finish(stream, &ask.bytes(address))).await.unwrap();
+        assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+        assert!(refused.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{refused}");
+        let again = async { finish(open(&connector, address).await?, &ask.bytes(address)).await };
+        let again = soon("the handshake", again).await;
+        assert!(again.is_err(), "{again:?}");
+    }
+    program.signal("INT");
+    program.ended();
+    let rules = trust.rules();
+    for rule in ["certificate: expired", "key: certificate: expired"] {
+        assert!(rules.iter().any(|one| one == rule), "{rule} is not in {rules:?}");
     }
 }
 
