@@ -154,7 +154,7 @@ impl Application {
         let risk = RiskGate::open(config.risk.as_ref())?;
         let tls = config.tls.map(Tls::load).transpose()?;
         let issuer = match config.issuer {
-            Some(settings) => Some(Arc::new(Issuer::open(settings).await?)),
+            Some(settings) => Some(Issuer::open(settings).await?),
             None => None,
         };
         // Before anything is written: a second server on the same port must not change the first one's keys.

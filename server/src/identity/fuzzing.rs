@@ -1,6 +1,9 @@
 //! The room's parsers, for the fuzz targets alone (`cargo fuzz` sets `cfg(fuzzing)`).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::FutureExt as _;
@@ -34,7 +37,7 @@ pub fn is_credential(own: &[u8], bearer: &[u8]) -> bool {
 
 /// An issuer whose private key nobody has.
 #[derive(Debug)]
-pub struct Tokens(Issuer);
+pub struct Tokens(Arc<Issuer>);
 
 impl Tokens {
     /// The issuer.

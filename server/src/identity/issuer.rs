@@ -2,7 +2,8 @@
 //!
 //! The keys are a JSON Web Key Set (RFC 7517), in a file or behind a URL. They are kept, looked at again when they are
 //! old or when a token names a key that is not among them, and so can be rotated while the server runs. A source that
-//! cannot be read for a while does no harm; after an hour its keys are no longer believed.
+//! cannot be read for a while does no harm; after an hour its keys are no longer believed. A URL is asked beside the
+//! requests, so that one that is slow keeps nobody waiting whose key is known.
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -12,7 +13,11 @@ use jsonwebtoken::{
 };
 use parking_lot::RwLock;
 use reqwest::{Client, Url, redirect::Policy};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task::JoinHandle,
+    time::Instant,
+};
 
 /// For how long keys are taken as they were read: a file is cheap to read.
 const FRESH_FILE: Duration = Duration::from_secs(1);
@@ -21,7 +26,7 @@ const FRESH_URL: Duration = Duration::from_secs(300);
 /// How long keys are believed whose source cannot be read any more.
 const BELIEVED: Duration = Duration::from_secs(3_600);
 
-/// How often a URL is asked at most, whatever tokens name.
+/// How long a URL is left alone after it was asked, whatever it answered and whatever tokens name.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a URL may take to answer.
@@ -133,59 +138,73 @@ pub struct Issuer {
     pub(super) settings: IssuerSettings,
     client: Client,
     known: RwLock<Known>,
-    /// When the source was last asked; whoever holds it asks.
-    asked: Mutex<Option<Instant>>,
+    /// When the source was last done with, however it went; whoever holds it asks.
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Known {
     keys: Arc<[(String, DecodingKey)]>,
     read: Option<Instant>,
 }
 
 impl Issuer {
-    /// An issuer, whose keys are read at once.
+    /// An issuer, whose keys are read at once. It is shared with those who ask for its keys later.
     ///
     /// # Errors
     /// [`KeysError`] when a file holds no keys. A URL that does not answer is asked again later.
-    pub async fn open(settings: IssuerSettings) -> Result<Self, KeysError> {
+    pub async fn open(settings: IssuerSettings) -> Result<Arc<Self>, KeysError> {
         super::signatures::install();
         // Another one that is there does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(Policy::none()).timeout(ANSWER_WITHIN);
         let client = client.build().map_err(KeysError::Client)?;
-        let issuer = Self { settings, client, known: RwLock::default(), asked: Mutex::new(None) };
-        match issuer.look(true).await {
+        let issuer = Arc::new(Self { settings, client, known: RwLock::default(), asked: Arc::default() });
+        match issuer.ask(&mut *issuer.asked.lock().await).await {
             Err(error @ (KeysError::Url(_) | KeysError::Client(_))) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "the issuer's keys are not there yet");
             }
-            looked => looked?,
+            asked => asked?,
         }
         Ok(issuer)
     }
 
-    /// The key of this id, as fresh as it must be.
-    pub(super) async fn key(&self, id: &str) -> Option<DecodingKey> {
-        let fresh = match self.settings.keys {
-            KeySource::File(_) => FRESH_FILE,
-            KeySource::Url(_) => FRESH_URL,
-        };
-        let known = self.known.read().clone();
-        let is_fresh = known.read.is_some_and(|read| read.elapsed() < fresh);
-        if is_fresh && let Some(key) = known.find(id) {
-            return Some(key);
+    /// The key of this id, as fresh as it must be. A file is read for it where that is due, and a URL is waited for only
+    /// where nothing else is left.
+    pub(super) async fn key(self: &Arc<Self>, id: &str) -> Option<DecodingKey> {
+        let find = |age| self.known.read().find(id, age);
+        match self.settings.keys {
+            KeySource::File(_) => {
+                let fresh = find(FRESH_FILE);
+                if fresh.is_some() {
+                    return fresh;
+                }
+                self.ask_again(&mut *self.asked.lock().await).await;
+            }
+            KeySource::Url(_) => {
+                let fresh = find(FRESH_URL);
+                if fresh.is_some() {
+                    return fresh;
+                }
+                let believed = find(BELIEVED);
+                if believed.is_some() {
+                    if let Ok(asked) = Arc::clone(&self.asked).try_lock_owned() {
+                        self.ask_beside(asked);
+                    }
+                    return believed;
+                }
+                let asking = self.ask_beside(Arc::clone(&self.asked).lock_owned().await);
+                // One that ended otherwise than it should has told nothing new.
+                let _ = asking.await;
+            }
         }
-        if let Err(error) = self.look(false).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the issuer's keys were not read again");
-        }
-        let known = self.known.read().clone();
-        known.read.filter(|read| read.elapsed() < BELIEVED).and_then(|_| known.find(id))
+        find(BELIEVED)
     }
 
     /// Reads the keys again. Where that fails, what was known stays.
     pub async fn reload(&self) {
-        match self.look(true).await {
+        match self.ask(&mut *self.asked.lock().await).await {
             Ok(()) => tracing::info!("the issuer's keys were read again"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -194,23 +213,36 @@ impl Issuer {
         }
     }
 
-    /// Reads the keys again, at most every few seconds unless it is `urgent`.
-    async fn look(&self, urgent: bool) -> Result<(), KeysError> {
-        let mut asked = self.asked.lock().await;
+    /// Asks in a task of its own: a request that is given up meanwhile must not take along what others need too.
+    fn ask_beside(self: &Arc<Self>, mut asked: OwnedMutexGuard<Option<Instant>>) -> JoinHandle<()> {
+        let issuer = Arc::clone(self);
+        tokio::spawn(async move { issuer.ask_again(&mut asked).await })
+    }
+
+    /// Reads the keys again, unless that was done just now.
+    async fn ask_again(&self, asked: &mut Option<Instant>) {
         let pause = match self.settings.keys {
             KeySource::File(_) => FRESH_FILE,
             KeySource::Url(_) => ASKED_EVERY,
         };
-        if !urgent && asked.is_some_and(|asked| asked.elapsed() < pause) {
-            return Ok(());
+        if asked.is_none_or(|asked| asked.elapsed() >= pause)
+            && let Err(error) = self.ask(asked).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the issuer's keys were not read again");
         }
-        *asked = Some(Instant::now());
+    }
+
+    /// Reads the keys again. The pause begins when that is over: one that began before would be over by the time that a
+    /// silent URL is given up, and whoever waits would ask it next.
+    async fn ask(&self, asked: &mut Option<Instant>) -> Result<(), KeysError> {
         let bytes = match &self.settings.keys {
-            KeySource::File(path) => std::fs::read(path).map_err(KeysError::File)?,
-            KeySource::Url(url) => self.fetch(url.clone()).await?,
+            KeySource::File(path) => std::fs::read(path).map_err(KeysError::File),
+            KeySource::Url(url) => self.fetch(url.clone()).await,
         };
-        let keys = read(&bytes, self.settings.algorithm)?;
-        *self.known.write() = Known { keys, read: Some(Instant::now()) };
+        let now = Instant::now();
+        *asked = Some(now);
+        let keys = read(&bytes?, self.settings.algorithm)?;
+        *self.known.write() = Known { keys, read: Some(now) };
         Ok(())
     }
 
@@ -229,7 +261,9 @@ impl Issuer {
 }
 
 impl Known {
-    fn find(&self, id: &str) -> Option<DecodingKey> {
+    /// The key of this id, where the keys were read within this time.
+    fn find(&self, id: &str, age: Duration) -> Option<DecodingKey> {
+        self.read.filter(|read| read.elapsed() < age)?;
         self.keys.iter().find(|(name, _)| name == id).map(|(_, key)| key.clone())
     }
 }

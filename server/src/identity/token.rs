@@ -6,7 +6,7 @@
 //! certificate, is a stolen one. A token that names a certificate (RFC 8705, `cnf`) is good with that certificate alone,
 //! and a certificate whose time is over makes no sender.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Validation, decode, decode_header};
@@ -85,7 +85,11 @@ struct Confirmation {
 ///
 /// # Errors
 /// [`InvalidKey`] with the first rule that it breaks.
-pub(super) async fn verify(token: &Token, issuer: &Issuer, sender: Sender<'_>) -> Result<Proven, InvalidKey> {
+pub(super) async fn verify(
+    token: &Token,
+    issuer: &Arc<Issuer>,
+    sender: Sender<'_>,
+) -> Result<Proven, InvalidKey> {
     let text = token.0.expose_secret();
     if text.len() > LENGTH_MAX {
         return Err("token: too long".into());

@@ -10,12 +10,28 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::json;
+use server::{
+    identity::{
+        IssuerSettings, Pepper, ServiceName,
+        issuer::{KeySource, TokenAlgorithm},
+    },
+    store::{KeyId, StoredKey},
+};
+use tokio::sync::watch;
 
-use super::{Trust, claims, status};
-use crate::support::{eventually, kit::Signer};
+use super::{AUDIENCE, ISSUER, Trust, claims, knock, status};
+use crate::support::{
+    app::{App, spawn_app_with},
+    eventually,
+    kit::Signer,
+    soon,
+};
 
 /// How many seconds pass at least until a URL is asked again for a key that is not known.
 const ASKED_EVERY: u64 = 5;
+
+/// How long keys from a URL are taken without a look.
+const FRESH: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_issuers_keys_are_rotated_without_a_restart() {
@@ -44,24 +60,30 @@ struct Source {
     url: &'static str,
     answer: Arc<Mutex<(u16, String)>>,
     asked: Arc<AtomicU32>,
+    hangs: watch::Sender<bool>,
 }
 
 impl Source {
     async fn start(signers: &[&Signer]) -> Self {
         use axum::{Router, http::StatusCode, routing::get};
         let (answer, asked) = (Arc::new(Mutex::new((200, String::new()))), Arc::new(AtomicU32::new(0)));
+        let hangs = watch::Sender::new(false);
         let route = {
-            let (answer, asked) = (Arc::clone(&answer), Arc::clone(&asked));
+            let (answer, asked, hangs) = (Arc::clone(&answer), Arc::clone(&asked), hangs.clone());
             get(move || {
                 asked.fetch_add(1, Ordering::SeqCst);
                 let (status, body) = answer.lock().clone();
-                async move { (StatusCode::from_u16(status).unwrap(), body) }
+                let mut hangs = hangs.subscribe();
+                async move {
+                    hangs.wait_for(|hangs| !hangs).await.unwrap();
+                    (StatusCode::from_u16(status).unwrap(), body)
+                }
             })
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap()).leak();
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/keys", route)).await });
-        let source = Self { url, answer, asked };
+        let source = Self { url, answer, asked, hangs };
         source.publish(signers);
         source
     }
@@ -85,6 +107,27 @@ impl Source {
         trust.set.retain(|(name, _)| *name != "SERVICE_KEYS");
         trust.set.extend([("SERVICE_KEYS", self.url), ("RATE_LIMIT", "off")]);
         trust
+    }
+
+    /// A server in this process that trusts it, with the service `billing` in it.
+    async fn trusted_here(&self) -> App {
+        const PEPPER: &str = "a pepper for tests, and for nothing else at all";
+        let app = spawn_app_with(|config| {
+            config.pepper = Some(PEPPER.into());
+            config.issuer = Some(IssuerSettings {
+                issuer: ISSUER.to_owned(),
+                audience: AUDIENCE.to_owned(),
+                algorithm: TokenAlgorithm::EdDsa,
+                keys: KeySource::Url(self.url.parse().unwrap()),
+            });
+        })
+        .await;
+        let service = ServiceName::Token { issuer: ISSUER.to_owned(), subject: "billing".to_owned() };
+        let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
+        let (id, row) = (KeyId("billing".to_owned()), app.store.keys().await.unwrap().remove(0));
+        let service = Some(service.to_string());
+        app.store.create_key(StoredKey { lineage: id.clone(), id, digest, service, ..row }).await.unwrap();
+        app
     }
 }
 
@@ -142,4 +185,48 @@ async fn the_issuers_keys_behind_a_url_are_rotated_without_a_restart() {
     }
     let (asked, most) = (source.asked() - before, 1 + began.elapsed().as_secs() / ASKED_EVERY);
     assert!(u64::from(asked) <= most, "asked {asked} times in {:?}", began.elapsed());
+}
+
+/// Puts the clock forward. What waits for a socket meanwhile goes on waiting.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn an_issuer_that_hangs_keeps_nobody_waiting_whose_key_is_known() {
+    let (old, new) = (Signer::ed25519("old"), Signer::ed25519("new"));
+    let source = Source::start(&[&old]).await;
+    let app = source.trusted_here().await;
+    let address = app.address;
+    let status = async |token: String| knock(&token).send(address).await.status;
+    assert_eq!((status(old.token(&claims())).await, source.asked()), (200, 1));
+
+    pass(FRESH).await;
+    source.hangs.send_replace(true);
+    let strangers: Vec<_> = (0..3)
+        .map(|_| {
+            let ask = knock(&made_up(&old));
+            tokio::spawn(async move { ask.send(address).await.status })
+        })
+        .collect();
+    eventually("that it is asked for what strangers made up", async || source.asked() == 2).await;
+    for _ in 0..5 {
+        assert_eq!(status(old.token(&claims())).await, 200);
+    }
+    assert!(strangers.iter().all(|stranger| !stranger.is_finished()), "the known key waited for the unknown");
+    for stranger in strangers {
+        assert_eq!(soon("that the URL is given up", stranger).await.unwrap(), 401);
+    }
+    assert_eq!(source.asked(), 2, "what one waited for in vain, the next asked for again");
+
+    // Whoever has a known key waits for nothing, and yet makes it ask.
+    pass(Duration::from_secs(ASKED_EVERY)).await;
+    source.publish(&[&new]);
+    assert_eq!(status(old.token(&claims())).await, 200);
+    eventually("that it is asked again", async || source.asked() == 3).await;
+    source.hangs.send_replace(false);
+    eventually("the new key", async || status(new.token(&claims())).await == 200).await;
+    assert_eq!((status(old.token(&claims())).await, source.asked()), (401, 3));
 }
