@@ -7,14 +7,7 @@
 //! A limit of `n` a minute lets `n` through at once and gives back one every `60 s / n` (the generic cell rate
 //! algorithm). Each process counts for itself.
 
-use std::{
-    fmt,
-    hash::Hash,
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use governor::{
@@ -22,6 +15,7 @@ use governor::{
     clock::{Clock, DefaultClock},
     state::keyed::DashMapStateStore,
 };
+use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::KeyId;
@@ -94,8 +88,8 @@ pub struct Limits(Option<Arc<Counts>>);
 
 struct Counts {
     settings: LimitSettings,
-    refused_keys: Bucket<IpAddr>,
-    initializations: Bucket<IpAddr>,
+    refused_keys: Bucket<IpNet>,
+    initializations: Bucket<IpNet>,
     calls: Bucket<KeyId>,
     running: DashMap<KeyId, Arc<Semaphore>>,
 }
@@ -230,13 +224,10 @@ impl<K: Hash + Eq + Clone> Bucket<K> {
 }
 
 /// What counts as one address: an IPv6 host has a whole /64 to choose from.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpNet {
     match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
+        v4 @ IpAddr::V4(_) => v4.into(),
+        v6 @ IpAddr::V6(_) => IpNet::new(v6, 64).unwrap_or_else(|_| v6.into()).trunc(),
     }
 }
 

@@ -2,16 +2,12 @@
 //!
 //! Anybody can be turned away a million times, and must not fill the disk with it. So the first refusal of a sender by a
 //! rule is recorded at once, and those that follow are counted and recorded together, every few seconds, with their
-//! number. Nothing is left out of the count.
+//! number. A sender is told from others by the network that limits go by; and as whoever has many of those must not fill
+//! the disk either, only so many are told apart at a time. Nothing is left out of the count.
 
-use std::{
-    collections::HashMap,
-    fmt, mem,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, mem, net::IpAddr, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use shared::mcp::ProtocolVersion;
@@ -24,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::UnixMillis,
     identity::Principal,
+    limits::network,
     store::{AuditRecord, KeyId, Outcome, SessionHash, Store, StoredKey, UserId},
 };
 
@@ -33,8 +30,12 @@ pub const REFUSED: &str = "(refused)";
 /// How long refusals of one sender by one rule are counted before their number is recorded.
 const COUNTED_FOR: Duration = Duration::from_secs(5);
 
-/// How many senders and rules are told apart; what goes beyond is counted together.
-const TOLD_APART: usize = 10_000;
+/// How many networks, senders and rules are told apart at a time, so how many first refusals are recorded while one is
+/// counted. What goes beyond is counted for each sender and rule, from wherever it comes.
+const TOLD_APART: usize = 100;
+
+/// How many tallies there are at most. What goes beyond is counted for each rule.
+const TALLIES_MAX: usize = 10_000;
 
 /// Who was turned away.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -91,8 +92,17 @@ pub struct Refusals(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
-    tallies: Mutex<HashMap<(Sender, IpAddr, String), Tally>>,
+    tallies: Mutex<HashMap<Whose, Tally>>,
     news: Notify,
+}
+
+/// What is counted together.
+#[derive(PartialEq, Eq, Hash)]
+struct Whose {
+    sender: Sender,
+    /// `None` is any.
+    network: Option<IpNet>,
+    rule: String,
 }
 
 /// Refusals of one sender by one rule that are not recorded yet.
@@ -102,6 +112,8 @@ struct Tally {
     request_id: String,
     session: Option<SessionHash>,
     outcome: Outcome,
+    from: IpAddr,
+    has_several_addresses: bool,
     unrecorded: u64,
     is_first: bool,
 }
@@ -115,10 +127,15 @@ impl Refusals {
 
     /// Notes a refusal; it is recorded soon, and [`Self::record`] records it for certain.
     pub fn note(&self, refused: RefusedRequest<'_>) {
+        let from = refused.from.to_canonical();
+        let mut whose =
+            Whose { sender: refused.sender, network: Some(network(from)), rule: refused.rule.to_owned() };
         let mut tallies = self.0.tallies.lock();
-        let mut whose = (refused.sender, refused.from.to_canonical(), refused.rule.to_owned());
         if tallies.len() >= TOLD_APART && !tallies.contains_key(&whose) {
-            whose = (Sender::unknown(), IpAddr::V4(Ipv4Addr::UNSPECIFIED), refused.rule.to_owned());
+            whose.network = None;
+        }
+        if tallies.len() >= TALLIES_MAX && !tallies.contains_key(&whose) {
+            whose.sender = Sender::unknown();
         }
         let tally = tallies.entry(whose).or_insert_with(|| Tally {
             since: Instant::now(),
@@ -126,6 +143,8 @@ impl Refusals {
             request_id: String::new(),
             session: None,
             outcome: refused.outcome,
+            from,
+            has_several_addresses: false,
             unrecorded: 0,
             is_first: true,
         });
@@ -134,7 +153,10 @@ impl Refusals {
             tally.request_id = refused.request_id.to_owned();
             tally.session = refused.session;
             tally.outcome = refused.outcome;
+            tally.from = from;
+            tally.has_several_addresses = false;
         }
+        tally.has_several_addresses |= tally.from != from;
         tally.unrecorded = tally.unrecorded.saturating_add(1);
         if tally.is_first {
             self.0.news.notify_one();
@@ -164,14 +186,14 @@ impl Refusals {
     /// The records of the tallies that are due; those that stayed empty for a while are forgotten.
     fn due(&self, is_due: impl Fn(&Tally) -> bool) -> Vec<AuditRecord> {
         let mut records = Vec::new();
-        self.0.tallies.lock().retain(|(sender, from, rule), tally| {
+        self.0.tallies.lock().retain(|whose, tally| {
             if !is_due(tally) {
                 return true;
             }
             if tally.unrecorded == 0 {
                 return false;
             }
-            records.push(record(sender, *from, rule, tally));
+            records.push(record(whose, tally));
             tally.unrecorded = 0;
             tally.is_first = false;
             tally.since = Instant::now();
@@ -196,12 +218,17 @@ impl fmt::Debug for Refusals {
     }
 }
 
-fn record(sender: &Sender, from: IpAddr, rule: &str, tally: &mut Tally) -> AuditRecord {
+fn record(whose: &Whose, tally: &mut Tally) -> AuditRecord {
+    let Whose { sender, network, rule } = whose;
     let number = match tally.unrecorded {
         1 => String::new(),
         number => format!(", {number} requests"),
     };
-    let from = if from.is_unspecified() { "several addresses".to_owned() } else { from.to_string() };
+    let from = match network {
+        _ if !tally.has_several_addresses => tally.from.to_string(),
+        Some(network) => network.to_string(),
+        None => "several addresses".to_owned(),
+    };
     AuditRecord {
         at: tally.at,
         request_id: mem::take(&mut tally.request_id).into(),
@@ -213,7 +240,7 @@ fn record(sender: &Sender, from: IpAddr, rule: &str, tally: &mut Tally) -> Audit
         client: format!("{from}{number}").into(),
         tool: REFUSED.into(),
         arguments_digest: Sha256::digest("").into(),
-        rule: rule.to_owned().into(),
+        rule: rule.clone().into(),
         outcome: tally.outcome,
         duration_us: 0,
         trace: None,

@@ -1,6 +1,9 @@
 //! Whoever is turned away is in the audit trail, with the rule, and cannot fill it.
 
-use std::time::Duration;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use server::{audit::REFUSED, store::AuditRecord};
@@ -87,7 +90,29 @@ async fn rule_14_a_revoked_key_is_recorded_with_whose_it_was() {
     assert_eq!(told, Some(("bob", "1", "key: revoked")));
 }
 
-/// A thousand refusals are a handful of records, and none is missing from their numbers.
+/// Whose requests were turned away, from where, and how many, as a program in this folder recorded it.
+fn counted(folder: &Path) -> Vec<(String, String, u32)> {
+    let listed = run(folder, &["audit", "list", "--limit", "10000", "--json"], &[]);
+    let records: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap();
+    let text = |record: &Value, member: &str| record[member].as_str().unwrap().to_owned();
+    let told = records.iter().map(|record| {
+        let (user, client) = (text(record, "user"), text(record, "client"));
+        match client.split_once(", ") {
+            None => (user, client, 1),
+            Some((from, number)) => {
+                (user, from.to_owned(), number.trim_end_matches(" requests").parse().unwrap())
+            }
+        }
+    });
+    told.collect()
+}
+
+/// How many refusals there were in all.
+fn sum(counted: &[(String, String, u32)]) -> u32 {
+    counted.iter().map(|(.., number)| number).sum()
+}
+
+/// Hundreds of refusals are a handful of records, and none is missing from their numbers.
 #[tokio::test]
 async fn rule_14_a_flood_is_counted_and_not_written_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,12 +125,50 @@ async fn rule_14_a_flood_is_counted_and_not_written_out() {
     }
     program.signal("INT");
     assert!(program.ended().status.success());
-    let listed = run(folder.path(), &["audit", "list", "--json"], &[]);
-    let records: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap();
-    let numbers = records.iter().map(|record| match record["client"].as_str().unwrap().split_once(", ") {
-        None => 1,
-        Some((_, number)) => number.trim_end_matches(" requests").parse::<u32>().unwrap(),
-    });
-    assert!(records.len() <= 5, "{}", records.len());
-    assert_eq!(numbers.sum::<u32>(), 250);
+    let counted = counted(folder.path());
+    assert!(counted.len() <= 5, "{counted:?}");
+    assert_eq!(sum(&counted), 250);
+}
+
+/// Has requests without a key refused on behalf of these addresses, and then one of Bob's; what is recorded of it, and
+/// how many times of five seconds had begun.
+async fn flood(addresses: impl Iterator<Item = String>) -> (Vec<(String, String, u32)>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("TRUSTED_PROXIES", "127.0.0.1")]);
+    let began = Instant::now();
+    let mut wire = Wire::connect(program.address).await;
+    for address in addresses {
+        let ask = Ask::post(initialize(NEWEST)).with("x-forwarded-for", &address);
+        wire.write(&ask.bytes(program.address)).await;
+        assert_eq!(wire.answer().await.status, 401);
+    }
+    let nowhere = Ask::delete().key(BOB).session("none").with("x-forwarded-for", "192.0.2.1");
+    assert_eq!(nowhere.send(program.address).await.status, 404);
+    program.signal("INT");
+    assert!(program.ended().status.success());
+    (counted(folder.path()), 1 + usize::try_from(began.elapsed().as_secs() / 5).unwrap())
+}
+
+fn once(user: &str, from: &str) -> (String, String, u32) {
+    (user.to_owned(), from.to_owned(), 1)
+}
+
+#[tokio::test]
+async fn rule_14_a_flood_from_an_ipv6_network_is_that_of_one_sender() {
+    let (counted, times) = flood((1..=250).map(|host| format!("2001:db8::{host:x}"))).await;
+    assert!(counted.len() <= 3 + times, "{counted:?}");
+    assert_eq!(sum(&counted), 251);
+    // A refusal alone tells the address.
+    assert!(counted.contains(&once("", "2001:db8::1")) && counted.contains(&once("bob", "192.0.2.1")));
+    assert!(counted.iter().any(|(_, from, _)| from == "2001:db8::/64"), "{counted:?}");
+}
+
+#[tokio::test]
+async fn rule_14_a_flood_from_many_networks_is_counted_together() {
+    let (counted, times) = flood((1..=500).map(|network| format!("2001:db8:0:{network:x}::1"))).await;
+    assert!(counted.len() <= 103 * times, "{} records: {counted:?}", counted.len());
+    assert_eq!(sum(&counted), 501);
+    assert!(counted.iter().any(|(_, from, _)| from == "several addresses"), "{counted:?}");
+    // Whoever is known is told apart all the same.
+    assert!(counted.contains(&once("bob", "192.0.2.1")), "{counted:?}");
 }
