@@ -78,7 +78,7 @@ impl Request<'_> {
         if !is_known(engine, self.method) {
             return Err(not_found(self.method).into());
         }
-        let members = Members::of(self.params);
+        let members = Members::of(self.params)?;
         let subject = headers::check_name(&exchange, self.method, &members)?;
         if self.method == methods::CALL_TOOL {
             headers::check_arguments(engine, &exchange, subject, &members)?;

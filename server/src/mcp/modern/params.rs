@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use shared::jsonrpc::{ErrorCode, ErrorObject};
 
 /// What is asked for, by whatever name its method has for that, and what belongs to rounds.
 #[derive(Deserialize, Default)]
@@ -22,9 +23,13 @@ pub(super) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Reads them; none where the parameters are absent or cannot be read, which the method will say.
-    pub(super) fn of(params: Option<&'a RawValue>) -> Self {
-        params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default()
+    /// Reads them; none where there are no parameters. One that is there twice is refused, also where the method does not
+    /// read it: what cannot be told apart cannot be held against the headers.
+    pub(super) fn of(params: Option<&'a RawValue>) -> Result<Self, ErrorObject> {
+        let Some(params) = params else { return Ok(Self::default()) };
+        serde_json::from_str(params.get()).map_err(|error| {
+            ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("`params` cannot be read: {error}"))
+        })
     }
 }
 

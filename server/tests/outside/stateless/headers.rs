@@ -109,3 +109,40 @@ async fn headers_must_repeat_the_body() {
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
     }
 }
+
+/// The request with more members written before those of its parameters, just as they stand, and without `Mcp-Name`.
+fn with_more(bob: &Caller, method: &str, params: Value, more: &str) -> Ask {
+    let body = bob.body(7, method, params);
+    let named = bob.dress(&body).without("mcp-name");
+    let text = body.to_string().replacen("\"params\":{", &format!("\"params\":{{{more},"), 1);
+    named.saying(text)
+}
+
+#[tokio::test]
+async fn a_member_that_is_there_twice_hides_nothing_from_the_headers() {
+    let app = spawn_app().await;
+    let bob = Caller::new(app.address, BOB);
+    let pay = json!({ "name": "createPayment", "arguments": { "to": "alice", "amount": 3 } });
+    let read = json!({ "uri": "payments://balance" });
+    let prompt = json!({ "name": "explain-spending", "arguments": { "month": "2024-03" } });
+    for (method, params, named) in [
+        ("tools/call", &pay, "getAccountBalance"),
+        ("tools/call", &pay, "createPayment"),
+        ("resources/read", &read, "payments://statements/2024-03"),
+        ("prompts/get", &prompt, "prepare-payment"),
+    ] {
+        for member in ["uri", "name", "arguments", "inputResponses", "requestState"] {
+            // One that the parameters have already is there three times.
+            let more = format!(r#""{member}":"x","{member}":"y""#);
+            let ask = with_more(&bob, method, params.clone(), &more).with("mcp-name", named);
+            let answer = ask.send(app.address).await;
+            let shown = format!("{method} {named} {member}: {answer:?}");
+            assert_eq!((answer.status, answer.code()), (400, Some(-32602)), "{shown}");
+            assert_eq!(answer.json()["id"], 7, "{shown}");
+            assert!(answer.body.contains(&format!("`{member}`")), "it says which: {shown}");
+        }
+    }
+    assert_eq!(app.traces().await, (0, 0), "nothing was called or read");
+    let once = with_more(&bob, "tools/call", pay, r#""uri":"""#).with("mcp-name", "getAccountBalance");
+    assert_eq!(once.send(app.address).await.code(), Some(-32020), "once it is what it always was");
+}

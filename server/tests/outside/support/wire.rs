@@ -69,6 +69,12 @@ impl Ask {
         self.without(name).with(name, value)
     }
 
+    /// With another body.
+    pub(crate) fn saying(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
     /// With a key.
     pub(crate) fn key(self, key: &str) -> Self {
         self.instead("x-api-key", key)
