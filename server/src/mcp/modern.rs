@@ -22,6 +22,7 @@ use super::{
     event_stream::EventStream,
     outbox::{Next, Outbox, Progressing, Step},
     reply::{self, Refusal, Refused, Reply},
+    rounds::Rounds,
     run_to_end::RunToEnd,
     screening, sse,
     stopwatch::Stopwatch,
@@ -84,17 +85,8 @@ impl Request<'_> {
             headers::check_arguments(engine, &exchange, subject, &members)?;
         }
         let binding = rounds::Binding::of(&exchange.principal, self.method, subject, &members);
-        let resumed = rounds::resume(engine, &binding, &members, capabilities, meta.log_level).await;
-        let rounds = resumed.inspect_err(|error| {
-            if error.code == ErrorCode::INVALID_PARAMS {
-                engine.note_forgery(
-                    &exchange.principal,
-                    exchange.from,
-                    &exchange.request_id,
-                    "request state",
-                );
-            }
-        })?;
+        let rounds = Rounds::new(capabilities, meta.log_level, engine.server_meta());
+        let rounds = rounds::resume(engine, &exchange, &binding, &members, rounds).await?;
         let client = meta.client_info.as_ref().map(|info| screening::named(engine, info)).unwrap_or_default();
         let cancelled = CancellationToken::new();
         let trace = super::trace::of(exchange.header(super::trace::HEADER), self.params);

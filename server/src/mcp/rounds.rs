@@ -14,6 +14,7 @@ use shared::mcp::{
 };
 
 use super::answers;
+use crate::limits::{Admission, Limited};
 
 /// What a request of a revision without sessions brought along.
 pub(super) struct Rounds {
@@ -29,6 +30,8 @@ pub(super) struct Rounds {
     pub(super) answers: InputResponses,
     /// Answers to nothing that was asked: they came without a sealed state.
     pub(super) unsealed: InputResponses,
+    /// Whether there is room for the call, where that was asked before its state was spent. Held as long as the request.
+    pub(super) admission: Option<Result<Admission, Limited>>,
     takes_unsealed: AtomicBool,
 }
 
@@ -45,6 +48,7 @@ impl Rounds {
             round: 0,
             answers: InputResponses::new(),
             unsealed: InputResponses::new(),
+            admission: None,
             takes_unsealed: AtomicBool::new(false),
         }
     }

@@ -9,9 +9,15 @@ use shared::{
 };
 use tracing::Instrument;
 
-use super::{Engine, context::RequestContext, dispatch::Answer, tool::ToolError};
+use super::{
+    Engine,
+    context::{Peer, RequestContext},
+    dispatch::Answer,
+    tool::ToolError,
+};
 use crate::{
     audit::{AuditTrail, Call},
+    limits::{Admission, Limited},
     store::Outcome,
 };
 
@@ -72,7 +78,7 @@ impl<T: Send + 'static> Job<T> {
         );
         context.commitment().begin(call);
         let audit = Arc::clone(&engine.audit);
-        let admission = engine.limits.call(context.principal().lineage());
+        let admission = admission(engine, &context);
         let limit = engine.tool_timeout;
         let work = async move {
             let (outcome, end) = match (attempt, admission) {
@@ -88,6 +94,16 @@ impl<T: Send + 'static> Job<T> {
         };
         work.instrument(span).boxed()
     }
+}
+
+/// Room for the call. It is asked for once: what goes on with a state has asked before the state was spent, and holds it.
+fn admission(engine: &Engine, context: &RequestContext) -> Result<Admission, Limited> {
+    if let Peer::Rounds(rounds) = context.peer()
+        && let Some(asked) = &rounds.admission
+    {
+        return asked.as_ref().map(|_held| Admission::default()).map_err(|limited| *limited);
+    }
+    engine.limits.call(context.principal().lineage())
 }
 
 /// Waits for running work: at most as long as it may take, and no longer than anybody wants its answer.

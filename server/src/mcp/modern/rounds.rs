@@ -10,9 +10,7 @@ use shared::{
     jsonrpc::{ErrorCode, ErrorObject},
     mcp::{
         input::{InputRequests, InputRequiredResult, InputResponses},
-        lifecycle::ClientCapabilities,
         methods,
-        modern::LoggingLevel,
     },
 };
 
@@ -21,7 +19,7 @@ use crate::{
     clock::UnixMillis,
     identity::Principal,
     mcp::{
-        Engine,
+        Engine, Exchange,
         context::{Peer, RequestContext},
         dispatch::Answer,
         reply,
@@ -89,15 +87,15 @@ struct State {
     answers: InputResponses,
 }
 
-/// Takes back what a request came to in the rounds before, and what was answered since.
+/// Takes back what a request came to in the rounds before, and what was answered since. A state is spent only where there
+/// is room for the call: where there is none, the same request is as good when there is.
 pub(super) async fn resume(
     engine: &Engine,
+    exchange: &Exchange<'_>,
     binding: &Binding,
     members: &Members<'_>,
-    capabilities: ClientCapabilities,
-    log_level: Option<LoggingLevel>,
+    mut rounds: Rounds,
 ) -> Result<Rounds, ErrorObject> {
-    let mut rounds = Rounds::new(capabilities, log_level, engine.server_meta());
     if binding.0.is_empty() {
         return Ok(rounds);
     }
@@ -112,7 +110,21 @@ pub(super) async fn resume(
     };
     let seal: String =
         serde_json::from_str(seal.get()).map_err(|_| invalid("`requestState` must be a string"))?;
-    let state = engine.rounds().take_back(binding, &seal).await?;
+    let (desk, now) = (engine.rounds(), UnixMillis::now());
+    let (state, nonce) = opened(&desk.sealing, &binding.0, &seal, now).map_err(|unusable| {
+        match unusable {
+            Unusable::Forged => {
+                engine.note_forgery(&exchange.principal, exchange.from, &exchange.request_id, "request state")
+            }
+            Unusable::Expired => {}
+        }
+        refused()
+    })?;
+    let admission = engine.limits.call(exchange.principal.lineage());
+    if admission.is_ok() {
+        desk.spend(nonce, UnixMillis::from_millis(state.until), now).await?;
+    }
+    rounds.admission = Some(admission);
     rounds.round = state.round;
     rounds.answers = state.answers;
     rounds.answers.extend(given.into_iter().filter(|(key, _)| state.asked.contains(key)));
@@ -174,15 +186,10 @@ impl Desk {
         }
     }
 
-    /// Opens a state that was not opened before.
-    async fn take_back(&self, binding: &Binding, seal: &str) -> Result<State, ErrorObject> {
-        let (state, nonce) = read(&self.sealing, &binding.0, seal).ok_or_else(refused)?;
-        let (until, now) = (UnixMillis::from_millis(state.until), UnixMillis::now());
-        if until <= now {
-            return Err(refused());
-        }
+    /// Spends a state that was not spent before.
+    async fn spend(&self, nonce: Nonce, until: UnixMillis, now: UnixMillis) -> Result<(), ErrorObject> {
         match self.store.spend_seal(nonce, until, now).await {
-            Ok(true) => Ok(state),
+            Ok(true) => Ok(()),
             Ok(false) => Err(refused()),
             Err(error) => {
                 tracing::warn!(
@@ -196,8 +203,31 @@ impl Desk {
     }
 }
 
+/// What a seal is known by.
+type Nonce = [u8; 24];
+
+/// Why there is nothing to go on with in a state.
+#[derive(Debug, PartialEq, Eq)]
+enum Unusable {
+    /// It was not given out, or not for this.
+    Forged,
+    /// It was, and its time is over: its client was slow, and did nothing wrong.
+    Expired,
+}
+
+/// The state in a seal that is good at this time.
+fn opened(
+    sealing: &Sealing,
+    binding: &[u8],
+    seal: &str,
+    now: UnixMillis,
+) -> Result<(State, Nonce), Unusable> {
+    let (state, nonce) = read(sealing, binding, seal).ok_or(Unusable::Forged)?;
+    if UnixMillis::from_millis(state.until) <= now { Err(Unusable::Expired) } else { Ok((state, nonce)) }
+}
+
 /// The state in a seal, and what the seal is known by.
-fn read(sealing: &Sealing, binding: &[u8], seal: &str) -> Option<(State, [u8; 24])> {
+fn read(sealing: &Sealing, binding: &[u8], seal: &str) -> Option<(State, Nonce)> {
     let opened = sealing.open(Purpose::RequestState, binding, seal)?;
     let state = serde_json::from_slice(&opened.payload).ok()?;
     Some((state, opened.nonce))
@@ -223,4 +253,26 @@ fn invalid(text: &str) -> ErrorObject {
 
 fn cannot_seal() -> ErrorObject {
     ErrorObject::new(ErrorCode::INTERNAL_ERROR, "The server cannot ask at the moment; try again shortly")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_whose_time_is_over_was_not_forged() {
+        let sealing = Sealing::of_its_own().unwrap();
+        let state = State { until: 1_000, round: 1, asked: BTreeSet::new(), answers: InputResponses::new() };
+        let state = serde_json::to_vec(&state).unwrap();
+        let seal = sealing.seal(Purpose::RequestState, b"bob", &state).unwrap();
+        let found = |binding: &[u8], seal: &str, now| {
+            opened(&sealing, binding, seal, UnixMillis::from_millis(now)).map(|(state, _)| state.round)
+        };
+        assert_eq!(found(b"bob", &seal, 999), Ok(1));
+        assert_eq!(found(b"bob", &seal, 1_000), Err(Unusable::Expired));
+        for now in [999, 1_000] {
+            assert_eq!(found(b"alice", &seal, now), Err(Unusable::Forged));
+            assert_eq!(found(b"bob", &seal[1..], now), Err(Unusable::Forged));
+        }
+    }
 }

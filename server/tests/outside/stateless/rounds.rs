@@ -1,11 +1,18 @@
 //! Asking in rounds: what a request came to travels with the client, and is worth nothing in other hands.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
+use server::{
+    audit::REFUSED,
+    limits::{LimitSettings, Limits},
+};
 
 use crate::support::{
     client::{ALICE, BOB},
+    eventually,
     modern::Caller,
-    stage::{Stage, spawn_stage},
+    stage::{Stage, spawn_stage, spawn_stage_with},
 };
 
 fn able(stage: &Stage, key: &str) -> Caller {
@@ -83,6 +90,48 @@ async fn rule_08_a_state_is_worth_nothing_changed_spent_or_in_other_hands() {
     );
     let again = bob.answer("tools/call", with(&state)).await;
     assert_eq!((again.status, again.code()), (400, Some(-32602)), "spent: {again:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_there_was_no_room_for_is_as_good_when_there_is() {
+    let many = NonZeroU32::new(100_000).unwrap();
+    let one = LimitSettings {
+        refused_keys: many,
+        initializations: many,
+        calls: many,
+        calls_at_once: NonZeroU32::MIN,
+    };
+    let stage = spawn_stage_with(|builder| builder.limits(Limits::new(Some(one)))).await;
+    let bob = able(&stage, BOB);
+    let state = asked(&bob).await;
+    let answer = call(&json!({ "requestState": state, "inputResponses": accepted("colour", "red") }));
+    let other = bob.clone();
+    let patient = json!({ "name": "patient", "arguments": {} });
+    let running = tokio::spawn(async move { other.answer("tools/call", patient).await.status });
+    eventually("the only place is taken", || async { stage.has_begun(1) }).await;
+    for _ in 0..2 {
+        let limited = bob.answer("tools/call", answer.clone()).await;
+        assert_eq!((limited.status, limited.code()), (429, Some(-32005)), "{limited:?}");
+        assert!(limited.header("retry-after").is_some(), "{limited:?}");
+    }
+    stage.gate.add_permits(1);
+    assert_eq!(running.await.unwrap(), 200);
+    let second = bob.result("tools/call", answer.clone()).await;
+    assert!(second["inputRequests"]["shade"].is_object(), "the first answer counts: {second}");
+    assert_eq!(bob.answer("tools/call", answer.clone()).await.code(), Some(-32602), "and counts once");
+
+    // Only what was never given out is noted, not what came late or again.
+    let forged = able(&stage, ALICE).answer("tools/call", answer).await;
+    assert_eq!((forged.status, forged.code()), (400, Some(-32602)), "{forged:?}");
+    eventually("it is noted who forged", async || {
+        stage.app.store.flush_audit().await.unwrap();
+        let mut records = stage.app.store.latest_audit(100).await.unwrap();
+        records.retain(|record| record.tool == REFUSED);
+        let noted: Vec<_> = records.iter().map(|one| (one.username.as_str(), &*one.rule)).collect();
+        assert!(noted.iter().all(|one| *one == ("alice", "request state")), "{noted:?}");
+        !noted.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
