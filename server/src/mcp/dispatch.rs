@@ -3,7 +3,7 @@
 //! An era decides how a request is recognised, how its answer is dressed and how it travels. What is asked and what
 //! happens is decided here, once.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::value::RawValue;
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject},
@@ -40,6 +40,26 @@ impl Answer {
 pub(super) enum Begun {
     Over(Answer),
     Running(BoxFuture<'static, Answer>),
+}
+
+impl Begun {
+    /// Work that counts as a call and is not recorded, if there is room for it.
+    pub(super) fn counted(
+        engine: &Engine,
+        context: &RequestContext,
+        work: impl Future<Output = Answer> + Send + 'static,
+    ) -> Self {
+        match engine.limits.call(context.principal().lineage()) {
+            Err(limited) => Self::Over(Answer::Limited(limited)),
+            Ok(held) => Self::Running(
+                async move {
+                    let _held = held;
+                    work.await
+                }
+                .boxed(),
+            ),
+        }
+    }
 }
 
 /// Begins to answer a request by a method that both eras have.

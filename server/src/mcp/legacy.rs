@@ -143,6 +143,7 @@ async fn request(
     let activity = session(engine, &exchange).await?;
     let context = context(engine, &exchange, activity, id, params, Outbox::open());
     let mut work = match begin(engine, &context, method, params) {
+        Begun::Over(Answer::Limited(limited)) => return Err(limited.into()),
         Begun::Over(answer) => return Ok(reply(id, answer)),
         Begun::Running(work) => Progressing::new(RunToEnd::new(work, &engine.left_behind)),
     };

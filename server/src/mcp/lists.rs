@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{
@@ -186,7 +185,7 @@ pub(super) fn resources(engine: &Engine, context: &RequestContext, params: Optio
         .filter(|one| may(one.definition.permission))
         .map(|one| Arc::clone(&one.family).members(principal.clone()))
         .collect();
-    let context = context.clone();
+    let asked = context.clone();
     let work = async move {
         let mut all: Vec<Resource> = alone;
         for members in families {
@@ -194,13 +193,13 @@ pub(super) fn resources(engine: &Engine, context: &RequestContext, params: Optio
                 Ok(members) => all.extend(members),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(request.id = context.request_id(), error, "resources cannot be listed");
+                    tracing::warn!(request.id = asked.request_id(), error, "resources cannot be listed");
                     let text = "unavailable: the list cannot be read at the moment; try again shortly";
                     return Answer::error(ErrorCode::INTERNAL_ERROR, text);
                 }
             }
         }
-        if !has_titles(&context) {
+        if !has_titles(&asked) {
             all.iter_mut().for_each(|one| one.title = None);
         }
         let page = match pager.page(all) {
@@ -208,9 +207,9 @@ pub(super) fn resources(engine: &Engine, context: &RequestContext, params: Optio
             Err(error) => return Answer::Error(error),
         };
         let result = ListResourcesResult { resources: page.items, next_cursor: page.next_cursor, meta: None };
-        reply::result(&context, Lifetime::LIST, result)
+        reply::result(&asked, Lifetime::LIST, result)
     };
-    Begun::Running(work.boxed())
+    Begun::counted(engine, context, work)
 }
 
 /// Whether the revision knows names for people beside names for programs.

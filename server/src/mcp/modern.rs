@@ -111,6 +111,7 @@ impl Request<'_> {
             return Ok(Reply::Stream(listen::open(engine, context, self.params).await?));
         }
         match self.begin(engine, &context) {
+            Begun::Over(Answer::Limited(limited)) => Err(limited.into()),
             Begun::Over(answer) => Ok(Reply::Message(finish(engine, &context, &binding, answer)?)),
             Begun::Running(work) => {
                 let work = Progressing::new(RunToEnd::new(work, &engine.left_behind));

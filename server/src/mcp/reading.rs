@@ -196,8 +196,8 @@ pub(super) fn completion(engine: &Engine, context: &RequestContext, params: Opti
             Arc::clone(&found.family).complete(principal.clone(), typing)
         }
     };
-    let context = context.clone();
-    Begun::Running(async move { completed(&context, values.await) }.boxed())
+    let asked = context.clone();
+    Begun::counted(engine, context, async move { completed(&asked, values.await) })
 }
 
 fn completed(context: &RequestContext, values: Result<Vec<String>, ToolError>) -> Answer {

@@ -81,13 +81,14 @@ impl<T: Send + 'static> Job<T> {
         let admission = admission(engine, &context);
         let limit = engine.tool_timeout;
         let work = async move {
-            let (outcome, end) = match (attempt, admission) {
-                (Attempt::Over(outcome, end), _) => (outcome, end),
-                (Attempt::Running(running), Ok(_held)) => finish(running, limit, &context).await,
-                (Attempt::Running(_), Err(limited)) => {
+            // What is over before it ran costs a record and an answer, so it counts like what runs.
+            let (outcome, end) = match (admission, attempt) {
+                (Err(limited), _) => {
                     let recorded = record(&audit, &context, Outcome::Limited).await;
                     return recorded.map_or_else(Answer::Error, |()| Answer::Limited(limited));
                 }
+                (Ok(_held), Attempt::Over(outcome, end)) => (outcome, end),
+                (Ok(_held), Attempt::Running(running)) => finish(running, limit, &context).await,
             };
             let recorded = record(&audit, &context, outcome).await;
             answer(&context, recorded.map_or_else(End::Error, |()| end))

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use server::{
     config::Config,
     http::peer::TrustedProxies,
@@ -100,6 +100,50 @@ async fn rule_11_the_calls_of_a_key_are_counted_for_that_key_in_both_eras() {
     let limited: Vec<_> =
         records.iter().filter(|record| record.outcome.as_str() == "limited").map(|one| &one.tool).collect();
     assert_eq!(limited, ["resources/read payments://balance", "whoAmI", "whoAmI"]);
+}
+
+#[tokio::test]
+async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_in_both_eras() {
+    let app = limited_to(LimitSettings { calls: number(1), ..wide() }).await;
+    let (bob, stateless) = (Client::open(app.address, BOB).await, Caller::new(app.address, BOB));
+    let oldest = Client::open_in(app.address, BOB, "2025-03-26").await;
+    bob.result("whoAmI", json!({})).await;
+    let call = |name: &str, arguments: Value| ("tools/call", json!({ "name": name, "arguments": arguments }));
+    let month = json!({ "name": "month", "value": "2" });
+    let prompt = json!({ "type": "ref/prompt", "name": "explain-spending" });
+    let family = json!({ "type": "ref/resource", "uri": "payments://statements/{month}" });
+    let recorded = [
+        call("noSuchTool", json!({})),
+        call("getLatestTransactions", json!({ "limit": 0 })),
+        call("getLatestTransactions", json!([])),
+        call("listAuditRecords", json!({})),
+        call("createPayment", json!({ "to": "4111 1111 1111 1111", "amount": 1 })),
+        ("resources/read", json!({ "uri": "payments://nothing" })),
+        ("prompts/get", json!({ "name": "nothing" })),
+        ("prompts/get", json!({ "name": "explain-spending" })),
+    ];
+    let unrecorded = [
+        ("resources/list", json!({})),
+        ("completion/complete", json!({ "ref": prompt, "argument": month })),
+        ("completion/complete", json!({ "ref": family, "argument": month })),
+    ];
+    let free = ["tools/list", "prompts/list", "resources/templates/list"].map(|method| (method, json!({})));
+    let all =
+        recorded.iter().chain(&unrecorded).map(|one| (one, 429)).chain(free.iter().map(|one| (one, 200)));
+    for ((method, params), status) in all {
+        let in_session = bob.post(request(2, method, params.clone())).send(app.address).await;
+        for answer in [in_session, stateless.answer(method, params.clone()).await] {
+            assert_eq!(told(&answer, "calls").0, status, "{method} {params}: {answer:?}");
+        }
+        let batch = oldest.post(format!("[{}]", request(2, method, params.clone()))).send(app.address).await;
+        let code = &batch.json()[0]["error"]["code"];
+        assert_eq!(*code == -32005, status == 429, "{method} {params}: {batch:?}");
+    }
+    app.store.flush_audit().await.unwrap();
+    let mut records = app.store.latest_audit(100).await.unwrap();
+    records.retain(|record| record.outcome.as_str() != "limited");
+    let others: Vec<_> = records.iter().map(|record| &record.tool).collect();
+    assert_eq!(others, ["whoAmI"]);
 }
 
 #[tokio::test]
