@@ -1,8 +1,9 @@
 //! How often callers may do what costs something.
 //!
-//! Two things are limited for an address, because nobody is known there yet: keys that were refused, and sessions that
-//! are opened. Two are limited for a key: calls, and calls at once. Refused keys are counted after they were refused, so
-//! that however many come from an address, a good key from there is let in.
+//! Keys that were refused are limited for an address, because nobody is known there yet; they are counted after they were
+//! refused, so that however many come from an address, a good key from there is let in. Sessions that are opened are
+//! limited for a key at an address, so that whoever opens too many takes nothing from others behind the same proxy. Two
+//! things are limited for a key wherever it comes from: calls, and calls at once.
 //!
 //! A limit of `n` a minute lets `n` through at once and gives back one every `60 s / n` (the generic cell rate
 //! algorithm). Each process counts for itself.
@@ -25,7 +26,7 @@ use crate::store::KeyId;
 pub struct LimitSettings {
     /// Refused keys of one address, in a minute.
     pub refused_keys: NonZeroU32,
-    /// `initialize` requests of one address, in a minute.
+    /// `initialize` requests of one key from one address, in a minute.
     pub initializations: NonZeroU32,
     /// Calls of one key, in a minute.
     pub calls: NonZeroU32,
@@ -38,7 +39,7 @@ pub struct LimitSettings {
 pub enum Limit {
     /// Refused keys of an address.
     RefusedKeys,
-    /// Sessions that an address opens.
+    /// Sessions that a key opens from an address.
     Initializations,
     /// Calls of a key.
     Calls,
@@ -75,7 +76,7 @@ fn reason(limit: &Limit, quota: &u32) -> String {
     match limit {
         Limit::RefusedKeys => format!("Too many refused keys from this address (limit: {quota} a minute)"),
         Limit::Initializations => {
-            format!("Too many sessions opened from this address (limit: {quota} a minute)")
+            format!("Too many sessions opened with this key from this address (limit: {quota} a minute)")
         }
         Limit::Calls => format!("Too many calls with this key (limit: {quota} a minute)"),
         Limit::CallsAtOnce => format!("Too many calls with this key at once (limit: {quota})"),
@@ -89,7 +90,7 @@ pub struct Limits(Option<Arc<Counts>>);
 struct Counts {
     settings: LimitSettings,
     refused_keys: Bucket<IpNet>,
-    initializations: Bucket<IpNet>,
+    initializations: Bucket<(IpNet, KeyId)>,
     calls: Bucket<KeyId>,
     running: DashMap<KeyId, Arc<Semaphore>>,
 }
@@ -147,12 +148,13 @@ impl Limits {
         self.0.as_ref().map_or(Ok(()), |counts| counts.refused_keys.take(&network(from)))
     }
 
-    /// Counts a session that is about to be opened.
+    /// Counts a session that is about to be opened, under the first key of the caller's line and its address.
     ///
     /// # Errors
     /// [`Limited`] when it must not be.
-    pub fn initialization(&self, from: IpAddr) -> Result<(), Limited> {
-        self.0.as_ref().map_or(Ok(()), |counts| counts.initializations.take(&network(from)))
+    pub fn initialization(&self, from: IpAddr, lineage: &KeyId) -> Result<(), Limited> {
+        let Some(counts) = &self.0 else { return Ok(()) };
+        counts.initializations.take(&(network(from), lineage.clone()))
     }
 
     /// Counts a call that is about to run, under the first key of the caller's line, so that rotating gives no second
@@ -258,7 +260,18 @@ mod tests {
         assert_eq!((limited.limit, limited.quota), (Limit::RefusedKeys, 3));
         assert!((1..=20).contains(&limited.retry_after.as_secs()), "{limited:?}");
         limits.refused_key(there).unwrap();
-        limits.initialization(here).unwrap();
+    }
+
+    #[test]
+    fn a_key_opens_its_own_share_of_sessions_from_each_address() {
+        let limits = limits(1);
+        let (here, there) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::BROADCAST));
+        let (one, other) = (KeyId("1".to_owned()), KeyId("2".to_owned()));
+        limits.initialization(here, &one).unwrap();
+        assert_eq!(limits.initialization(here, &one).unwrap_err().limit, Limit::Initializations);
+        limits.initialization(here, &other).unwrap();
+        limits.initialization(there, &one).unwrap();
+        limits.refused_key(here).unwrap();
     }
 
     #[test]

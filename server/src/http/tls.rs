@@ -1,8 +1,8 @@
 //! TLS, ended here: the server's certificate, and whose certificates clients may present.
 //!
 //! A client needs no certificate; one that it presents must come from the authority that is trusted and be in its time,
-//! or the handshake fails, which is a whole one each time. Everything is read from files, and again when it is asked for, without a connection being
-//! dropped: those that are open go on with what they began with.
+//! or the handshake fails, which is a whole one each time. Everything is read from files, and again when it is asked for,
+//! without a connection being dropped: those that are open go on with what they began with.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 

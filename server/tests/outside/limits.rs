@@ -68,14 +68,29 @@ async fn rule_11_a_flood_of_wrong_keys_is_slowed_down_and_locks_no_good_one_out(
 }
 
 #[tokio::test]
-async fn rule_11_sessions_are_opened_so_often_from_an_address_and_no_more() {
-    let app = limited_to(LimitSettings { initializations: number(3), ..wide() }).await;
+async fn rule_11_a_key_opens_so_many_sessions_from_an_address_and_leaves_the_others_theirs() {
+    let app = spawn_app_with(|config| {
+        config.limits = Some(LimitSettings { initializations: number(3), ..wide() });
+        config.sessions.per_key = 2;
+    })
+    .await;
     let bob = Client::open(app.address, BOB).await;
-    for (key, status) in [(BOB, 200), (ALICE, 200), (ALICE, 429), (BOB, 429)] {
-        assert_eq!(told(&open(&app, key).await, "initialize").0, status);
+    for (key, status) in [
+        (BOB, 200),
+        // One that is refused because the key has all its sessions was asked for, too.
+        (BOB, 503),
+        (BOB, 429),
+        (ALICE, 200),
+        (BOB, 429),
+        (ALICE, 200),
+        (ALICE, 503),
+        (ALICE, 429),
+    ] {
+        let answer = open(&app, key).await;
+        assert_eq!(told(&answer, "initialize").0, status, "{key}: {answer:?}");
     }
     assert_eq!(bob.ping().await.status, 200, "what is open goes on");
-    assert_eq!(app.store.count_sessions().await.unwrap(), 3);
+    assert_eq!(app.store.count_sessions().await.unwrap(), 4);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub(super) async fn answer(
     let protocol = ProtocolVersion::negotiate(&params.protocol_version);
     let abilities = abilities::of(&params.capabilities);
     let client = screening::named(engine, &params.client_info);
-    engine.limits.initialization(exchange.from)?;
+    engine.limits.initialization(exchange.from, exchange.principal.lineage())?;
     let session = engine.sessions.open(&exchange.principal, protocol, client, abilities).await?;
     let result = InitializeResult {
         protocol_version: protocol.as_str().to_owned(),
