@@ -12,10 +12,13 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Trust, certificates::encrypted, claims, claims_with};
+use super::{
+    Trust,
+    certificates::{encrypted, encrypted_with_tokens},
+    claims, claims_with,
+};
 use crate::support::{
     kit::{Authority, Certified, Signer, Validity},
-    process::Program,
     soon,
 };
 
@@ -158,20 +161,10 @@ async fn our_client_calls_with_a_certificate_and_speaks_to_nobody_whose_own_it_d
     }
 }
 
-/// A server that takes tokens beside certificates.
-fn with_both(authority: &Authority, signer: &Signer) -> (Trust, Program) {
-    let (mut trust, program) = encrypted(authority);
-    program.kill();
-    trust.publish(&[signer]);
-    trust.set.retain(|(name, _)| *name != "SERVICE_ALGORITHM");
-    let program = trust.start();
-    (trust, program)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_client_shows_a_token_and_the_certificate_that_it_is_bound_to() {
     let (authority, signer) = (Authority::new("test"), Signer::ed25519("two"));
-    let (trust, program) = with_both(&authority, &signer);
+    let (trust, program) = encrypted_with_tokens(&authority, &signer);
     let (right, wrong) =
         (authority.client(&["billing"], Validity::NOW), authority.client(&["billing"], Validity::NOW));
     let der = CertificateDer::from_pem_slice(right.certificate.as_bytes()).unwrap();

@@ -121,7 +121,7 @@ async fn a_service_with_a_certificate_is_known_by_its_one_name() {
 }
 
 /// The same, and it believes the tokens of `signer` too.
-fn encrypted_with_tokens(authority: &Authority, signer: &Signer) -> (Trust, Program) {
+pub(super) fn encrypted_with_tokens(authority: &Authority, signer: &Signer) -> (Trust, Program) {
     let (mut trust, program) = encrypted(authority);
     program.kill();
     trust.publish(&[signer]);
