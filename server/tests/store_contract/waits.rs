@@ -45,10 +45,11 @@ impl Wiretap {
     }
 }
 
-/// One connection. Whatever is sent after an answer came was waited with.
+/// One connection. Whatever is sent after an answer came was waited with. What is neither begun like work on money nor part
+/// of it, such as records that move on to their chain, is not counted.
 async fn between(mut client: TcpStream, mut server: TcpStream, waits: Waits) -> std::io::Result<()> {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
-    let (mut is_answered, mut waited) = (false, 0);
+    let (mut is_about_money, mut is_answered, mut waited) = (false, false, 0);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
@@ -57,10 +58,10 @@ async fn between(mut client: TcpStream, mut server: TcpStream, waits: Waits) -> 
                     return Ok(());
                 }
                 if has(said, b"force_generic_plan") {
-                    (is_answered, waited) = (false, 0);
+                    (is_about_money, is_answered, waited) = (true, false, 0);
                 }
                 waited += usize::from(std::mem::take(&mut is_answered));
-                if has(said, b"COMMIT") {
+                if has(said, b"COMMIT") && std::mem::take(&mut is_about_money) {
                     // For the commit as well.
                     waits.lock().push(waited + 1);
                 }
