@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 use shared::mcp::methods;
 use tokio::time::Instant;
 
-/// How many results are kept.
+/// How many results are kept, and how many bytes of them.
 const KEPT_MAX: usize = 256;
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The longest that anything is kept, whatever the server says.
 const KEPT_FOR_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,10 +54,15 @@ impl Cache {
         let now = Instant::now();
         let Some(until) = now.checked_add(span).filter(|_| !span.is_zero()) else { return };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
+        let is_full = |kept: &HashMap<(&str, String), Kept>| {
+            let bytes: usize =
+                kept.iter().map(|((_, params), one)| params.len() + one.result.get().len()).sum();
+            kept.len() >= KEPT_MAX || bytes + params.len() + result.get().len() > BYTES_MAX
+        };
+        if is_full(&kept) {
             kept.retain(|_, one| now < one.until);
         }
-        if kept.len() < KEPT_MAX {
+        if !is_full(&kept) {
             kept.insert((method, params), Kept { until, result: result.to_owned() });
         }
     }
@@ -123,5 +129,15 @@ mod tests {
             cache.keep(methods::READ_RESOURCE, number.to_string(), &result(Some(1_000)));
         }
         assert_eq!(cache.0.lock().unwrap().len(), KEPT_MAX);
+        cache.forget(&[methods::READ_RESOURCE]);
+        let large =
+            to_raw_value(&serde_json::json!({ "text": "x".repeat(BYTES_MAX / 3), "ttlMs": 1_000 })).unwrap();
+        for number in 0..5 {
+            cache.keep(methods::READ_RESOURCE, number.to_string(), &large);
+        }
+        assert_eq!(cache.0.lock().unwrap().len(), 2);
+        tokio::time::advance(Duration::from_millis(1_001)).await;
+        cache.keep(methods::READ_RESOURCE, "5".to_owned(), &large);
+        assert_eq!(cache.0.lock().unwrap().len(), 1, "what is not fresh makes room");
     }
 }

@@ -177,6 +177,20 @@ async fn older_revisions_are_spoken_and_unknown_ones_are_refused() {
 }
 
 #[tokio::test]
+async fn a_session_whose_first_answer_is_of_no_use_is_ended() {
+    for result in [initialized("2099-01-01"), json!({ "protocolVersion": "2025-11-25" })] {
+        let server = TestServer::start().await;
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+        let act = status(200, &[("mcp-session-id", "of-no-use")], "application/json", &body);
+        server.arm("initialize", act);
+        let error = Connection::open(endpoint(server.url()), options()).await.unwrap_err();
+        assert!(matches!(error, McpError::Protocol(_)), "{error:?}");
+        assert_eq!(server.first("DELETE").await.header("mcp-session-id"), Some("of-no-use"));
+        assert_eq!(server.count("notifications/initialized"), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_session_id_that_cannot_be_one_is_refused() {
     let server = TestServer::start().await;
     let body = json!({ "jsonrpc": "2.0", "id": 1, "result": initialized("2025-11-25") }).to_string();

@@ -328,3 +328,19 @@ async fn a_list_that_goes_in_a_circle_is_refused() {
     let connection = open_with(&server, stateless()).await;
     assert!(matches!(connection.list_prompts().await, Err(McpError::Protocol(_))));
 }
+
+#[tokio::test]
+async fn a_list_of_too_many_bytes_is_refused() {
+    let server = server().await;
+    let page = |seen: &Seen| {
+        let cursor = seen.body["params"]["cursor"].as_str().unwrap_or_default();
+        let prompt = json!({ "name": "p", "description": "x".repeat(7 * 1024 * 1024) });
+        let result = json!({ "prompts": [prompt], "nextCursor": format!("{cursor}x") });
+        status(200, &[], "application/json", &response(seen, result).to_string())(seen)
+    };
+    server.arm_always("prompts/list", Arc::new(page));
+    let connection = open_with(&server, stateless()).await;
+    let error = connection.list_prompts().await.unwrap_err();
+    assert!(error.to_string().contains("more than 33554432 bytes"), "{error}");
+    assert_eq!(server.count("prompts/list"), 5);
+}

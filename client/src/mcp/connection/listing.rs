@@ -11,10 +11,12 @@ use crate::mcp::{
     excerpt::{excerpt, is_unprintable},
 };
 
-/// How many pages a listing may have, how many tools in all of them, and how much of what describes them.
-const MAX_PAGES: usize = 100;
+/// How many pages a listing of anything may have, and how much of what describes it.
+pub(super) const MAX_PAGES: usize = 100;
+pub(super) const MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// How many tools a server may have.
 const MAX_TOOLS: usize = 10_000;
-const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long a tool's name may be (tools, "Tool Names").
 const MAX_NAME_CHARS: usize = 128;

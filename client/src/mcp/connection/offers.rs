@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use shared::mcp::{
     JsonObject, methods,
     prompts::{GetPromptResult, ListPromptsResult, Prompt},
@@ -13,11 +13,13 @@ use shared::mcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, peer::Call};
+use super::{
+    Connection,
+    listing::{MAX_BYTES, MAX_PAGES},
+    peer::Call,
+    read,
+};
 use crate::mcp::McpError;
-
-/// How many pages a list may have.
-const PAGES_MAX: usize = 100;
 
 impl Connection {
     /// Every resource that the server lists; none where it offers none.
@@ -96,12 +98,19 @@ impl Connection {
     ) -> Result<Vec<T>, McpError> {
         let never = CancellationToken::new();
         let mut patience = self.shared.peer.patience(&never);
-        let (mut all, mut seen, mut cursor) = (Vec::new(), HashSet::new(), None::<String>);
-        for _page in 0..PAGES_MAX {
+        let (mut all, mut seen, mut cursor, mut bytes) =
+            (Vec::new(), HashSet::new(), None::<String>, 0_usize);
+        for _page in 0..MAX_PAGES {
             let params =
                 cursor.take().into_iter().map(|cursor| ("cursor".to_owned(), Value::from(cursor))).collect();
             patience.renew_attempts();
-            let (items, following) = next(self.ask(Call::repeatable(method, params), &mut patience).await?);
+            let page: Box<RawValue> = self.ask(Call::repeatable(method, params), &mut patience).await?;
+            bytes = bytes.saturating_add(page.get().len());
+            if bytes > MAX_BYTES {
+                let text = format!("its answer to {method} has more than {MAX_BYTES} bytes");
+                return Err(McpError::Protocol(text));
+            }
+            let (items, following) = next(read(method, &page, &self.shared.peer)?);
             all.extend(items);
             let Some(following) = following else { return Ok(all) };
             if !seen.insert(following.clone()) {
@@ -110,6 +119,6 @@ impl Connection {
             }
             cursor = Some(following);
         }
-        Err(McpError::Protocol(format!("its answer to {method} has more than {PAGES_MAX} pages")))
+        Err(McpError::Protocol(format!("its answer to {method} has more than {MAX_PAGES} pages")))
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 use shared::mcp::{
     JsonObject, ProtocolVersion,
@@ -162,7 +163,15 @@ impl Peer {
         };
         let mut call = Call::repeatable(methods::INITIALIZE, params);
         let answered = self.call(None, &mut call, patience).await.map_err(outside_a_session)?;
-        let mut session = self.agree(answered)?;
+        let mut session = match self.agree(&answered) {
+            Ok(session) => session,
+            Err(error) => {
+                // In whatever revision: it is the id that counts.
+                let version = ProtocolVersion::LATEST_WITH_SESSIONS;
+                self.abandon(&SessionHeaders { id: answered.session_id.filter(can_be_one), version }).await;
+                return Err(error);
+            }
+        };
         match self.begin(&session.headers, patience).await {
             Ok(listening) => {
                 session.listening = listening;
@@ -194,7 +203,7 @@ impl Peer {
         }
     }
 
-    fn agree(&self, answered: Answered) -> Result<Session, McpError> {
+    fn agree(&self, answered: &Answered) -> Result<Session, McpError> {
         let server: InitializeResult = read(methods::INITIALIZE, &answered.result, self)?;
         let version: Option<ProtocolVersion> = server.protocol_version.parse().ok();
         let version = version.filter(|version| version.has_sessions()).ok_or_else(|| {
@@ -204,17 +213,22 @@ impl Peer {
                 "it wants to speak revision {theirs} of MCP; this client speaks {spoken}"
             ))
         })?;
-        let id = answered.session_id.map(|mut id| {
+        let id = answered.session_id.clone().map(|mut id| {
             id.set_sensitive(true);
             id
         });
-        if id.as_ref().is_some_and(|id| id.is_empty() || !id.as_bytes().iter().all(u8::is_ascii_graphic)) {
+        if !id.as_ref().is_none_or(can_be_one) {
             return Err(McpError::Protocol(
                 "its session id is not made of visible ASCII characters".to_owned(),
             ));
         }
         Ok(Session { headers: SessionHeaders { id, version }, server, listening: None })
     }
+}
+
+/// Whether a session id is made of what one is made of (transports, "Session Management").
+fn can_be_one(id: &HeaderValue) -> bool {
+    !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }
 
 /// What it means to something beside the calls that the session is unknown.
