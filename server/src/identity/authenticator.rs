@@ -117,17 +117,19 @@ impl Authenticator {
         headers: &HeaderMap,
         sender: Sender<'_>,
     ) -> Result<Principal, AuthError> {
-        let mut proven = None;
+        let (mut proven, mut proven_until) = (None, None);
         let digest = match presented(headers, sender)? {
             Credential::Key(key) => self.pepper.digest(&key),
             Credential::Token(token) => {
                 let issuer = self.issuer.as_ref().ok_or_else(|| invalid("token: no issuer is trusted"))?;
                 let proof = token::verify(&token, issuer, sender).await.map_err(AuthError::Invalid)?;
                 let proof = proven.insert(proof);
+                proven_until = Some(proof.holds_until);
                 self.pepper.digest_of_service(&proof.service())
             }
             Credential::Certificate(der) => {
-                let name = certificate::name(der, UnixMillis::now()).map_err(invalid)?;
+                let (name, until) = certificate::name(der, UnixMillis::now()).map_err(invalid)?;
+                proven_until = Some(until);
                 self.pepper.digest_of_service(&ServiceName::Certificate(name))
             }
         };
@@ -144,7 +146,7 @@ impl Authenticator {
             return Err(AuthError::Invalid(InvalidKey { reason, known }));
         }
         self.note_use(&stored, now).await;
-        Ok(Principal::of(stored))
+        Ok(Principal::of(stored, proven_until))
     }
 
     /// Whether a token is presented by whoever presented it first.

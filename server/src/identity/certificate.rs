@@ -15,12 +15,20 @@ use crate::clock::UnixMillis;
 /// Why a certificate whose time is over is refused.
 pub(super) const EXPIRED: &str = "certificate: expired";
 
-/// The one name in a certificate, in DER, that holds `now`.
+/// The one name in a certificate, in DER, that holds `now`, and until when it does.
 ///
 /// # Errors
 /// The rule that it breaks.
-pub(super) fn name(der: &[u8], now: UnixMillis) -> Result<String, &'static str> {
-    one_name(&in_time(der, now)?).ok_or("certificate: no one name")
+pub(super) fn name(der: &[u8], now: UnixMillis) -> Result<(String, UnixMillis), &'static str> {
+    let certificate = in_time(der, now)?;
+    let name = one_name(&certificate).ok_or("certificate: no one name")?;
+    Ok((name, until(&certificate)))
+}
+
+/// Until when a certificate holds: to the end of its last second.
+pub(super) fn until(certificate: &X509Certificate<'_>) -> UnixMillis {
+    let last = certificate.validity().not_after.timestamp();
+    UnixMillis::from_millis(last.saturating_add(1).saturating_mul(1_000))
 }
 
 /// A certificate, in DER, that holds `now`.

@@ -16,16 +16,17 @@ use crate::store::KeyDigest;
 pub struct Principal {
     key: Arc<StoredKey>,
     permissions: PermissionSet,
+    proven_until: Option<UnixMillis>,
 }
 
 impl Principal {
-    /// The principal of a key that was accepted.
-    pub(super) fn of(key: Arc<StoredKey>) -> Self {
+    /// The principal of a key that was accepted, for what holds until then.
+    pub(super) fn of(key: Arc<StoredKey>, proven_until: Option<UnixMillis>) -> Self {
         let permissions = PermissionSet::from_bits(key.permissions);
         // Whatever the store says.
         let permissions =
             if key.service.is_some() { permissions } else { permissions.without_what_services_do() };
-        Self { key, permissions }
+        Self { key, permissions, proven_until }
     }
 
     /// The user's number.
@@ -56,6 +57,12 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixMillis> {
         self.key.expires_at
+    }
+
+    /// Until when the proof holds that was presented, where that is a token or a certificate.
+    #[must_use]
+    pub fn proven_until(&self) -> Option<UnixMillis> {
+        self.proven_until
     }
 
     /// The name of the set of permissions that the key has.
@@ -95,7 +102,7 @@ impl Principal {
 impl Principal {
     /// A principal for the tests of other rooms, of user 1, `bob`, with a key of this role.
     pub(crate) fn for_test(role: &str) -> Self {
-        Self::of(Arc::new(StoredKey {
+        let key = StoredKey {
             id: KeyId("1".to_owned()),
             digest: KeyDigest([0; 32]),
             user: UserId(1),
@@ -112,6 +119,7 @@ impl Principal {
             revoked_at: None,
             service: None,
             used_at: None,
-        }))
+        };
+        Self::of(Arc::new(key), None)
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Proven {
     pub(super) sender: [u8; 32],
     /// Until when both belong together.
     pub(super) until: UnixMillis,
+    /// Until when it proves anything: as long, unless the sender's certificate ends before.
+    pub(super) holds_until: UnixMillis,
 }
 
 impl Proven {
@@ -104,9 +106,7 @@ pub(super) async fn verify(
     let decoded = decode::<Claims>(text, &key, &rules(issuer)).map_err(|error| reason(error.kind()))?;
     let Claims { iss, sub, jti, exp, cnf } = decoded.claims;
     let now = UnixMillis::now();
-    if let Some(der) = sender.certificate {
-        certificate::in_time(der, now)?;
-    }
+    let certificate = sender.certificate.map(|der| certificate::in_time(der, now)).transpose()?;
     let until = i64::try_from(exp).ok().and_then(|exp| exp.checked_mul(1_000)).map(UnixMillis::from_millis);
     let until = until.filter(|until| *until <= now.plus(LIFE_MAX + LEEWAY)).ok_or("token: lives too long")?;
     if jti.is_empty() || sub.is_empty() {
@@ -121,13 +121,16 @@ pub(super) async fn verify(
         Some(thumbprint) => thumbprint.into(),
         None => Sha256::digest(sender.address.to_string()).into(),
     };
+    let until = until.plus(LEEWAY);
+    let ends = certificate.as_ref().map(certificate::until);
     let id = Sha256::new().chain_update(iss.len().to_be_bytes()).chain_update(&iss).chain_update(&jti);
     Ok(Proven {
         issuer: iss,
         subject: sub,
         id: id.finalize().into(),
         sender: sent_by,
-        until: until.plus(LEEWAY),
+        until,
+        holds_until: ends.map_or(until, |ends| ends.min(until)),
     })
 }
 

@@ -118,6 +118,7 @@ pub(super) async fn open_stream(
     let changes = engine.list_changes();
     let presence = engine.live.enter(
         &exchange.principal,
+        exchange.principal.proven_until(),
         Arc::new(move || {
             if let Some(session) = told.upgrade() {
                 changes.iter().for_each(|method| session.streams().notify(written(method, json!({}))));
@@ -165,7 +166,8 @@ fn stream(
     let activity = activity.again();
     let log = activity.session().streams().open_reply();
     let primed = is_primed(&activity);
-    let presence = engine.live.enter(context.principal(), Arc::new(|| {}));
+    // The request was made in time: whoever waits for its answer gets it.
+    let presence = engine.live.enter(context.principal(), None, Arc::new(|| {}));
     let reader = Reader::begin(Arc::clone(&log), 1, primed, activity, presence, engine.stop.clone());
     take(&log, first);
     engine.left_behind.spawn(async move {

@@ -41,6 +41,7 @@ struct Open {
     key: KeyId,
     permissions: PermissionSet,
     expires_at: Option<UnixMillis>,
+    proven_until: Option<UnixMillis>,
     ended: CancellationToken,
     permitted: Permitted,
     is_new: bool,
@@ -78,14 +79,20 @@ impl Drop for Presence {
 }
 
 impl Live {
-    /// Something is open in the name of `principal` from now on.
-    pub(super) fn enter(self: &Arc<Self>, principal: &Principal, permitted: Permitted) -> Presence {
+    /// Something is open in the name of `principal` from now on, and no longer than `proven_until`.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        principal: &Principal,
+        proven_until: Option<UnixMillis>,
+        permitted: Permitted,
+    ) -> Presence {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let ended = CancellationToken::new();
         let open = Open {
             key: principal.key().clone(),
             permissions: principal.permissions(),
             expires_at: principal.expires_at(),
+            proven_until,
             ended: ended.clone(),
             permitted,
             is_new: true,
@@ -94,10 +101,10 @@ impl Live {
         Presence { live: Arc::downgrade(self), number, ended }
     }
 
-    /// Ends what is open in the name of keys whose time is over.
+    /// Ends what is open in the name of keys whose time is over, or that of what proved whose they are.
     pub(super) fn expire(&self, now: UnixMillis) {
         for open in self.open.lock().values() {
-            if open.expires_at.is_some_and(|at| at <= now) {
+            if open.expires_at.into_iter().chain(open.proven_until).any(|end| end <= now) {
                 open.ended.cancel();
             }
         }
@@ -149,7 +156,7 @@ mod tests {
         let live = Arc::new(Live::default());
         let principal = Principal::for_test("customer");
         assert!(store.key(principal.key()).await.unwrap().is_none(), "the key is gone");
-        let presence = live.enter(&principal, Arc::new(|| {}));
+        let presence = live.enter(&principal, None, Arc::new(|| {}));
         live.revise(&store, Whose::New).await.unwrap();
         assert!(presence.ended().is_cancelled());
     }

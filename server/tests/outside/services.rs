@@ -1,12 +1,13 @@
 //! Services: tokens and client certificates, each with what is wrong with it, over TLS and without.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
 use crate::support::{
     client::{NEWEST, initialize},
     kit::{Authority, Signer},
+    modern::Caller,
     process::{Program, run},
     wire::Ask,
 };
@@ -107,6 +108,12 @@ fn claims_with(member: &str, value: Value) -> Value {
 
 fn knock(token: &str) -> Ask {
     Ask::post(initialize(NEWEST)).with("authorization", &format!("Bearer {token}"))
+}
+
+/// Listens, in the revision without sessions; without a credential.
+fn listen(address: SocketAddr) -> Ask {
+    let wanted = json!({ "notifications": { "toolsListChanged": true } });
+    Caller::new(address, "").ask("subscriptions/listen", wanted).without("x-api-key")
 }
 
 async fn status(program: &Program, token: &str) -> u16 {

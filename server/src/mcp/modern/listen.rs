@@ -104,7 +104,7 @@ pub(super) async fn open(
         told.news.notify_one();
     });
     let listener = Listener {
-        presence: engine.live.enter(context.principal(), permitted),
+        presence: engine.live.enter(context.principal(), context.principal().proven_until(), permitted),
         context,
         changed,
         alive_at: Instant::now() + KEEP_ALIVE,

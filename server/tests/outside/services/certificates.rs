@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Trust, claims_with, knock, now};
+use super::{Trust, claims_with, knock, listen, now};
 use crate::support::{
     client::{BOB, NEWEST, initialize},
     kit::{Authority, Certified, Signer, Validity},
@@ -246,4 +246,32 @@ async fn certificates_are_read_again_at_a_hangup() {
     program.signal("HUP");
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(alive(&new).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_listened_to_ends_with_the_certificate_that_opened_it() {
+    let authority = Authority::new("test");
+    let root = authority.certificate();
+    let signer = Signer::ed25519("two");
+    let (_trust, program) = encrypted_with_tokens(&authority, &signer);
+    for has_token in [false, true] {
+        // A busy machine may need a certificate that lives longer to be served with it at all.
+        let mut ended = false;
+        for life in [2, 4, 8] {
+            let ends = now() + life;
+            let client = authority.client(&[SPIFFE], Validity(ends));
+            let ask = listen(program.address);
+            let ask = match has_token {
+                true => ask.with("authorization", &format!("Bearer {}", token_for(&client, &signer))),
+                false => ask,
+            };
+            let heard = soon("the end", over_tls(program.address, &root, Some(&client), ask)).await;
+            if heard.is_ok_and(|heard| heard.starts_with("HTTP/1.1 200")) {
+                assert!(now() > ends, "{} s before its time", ends - now());
+                ended = true;
+                break;
+            }
+        }
+        assert!(ended, "no certificate lived long enough to be served");
+    }
 }

@@ -1,15 +1,18 @@
 //! Tokens: good ones, and what is wrong with the others.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Trust, claims, claims_with, knock, now};
+use super::{Trust, claims, claims_with, knock, listen, now};
 use crate::support::{
     client::{NEWEST, initialize, request},
     kit::Signer,
     process::{Program, run},
-    wire::Ask,
+    soon,
+    wire::{Ask, Wire},
 };
 
 fn without(member: &str) -> Value {
@@ -122,4 +125,46 @@ async fn rule_01_a_token_belongs_to_whoever_presented_it_first() {
     let second = Program::start(trust.path(), &trust.set);
     assert_eq!(from("192.0.2.66").send(second.address).await.status, 401);
     assert_eq!(from("192.0.2.1").send(second.address).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_listened_to_ends_with_the_token_that_opened_it_and_no_other_does() {
+    /// How far the clocks of issuer and server may be apart, in seconds.
+    const LEEWAY: u64 = 10;
+    let signer = Signer::ed25519("one");
+    let trust = Trust::new(&signer);
+    let program = trust.start();
+    let address = program.address;
+    let bearer = |claims: Value| format!("Bearer {}", signer.token(&claims));
+    let lasting = bearer(claims());
+    let opened = Ask::post(initialize(NEWEST)).with("authorization", &lasting).send(address).await;
+    let session = opened.header("mcp-session-id").unwrap();
+    let asks = [Ask::get().session(session).with("mcp-protocol-version", NEWEST), listen(address)];
+    let begin = async |ask: &Ask, bearer: &str| {
+        let mut wire = Wire::connect(address).await;
+        wire.write(&ask.clone().with("authorization", bearer).bytes(address)).await;
+        (wire.head().await.status, wire)
+    };
+    for ask in asks {
+        let (status, mut lasting) = begin(&ask, &lasting).await;
+        assert_eq!(status, 200);
+        // A busy machine may need a token that lives longer to be served with it at all.
+        let mut ended = false;
+        for life in [2, 4, 8] {
+            let ends = now() + life;
+            let brief = bearer(claims_with("exp", json!(ends - LEEWAY)));
+            let (status, mut listening) = begin(&ask, &brief).await;
+            if status == 401 {
+                continue;
+            }
+            soon("the end of the stream", async { while listening.chunk().await.is_some() {} }).await;
+            assert!(now() >= ends, "{} s before its time", ends - now());
+            ended = true;
+            break;
+        }
+        assert!(ended, "no token lived long enough to be served");
+        while let Ok(chunk) = tokio::time::timeout(Duration::from_millis(300), lasting.chunk()).await {
+            assert!(chunk.is_some(), "the stream that another token opened has ended, too");
+        }
+    }
 }
