@@ -48,7 +48,7 @@ impl Effort {
     pub(crate) const FULL: Self = Self {
         rounds: 3,
         time: Duration::from_millis(2_000),
-        warm: Duration::from_secs(1),
+        warm: Duration::from_millis(800),
         rows: 10_000_000,
         sessions: 100_000,
     };

@@ -34,7 +34,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     // FastMCP takes a second to open a session, whoever asks.
     let servers = [
         (Server::Sqlite, 1_000, vec![most / 10, most - most / 10]),
-        (Server::Postgres, 1_000, vec![most / 10]),
+        (Server::Postgres, 1_000, vec![most / 20]),
         (Server::Rmcp, 1_000, vec![(most / 5).min(5_000)]),
         (Server::FastMcp, 128, vec![(most / 200).clamp(64, 256)]),
     ];
