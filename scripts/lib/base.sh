@@ -33,6 +33,7 @@ at_exit() { CLEANUPS+=("$(printf '%q ' "$@")"); }
 run_cleanups() {
     local status=$? index
     trap - EXIT
+    trap '' INT TERM HUP
     set +e
     for ((index = ${#CLEANUPS[@]} - 1; index >= 0; index--)); do
         eval "${CLEANUPS[index]}"

@@ -6,12 +6,13 @@ cargo_build() {
     local quiet=(--quiet)
     command -v cargo >/dev/null || fail "cargo is not installed: get Rust from https://rustup.rs and try again"
     [ ! -t 2 ] || quiet=(--color auto)
-    cargo build --manifest-path "$ROOT/Cargo.toml" "${quiet[@]}" "$@"
+    # From there: cargo takes its configuration from where it is started.
+    (cd "$ROOT" && cargo build "${quiet[@]}" "$@")
 }
 
 # target_folder: where cargo puts what it builds, whatever configures it.
 target_folder() {
-    cargo metadata --manifest-path "$ROOT/Cargo.toml" --no-deps --format-version 1 |
+    (cd "$ROOT" && cargo metadata --no-deps --format-version 1) |
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 

@@ -3,6 +3,9 @@
 
 need curl curl || exit "$CANNOT_RUN"
 
+# No proxy stands before this machine.
+export no_proxy='*' NO_PROXY='*'
+
 # The headers that every request carries: MCP answers in one of two formats, and the client must take both.
 export ACCEPT='accept: application/json, text/event-stream'
 export JSON='content-type: application/json'
