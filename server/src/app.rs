@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::AuditTrail,
+    clock::UnixMillis,
     config::{Config, ConfigError, DemoConfig, SessionConfig},
     http::{
         self, Access, HttpState,
@@ -44,7 +45,8 @@ pub use pepper_file::PepperFileError;
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What the shutdown may take beyond [`ServeLimits::drain`]: calls whose client is gone, and the store's last writes.
+/// What the shutdown may take beyond [`ServeLimits::drain`], each of them twice: calls whose client is gone and what runs
+/// beside them, and the store's last writes.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 const LAST_WRITES: Duration = Duration::from_millis(1_500);
 
@@ -146,8 +148,9 @@ impl Application {
         register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
         let pepper = pepper(config.pepper.as_ref(), &config.database)?;
+        let now = UnixMillis::now();
         if let Some(exposed) = config.exposed
-            && store.keys().await?.iter().any(|key| key.mode == KeyMode::Demo)
+            && store.keys().await?.iter().any(|key| key.mode == KeyMode::Demo && key.ended(now).is_none())
         {
             return Err(ConfigError::PublicDemoKeysStored { exposed }.into());
         }
@@ -180,7 +183,9 @@ impl Application {
         let audit = Arc::new(AuditTrail::new(Arc::clone(&store), Arc::clone(&metrics)));
         let engine = builder.build(Arc::clone(&store), audit, stop.clone());
         let engine = Arc::new(engine.context("what the server offers is wrong")?);
-        let authenticator = Authenticator::new(Arc::clone(&store), pepper, issuer.clone());
+        let demo_keys = config.exposed.is_none();
+        let authenticator =
+            Authenticator::new(Arc::clone(&store), pepper, issuer.clone()).demo_keys(demo_keys);
         let access = Access { authenticator, guard: config.guard, limits, proxies: config.trusted_proxies };
         let state =
             HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
@@ -281,16 +286,17 @@ impl Application {
             Some(died) => died,
             None => serving.await,
         };
-        sweeping.await.context("the session sweep failed")?;
-        settling.await.context("the payment sweep failed")?;
-        turning.await.context("the turning of the sealing keys failed")?;
-        watching.await.context("the watch over resources failed")?;
-        keeping_step.await.context("the watch over keys failed")?;
-        noting.await.context("the notes of refusals failed")?;
+        let beside = async { tokio::try_join!(sweeping, settling, turning, watching, keeping_step, noting) };
+        match timeout(LAST_CALLS, beside).await {
+            Ok(ended) => drop(ended.context("what runs beside the calls failed")?),
+            Err(_) => tracing::warn!("the database was still asked when the server stopped"),
+        }
         if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
             tracing::warn!("calls were still running when the server stopped");
         }
-        self.engine.refusals().record().await;
+        if timeout(LAST_WRITES, self.engine.refusals().record()).await.is_err() {
+            tracing::error!("refusals were still to be recorded when the server stopped");
+        }
         timeout(LAST_WRITES, self.store.close())
             .await
             .context("the database took too long to close")?

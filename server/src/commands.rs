@@ -16,7 +16,10 @@ use crate::{
     clock::UnixMillis,
     config::Config,
     identity::Pepper,
-    store::{AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession},
+    store::{
+        AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession,
+        sqlite::SqliteLocation,
+    },
 };
 
 mod audit;
@@ -77,6 +80,15 @@ pub async fn run(
     if matches!(command, Command::Migrate) {
         migrate(&config.database, out).await?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let DatabaseUrl::Sqlite(SqliteLocation::File(path)) = &config.database
+        && matches!(command, Command::Audit(_))
+        && !path.exists()
+    {
+        // One made now would have nothing wrong with it.
+        let text =
+            format!("there is no database {}: say with DATABASE_URL which one is meant", path.display());
+        return Err(mistake(text));
     }
     let store = config.database.open().await.context("cannot open the database")?;
     let pepper = app::pepper(config.pepper.as_ref(), &config.database)?;

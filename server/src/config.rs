@@ -78,6 +78,16 @@ pub struct StartFlags {
     pub tls_key: Option<PathBuf>,
     /// The roots of clients' certificates.
     pub client_ca: Option<PathBuf>,
+    /// Nothing is served, so that nobody is let in.
+    pub listens_nowhere: bool,
+}
+
+impl StartFlags {
+    /// Those of somebody who operates on the database of a server, which may have been started with any.
+    #[must_use]
+    pub fn operating() -> Self {
+        Self { listens_nowhere: true, ..Self::default() }
+    }
 }
 
 /// What lets other machines in.
@@ -203,7 +213,9 @@ impl Config {
             log: log(variables)?,
         };
         config.share_a_pepper()?;
-        config.may_be_exposed()?;
+        if !flags.listens_nowhere {
+            config.may_be_exposed()?;
+        }
         Ok(config)
     }
 

@@ -76,7 +76,7 @@ struct Risk {
 impl From<Serve> for StartFlags {
     fn from(serve: Serve) -> Self {
         let Serve { behind_proxy, tls_cert, tls_key, client_ca } = serve;
-        Self { behind_proxy, tls_cert, tls_key, client_ca }
+        Self { behind_proxy, tls_cert, tls_key, client_ca, listens_nowhere: false }
     }
 }
 
@@ -85,9 +85,9 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve)) => serve_payments(serve),
         Some(Command::Risk(Risk { serve, operator: None })) => serve_risk(serve),
         Some(Command::Risk(Risk { operator: Some(command), .. })) => {
-            operate(command, || Ok(RiskServiceConfig::from_env(&StartFlags::default())?.server))
+            operate(command, || Ok(RiskServiceConfig::from_env(&StartFlags::operating())?.server))
         }
-        Some(Command::Operator(command)) => operate(command, || Config::from_env(&StartFlags::default())),
+        Some(Command::Operator(command)) => operate(command, || Config::from_env(&StartFlags::operating())),
         None => serve_payments(Serve::default()),
     };
     done.unwrap_or_else(|error| {

@@ -234,8 +234,8 @@ impl Engine {
         &self.refusals
     }
 
-    /// Notes that a caller presented something that it was not given.
-    fn note_forgery(&self, principal: &Principal, from: IpAddr, request_id: &str, rule: &str) {
+    /// Notes that a caller presented something that it was not given, or not for this time.
+    fn note_denied(&self, principal: &Principal, from: IpAddr, request_id: &str, rule: &str) {
         self.refusals.note(RefusedRequest {
             sender: Sender::known(principal),
             from,

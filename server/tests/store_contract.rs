@@ -88,6 +88,8 @@ promises!(
     keys::a_key_needs_its_user,
     keys::keys_swap_their_secrets_together_or_not_at_all,
     keys::another_secret_ends_the_sessions_of_the_old_one,
+    keys::what_a_key_loses_ends_its_sessions_however_weak_and_what_it_gains_ends_none,
+    keys::a_service_has_another_key_once_its_last_one_has_ended,
     sessions::a_session_is_there_until_it_is_ended,
     sessions::caps_hold_under_a_hundred_concurrent_openings,
     sessions::a_touch_moves_time_forward_only,

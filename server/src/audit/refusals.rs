@@ -7,6 +7,7 @@
 
 use std::{collections::HashMap, fmt, mem, net::IpAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -203,8 +204,10 @@ impl Refusals {
     }
 
     async fn write(&self, records: Vec<AuditRecord>) {
-        for record in records {
-            if let Err(error) = self.0.store.append_audit(record).await {
+        // Beside each other: a store that is silent is waited for once.
+        let writing = records.into_iter().map(|record| self.0.store.append_audit(record));
+        for written in join_all(writing).await {
+            if let Err(error) = written {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "a refusal was not recorded");
             }

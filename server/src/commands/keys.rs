@@ -16,7 +16,7 @@ use super::{Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
     identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
-    store::{KeyEnd, KeyId, KeyMode, Rotation, StoreError, StoredKey},
+    store::{KeyEnd, KeyId, KeyMode, PaymentPolicy, Rotation, StoreError, StoredKey},
 };
 
 mod limit;
@@ -58,7 +58,7 @@ pub enum Keys {
         #[arg(long)]
         json: bool,
     },
-    /// Give a key other permissions; sessions that are stronger than it end
+    /// Give a key other permissions; sessions end where it loses any, or is weaker than they are
     Permit {
         /// The key's id
         id: String,
@@ -242,13 +242,22 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         revoked_at: None,
         used_at: None,
     };
+    let policy = create.limits.over(PaymentPolicy::default(), desk, &key).await?;
     match desk.store.create_key(key.clone()).await {
         Err(StoreError::Taken(_)) if service.is_some() => {
-            return Err(mistake("there is a key for this service already: revoke or permit that one"));
+            return Err(mistake(
+                "there is a key for this service already: permit or limit that one, or revoke it first",
+            ));
         }
         created => created?,
     }
-    create.limits.set(desk, &key).await?;
+    if let Some(policy) = policy
+        && let Err(error) = limit::put(desk, &key, policy).await
+    {
+        // Nobody is to have it without its limits.
+        desk.store.revoke_key(&key.id, UnixMillis::now()).await?;
+        return Err(error);
+    }
     desk.record("create", &key).await?;
     tell(desk, &key, create.json, service.is_none().then_some(&secret)).await
 }

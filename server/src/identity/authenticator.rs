@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    store::{KeyEnd, Store, StoreError, StoredKey},
+    store::{KeyEnd, KeyMode, Store, StoreError, StoredKey},
 };
 
 /// How finely it is known when a key was last used.
@@ -91,6 +91,7 @@ pub struct Authenticator {
     issuer: Option<Arc<Issuer>>,
     /// Tokens and their senders, as the store has them.
     bound: Arc<DashMap<[u8; 32], Bound>>,
+    takes_demo_keys: bool,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -103,7 +104,14 @@ impl Authenticator {
     /// An authenticator over the keys in `store`, which were digested under `pepper`, and over the tokens of `issuer`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, pepper: Pepper, issuer: Option<Arc<Issuer>>) -> Self {
-        Self { store, pepper, issuer, bound: Arc::default() }
+        Self { store, pepper, issuer, bound: Arc::default(), takes_demo_keys: true }
+    }
+
+    /// Whether demo keys are accepted: where other machines are let in they are not.
+    #[must_use]
+    pub const fn demo_keys(mut self, accepted: bool) -> Self {
+        self.takes_demo_keys = accepted;
+        self
     }
 
     /// Whom the key in `x-api-key` or `Authorization: Bearer` speaks for, or the token there, or where there is neither
@@ -136,7 +144,8 @@ impl Authenticator {
         let found = self.store.key_by_digest(&digest).await;
         let stored = found.map_err(AuthError::Unavailable)?.ok_or_else(|| invalid("unknown"))?;
         let now = UnixMillis::now();
-        if let Some(reason) = refusal(&stored, now, sender) {
+        let is_a_demo = !self.takes_demo_keys && stored.mode == KeyMode::Demo;
+        if let Some(reason) = is_a_demo.then_some("of a demo").or_else(|| refusal(&stored, now, sender)) {
             return Err(AuthError::Invalid(InvalidKey { reason, known: Some(stored) }));
         }
         if let Some(proven) = proven

@@ -58,7 +58,7 @@ impl Pager {
         let from = match &params.cursor {
             None => 0,
             Some(cursor) => opened(&sealing, bound_to.as_bytes(), cursor).ok_or_else(|| {
-                engine.note_forgery(principal, context.from(), context.request_id(), "cursor");
+                engine.note_denied(principal, context.from(), context.request_id(), "cursor");
                 let text = format!(
                     "Invalid cursor: it was not given out by {method} for this key; leave `cursor` out to begin anew"
                 );

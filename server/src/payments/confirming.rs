@@ -186,9 +186,13 @@ fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
     )))
 }
 
-/// What the risk service says; without one, everything is approved.
+/// What the risk service says of a payment that is to be assessed. A server that has none, and finds what another one left
+/// behind, approves nothing.
 pub(super) async fn assessed(gate: Option<&RiskGate>, assessment: &Assessment) -> Result<(), Unapproved> {
-    let Some(gate) = gate else { return Ok(()) };
+    let Some(gate) = gate else {
+        tracing::warn!("a payment is to be assessed, and this server knows no risk service");
+        return Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved: true });
+    };
     match gate.assessor.assess(assessment).await {
         Ok(Verdict::Approved) => Ok(()),
         Ok(Verdict::Refused { reason }) => {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{PaymentError, Refusal};
 use crate::{
     clock::UnixMillis,
+    identity::{Permission, PermissionSet},
     money::Amount,
     risk::{self, RiskAssessor, RiskSettings, RiskSettingsError, Threshold},
     store::{
@@ -52,19 +53,21 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whether its key still lives: it may have ended since the request was let in.
-    pub(super) async fn lives(
+    /// Whether its key lives and may do this: it may have ended or been narrowed since the request was let in.
+    pub(super) async fn may(
         &self,
+        permission: Permission,
         transaction: &mut dyn Transaction,
         now: UnixMillis,
     ) -> Result<Result<(), Refusal>, StoreError> {
         let Some(id) = &self.key else { return Ok(Ok(())) };
-        let found = transaction.key(id).await?;
-        let lives = found.is_some_and(|(key, _)| key.ended(now).is_none());
-        Ok(if lives {
-            Ok(())
-        } else {
-            Err(Refusal::PermissionDenied("the key has ended. Use another key.".to_owned()))
+        let living = transaction.key(id).await?.filter(|(key, _)| key.ended(now).is_none());
+        Ok(match living {
+            Some((key, _)) if PermissionSet::from_bits(key.permissions).contains(permission) => Ok(()),
+            Some(_) => {
+                Err(Refusal::PermissionDenied(format!("the key does not have {permission} any more.")))
+            }
+            None => Err(Refusal::PermissionDenied("the key has ended. Use another key.".to_owned())),
         })
     }
 }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{PaymentError, Payments, Refusal, desk::Actor, desk::not_found, execution::step};
 use crate::{
     clock::UnixMillis,
+    identity::Permission,
     store::{Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
 };
 
@@ -53,7 +54,7 @@ impl Work for Cancel {
                 return refused("has ended already, and nothing was paid.");
             }
         }
-        if let Err(refusal) = self.actor.lives(transaction, self.now).await? {
+        if let Err(refusal) = self.actor.may(Permission::PaymentsWrite, transaction, self.now).await? {
             return Ok(Ending::Undo(Err(refusal)));
         }
         let canceled = step(transaction, &payment, PaymentStatus::Canceled, self.now, None).await?;

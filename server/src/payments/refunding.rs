@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
+    identity::Permission,
     money::Amount,
     store::{
         Ending, IdempotencyRecord, KeyId, NewTransfer, PaymentChange, PaymentId, PaymentStatus, StoreError,
@@ -205,7 +206,7 @@ impl Work for Refund {
             Ok(amount) => amount,
             Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         };
-        if let Err(refusal) = self.actor.lives(transaction, self.now).await? {
+        if let Err(refusal) = self.actor.may(Permission::PaymentsRefund, transaction, self.now).await? {
             return Ok(Ending::Undo(Err(refusal)));
         }
         let accounts = transaction.lock_accounts(&[payment.payment.payer, user]).await?;

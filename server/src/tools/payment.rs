@@ -14,7 +14,7 @@ use crate::{
     mcp::{AskError, RequestContext, ToolError},
     money::Amount,
     payments::{Actor, Consent, Handle, PaymentError, Refusal},
-    store::{AuditRecord, PaymentId, PaymentStatus, StoreError, StoredPayment},
+    store::{AuditRecord, PaymentId, PaymentStatus, StoreError, StoredPayment, UserId},
 };
 
 mod cancel_payment;
@@ -121,7 +121,15 @@ pub(super) struct Payment {
 }
 
 impl Payment {
-    /// A payment that was there before, or not.
+    /// A payment as `reader` may see it: which other one it seems to repeat is its payer's alone to know.
+    fn seen_by(reader: UserId, mut stored: StoredPayment, is_replayed: bool) -> Self {
+        if stored.payment.payer != reader {
+            stored.payment.duplicate_of = None;
+        }
+        Self::new(stored, is_replayed)
+    }
+
+    /// A payment, for its payer, that was there before, or not.
     fn new(stored: StoredPayment, is_replayed: bool) -> Self {
         let status = stored.status();
         let terms = stored.payment;

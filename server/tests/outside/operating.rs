@@ -205,6 +205,45 @@ fn a_mistake_is_told_with_what_to_do_and_ends_with_2() {
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
         assert!(ended.stderr.contains(words), "{arguments:?}: {}", ended.stderr);
     }
+    let elsewhere = tempfile::tempdir().unwrap();
+    for command in ["verify", "list", "export"] {
+        let ended = operate(elsewhere.path(), &["audit", command]);
+        assert_eq!(ended.status.code(), Some(2), "{command}: {ended:?}");
+        assert!(ended.stderr.contains("there is no database"), "{command}: {}", ended.stderr);
+    }
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "and none is made");
+}
+
+#[test]
+fn a_key_whose_limits_are_wrong_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    told(folder.path(), &["users", "create", "dana"]);
+    let create = ["keys", "create", "--user", "dana", "--role", "customer"];
+    let service = ["--certificate-name", "spiffe://example.org/billing"];
+    for wrong in
+        [["--max", "10,00"], ["--day-budget", "much"], ["--automatic-below", "0.001"], ["--payee", "nobody"]]
+    {
+        for whose in [&[][..], &service] {
+            let ended = operate(folder.path(), &[&create, whose, &wrong].concat());
+            assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+            assert!(ended.stderr.contains(wrong[0]), "{ended:?}");
+        }
+    }
+    assert_eq!(told(folder.path(), &["keys", "list"]), serde_json::json!([]));
+    let made = told(folder.path(), &[&create[..], &service, &["--max", "10"]].concat());
+    assert_eq!(made["payments"]["maximum"], 10, "{made}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_operates_is_not_held_to_what_holds_for_a_server_that_others_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let everywhere = [("HOST", "0.0.0.0"), ("PAYMENTS_DEMO", "false")];
+    for (command, service) in
+        [(&["users", "create", "dana"][..], &[][..]), (&["users", "create", "dana"], &["risk"])]
+    {
+        let ended = run(folder.path(), &[service, command].concat(), &everywhere);
+        assert!(ended.status.success(), "{ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,21 @@
-//! A restart, orderly or not, loses neither sessions nor the audit trail.
+//! A restart, orderly or not, loses neither sessions nor the audit trail; and an orderly end comes in time.
+
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use server::store::{AuditStore, Store, sqlite::SqliteStore};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
 use crate::support::{
     client::{ALICE, BOB, Client},
     eventually,
+    postgres::Postgres,
     process::Program,
+    wire::Ask,
 };
 
 #[tokio::test]
@@ -83,4 +92,54 @@ async fn a_changed_demo_key_bites_and_ends_the_sessions_of_the_old_one() {
     assert_eq!(bob.ping().await.status, 404);
     assert_eq!(alice.ping().await.status, 200);
     Client::open(second.address, "another-key-of-bobs").await;
+}
+
+/// Hands on what is said to a database, until it is told to say nothing more; its port.
+async fn before(database: u16, silent: watch::Receiver<bool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut silent = silent.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", database)).await.unwrap();
+                let told = async { silent.wait_for(|is_silent| *is_silent).await.is_ok() };
+                let is_told = tokio::select! {
+                    is_told = told => is_told,
+                    _ = copy_bidirectional(&mut client, &mut server) => false,
+                };
+                if is_told {
+                    std::future::pending().await
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_database_says_nothing_any_more_stops_in_time_whoever_was_turned_away() {
+    let Some(postgres) = Postgres::start() else { return };
+    let silent = watch::Sender::new(false);
+    let url = postgres.url();
+    let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()).unwrap();
+    let before = before(port.parse().unwrap(), silent.subscribe()).await;
+    let url = url.replace(&format!(":{port}/"), &format!(":{before}/"));
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("DATABASE_URL", &url)]);
+    silent.send_replace(true);
+    let ask = || Ask::post("{}");
+    for (status, ask) in [
+        (401, ask()),
+        (401, ask().key("two words")),
+        (400, ask().key(BOB).with("authorization", "Bearer another-key-altogether")),
+        (403, ask().key(BOB).with("origin", "https://evil.example")),
+        (403, ask().instead("host", "evil.example")),
+    ] {
+        assert_eq!(ask.send(program.address).await.status, status);
+    }
+    let began = Instant::now();
+    program.signal("TERM");
+    let ended = tokio::task::block_in_place(|| program.ended());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}: {ended:?}", began.elapsed());
 }

@@ -2,7 +2,11 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
-use crate::support::process::{Program, run};
+use crate::support::{
+    client::{NEWEST, initialize},
+    process::{Program, run},
+    wire::Ask,
+};
 
 /// That the program refuses to start with `set`, in one line about `variable`.
 fn refuses(folder: &Path, arguments: &[&str], set: &[(&str, &str)], names: &str) {
@@ -70,6 +74,34 @@ fn rule_15_a_database_with_demo_keys_stays_at_home() {
     let ended = run(folder.path(), &["serve", "--behind-proxy"], &[("PAYMENTS_DEMO", "false")]);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(ended.stderr.contains("holds demo keys"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_15_a_demo_key_that_is_made_while_others_are_let_in_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = [("PAYMENTS_DEMO", "false")];
+    let serve = ["serve", "--behind-proxy"];
+    let program = Program::start_as(folder.path(), &serve, &real);
+    let operate = |arguments: &[&str]| {
+        let ended = run(folder.path(), &[arguments, &["--json"]].concat(), &real);
+        assert!(ended.status.success(), "{ended:?}");
+        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()
+    };
+    operate(&["users", "create", "dana"]);
+    let create = ["keys", "create", "--user", "dana", "--role", "customer", "--mode"];
+    let [demo, live] = ["demo", "live"].map(|mode| operate(&[&create[..], &[mode]].concat()));
+    let status = async |key: &serde_json::Value, address| {
+        Ask::post(initialize(NEWEST)).key(key["key"].as_str().unwrap()).send(address).await.status
+    };
+    assert_eq!((status(&demo, program.address).await, status(&live, program.address).await), (401, 200));
+    program.signal("TERM");
+    assert!(program.ended().status.success());
+
+    // It keeps the server from starting for as long as it lives.
+    assert!(run(folder.path(), &serve, &real).stderr.contains("holds demo keys"));
+    operate(&["keys", "revoke", demo["id"].as_str().unwrap()]);
+    let program = Program::start_as(folder.path(), &serve, &real);
+    assert_eq!((status(&demo, program.address).await, status(&live, program.address).await), (401, 200));
 }
 
 #[test]

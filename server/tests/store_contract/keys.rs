@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use server::store::{AccountHolder, KeyDigest, Store, StoreError, UserId};
+use server::{
+    clock::UnixMillis,
+    store::{AccountHolder, KeyDigest, KeyId, Store, StoreError, StoredKey, StoredSession, UserId},
+};
 
 use super::{
     engines::{key, people},
@@ -69,4 +72,45 @@ pub(crate) async fn another_secret_ends_the_sessions_of_the_old_one(store: Arc<d
     assert!(store.session(&session(2, "b").hash).await.unwrap().is_some());
     assert_eq!(store.count_sessions().await.unwrap(), 1);
     assert_eq!(store.key_by_digest(&KeyDigest([1; 32])).await.unwrap(), None);
+}
+
+pub(crate) async fn what_a_key_loses_ends_its_sessions_however_weak_and_what_it_gains_ends_none(
+    store: Arc<dyn Store>,
+) {
+    people(&*store, 1).await;
+    store.put_keys(vec![key("a", 1, 1), key("b", 1, 2)]).await.unwrap();
+    for (seed, id) in [(1, "a"), (2, "b")] {
+        let weak = StoredSession { permissions: 1, ..session(seed, id) };
+        store.open_session(weak, CAPS).await.unwrap();
+    }
+    let a = KeyId("a".to_owned());
+    // From 79.
+    for (permissions, left) in [(79 | 128, 2), (79 | 16 | 128, 2), (79 | 16, 1)] {
+        store.permit_key(&a, permissions, "custom".to_owned()).await.unwrap().unwrap();
+        assert_eq!(store.count_sessions().await.unwrap(), left, "{permissions}");
+    }
+    assert!(store.session(&session(2, "b").hash).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_service_has_another_key_once_its_last_one_has_ended(store: Arc<dyn Store>) {
+    people(&*store, 1).await;
+    let service = |id: &str, created_at: i64, expires_at: Option<i64>| StoredKey {
+        service: Some("certificate of billing".to_owned()),
+        created_at: UnixMillis::from_millis(created_at),
+        expires_at: expires_at.map(UnixMillis::from_millis),
+        ..key(id, 1, 1)
+    };
+    let whose = async || store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().unwrap().id.0.clone();
+    store.create_key(service("a", 1_000, Some(2_000))).await.unwrap();
+    assert!(matches!(store.create_key(service("b", 1_999, None)).await, Err(StoreError::Taken(_))));
+    store.create_key(service("b", 2_000, None)).await.unwrap();
+    assert_eq!(whose().await, "b");
+    assert!(matches!(store.create_key(service("c", 3_000, None)).await, Err(StoreError::Taken(_))));
+    store.revoke_key(&KeyId("b".to_owned()), UnixMillis::from_millis(3_000)).await.unwrap().unwrap();
+    store.create_key(service("c", 3_000, None)).await.unwrap();
+    assert_eq!(whose().await, "c");
+    // A secret that was revoked stays so.
+    store.create_key(key("d", 1, 2)).await.unwrap();
+    store.revoke_key(&KeyId("d".to_owned()), UnixMillis::from_millis(3_000)).await.unwrap().unwrap();
+    assert!(matches!(store.create_key(key("e", 1, 2)).await, Err(StoreError::Taken(_))));
 }

@@ -45,12 +45,25 @@ pub(super) struct ToldPolicy {
 impl Limits {
     /// Sets what was named; says whether anything was.
     pub(super) async fn set(&self, desk: &Desk<'_>, key: &StoredKey) -> anyhow::Result<bool> {
+        let policy = desk.store.policy(&key.id).await?;
+        match self.over(policy, desk, key).await? {
+            Some(policy) => put(desk, key, policy).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// What a key may pay by these limits, and by `policy` where nothing is named; `None` where nothing is at all.
+    pub(super) async fn over(
+        &self,
+        mut policy: PaymentPolicy,
+        desk: &Desk<'_>,
+        key: &StoredKey,
+    ) -> anyhow::Result<Option<PaymentPolicy>> {
         let none = (&self.automatic_below, &self.max, &self.day_budget) == (&None, &None, &None);
         if none && self.payees.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let currency = desk.store.balance(key.user).await?.balance.currency();
-        let mut policy = desk.store.policy(&key.id).await?;
         if let Some(text) = &self.automatic_below {
             policy.automatic_below_minor = match text.as_str() {
                 "0" | NONE => 0,
@@ -71,9 +84,7 @@ impl Limits {
         if !self.payees.is_empty() {
             policy.payees = self.payees(desk).await?;
         }
-        let set = desk.store.put_policy(&key.id, policy).await?;
-        set.ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))?;
-        Ok(true)
+        Ok(Some(policy))
     }
 
     /// The payees, each of whom there is.
@@ -89,6 +100,12 @@ impl Limits {
             None => Ok(self.payees.clone()),
         }
     }
+}
+
+/// Sets what a key may pay.
+pub(super) async fn put(desk: &Desk<'_>, key: &StoredKey, policy: PaymentPolicy) -> anyhow::Result<()> {
+    let set = desk.store.put_policy(&key.id, policy).await?;
+    set.map(drop).ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))
 }
 
 fn limit(option: &str, text: &str, currency: Currency) -> anyhow::Result<Option<i64>> {

@@ -111,18 +111,19 @@ pub(super) async fn resume(
     let seal: String =
         serde_json::from_str(seal.get()).map_err(|_| invalid("`requestState` must be a string"))?;
     let (desk, now) = (engine.rounds(), UnixMillis::now());
-    let (state, nonce) = opened(&desk.sealing, &binding.0, &seal, now).map_err(|unusable| {
-        match unusable {
-            Unusable::Forged => {
-                engine.note_forgery(&exchange.principal, exchange.from, &exchange.request_id, "request state")
-            }
-            Unusable::Expired => {}
-        }
+    let denied = |rule: &str| {
+        engine.note_denied(&exchange.principal, exchange.from, &exchange.request_id, rule);
         refused()
+    };
+    let (state, nonce) = opened(&desk.sealing, &binding.0, &seal, now).map_err(|unusable| {
+        denied(match unusable {
+            Unusable::Forged => "request state",
+            Unusable::Expired => "request state: expired",
+        })
     })?;
     let admission = engine.limits.call(exchange.principal.lineage());
-    if admission.is_ok() {
-        desk.spend(nonce, UnixMillis::from_millis(state.until), now).await?;
+    if admission.is_ok() && !desk.spend(nonce, UnixMillis::from_millis(state.until), now).await? {
+        return Err(denied("request state: used before"));
     }
     rounds.admission = Some(admission);
     rounds.round = state.round;
@@ -186,20 +187,13 @@ impl Desk {
         }
     }
 
-    /// Spends a state that was not spent before.
-    async fn spend(&self, nonce: Nonce, until: UnixMillis, now: UnixMillis) -> Result<(), ErrorObject> {
-        match self.store.spend_seal(nonce, until, now).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(refused()),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a request state was not taken back"
-                );
-                let text = "The server cannot reach its database at the moment; try again shortly";
-                Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, text))
-            }
-        }
+    /// Spends a state; `false` where it was spent before.
+    async fn spend(&self, nonce: Nonce, until: UnixMillis, now: UnixMillis) -> Result<bool, ErrorObject> {
+        self.store.spend_seal(nonce, until, now).await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a request state was not taken back");
+            let text = "The server cannot reach its database at the moment; try again shortly";
+            ErrorObject::new(ErrorCode::INTERNAL_ERROR, text)
+        })
     }
 }
 

@@ -23,15 +23,9 @@ impl Payments {
     /// [`Refusal`], and then nothing was paid; the store's.
     pub async fn approve_batch(&self, actor: Actor, batch: Batch) -> Result<Batch, PaymentError> {
         let now = UnixMillis::now();
-        if batch.payments.iter().any(|payment| !payment.status().is_undecided()) {
-            let text = format!("the batch is {}, and cannot be approved any more.", batch.status().as_str());
-            return Err(Refusal::InvalidState(text).into());
-        }
-        if batch.payments.iter().any(|payment| payment.payment.expires_at <= now) {
-            return Err(Refusal::Expired(batch.id.0).into());
-        }
+        can_be_approved(&batch, now)?;
         if total(&batch.payments).is_some_and(|total| self.must_assess(total)) {
-            transact(&*self.store, Begin { id: batch.id.clone(), now }).await?;
+            transact(&*self.store, Begin { id: batch.id.clone(), now }).await??;
             return self.process_batch(actor, batch, None).await;
         }
         self.settle_batch(actor, batch.id, Ok(())).await
@@ -79,13 +73,25 @@ impl Payments {
     }
 }
 
+/// Whether nobody has decided about it, and there is time left to.
+fn can_be_approved(batch: &Batch, now: UnixMillis) -> Result<(), Refusal> {
+    if batch.payments.iter().any(|payment| !payment.status().is_undecided()) {
+        let text = format!("the batch is {}, and cannot be approved any more.", batch.status().as_str());
+        return Err(Refusal::InvalidState(text));
+    }
+    if batch.payments.iter().any(|payment| payment.payment.expires_at <= now) {
+        return Err(Refusal::Expired(batch.id.0.clone()));
+    }
+    Ok(())
+}
+
 fn total(payments: &[StoredPayment]) -> Option<Amount> {
     let currency = payments.first()?.payment.amount.currency();
     let minor = payments.iter().map(|payment| payment.payment.amount.minor()).fold(0, i64::saturating_add);
     Some(Amount::from_minor(minor, currency))
 }
 
-/// Moves all of them to being processed.
+/// Moves all of them to being processed, if they still can be.
 struct Begin {
     id: BatchId,
     now: UnixMillis,
@@ -93,15 +99,18 @@ struct Begin {
 
 #[async_trait]
 impl Work for Begin {
-    type Output = ();
+    type Output = Result<(), Refusal>;
 
-    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<()>, StoreError> {
-        for payment in transaction.lock_batch(&self.id).await? {
-            if payment.status().is_undecided() {
-                step(transaction, &payment, PaymentStatus::Processing, self.now, None).await?;
-            }
+    async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
+        let payments = transaction.lock_batch(&self.id).await?;
+        let batch = Batch { id: self.id.clone(), payments, is_replayed: false };
+        if let Err(refusal) = can_be_approved(&batch, self.now) {
+            return Ok(Ending::Undo(Err(refusal)));
         }
-        Ok(Ending::Keep(()))
+        for payment in &batch.payments {
+            step(transaction, payment, PaymentStatus::Processing, self.now, None).await?;
+        }
+        Ok(Ending::Keep(Ok(())))
     }
 }
 

@@ -92,8 +92,8 @@ impl KeyStore for PostgresStore {
             lock(&transaction, "keys").await?;
             sessions::lock_all(&transaction).await?;
             let permissions = permissions.cast_signed();
-            let narrow = "DELETE FROM sessions WHERE permissions & ~$2::bigint <> 0
-                          AND lineage = (SELECT lineage FROM api_keys WHERE id = $1)";
+            let narrow = "DELETE FROM sessions WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)
+                          AND (permissions | (SELECT permissions FROM api_keys WHERE id = $1)) & ~$2::bigint <> 0";
             execute(&transaction, narrow, &[&id.0, &permissions]).await?;
             let permit = "UPDATE api_keys SET permissions = $2, role = $3 WHERE id = $1";
             execute(&transaction, permit, &[&id.0, &permissions, &role]).await?;
@@ -179,6 +179,9 @@ async fn put(transaction: &Transaction<'_>, keys: &[StoredKey]) -> Result<(), Fa
         retire(transaction, key).await?;
     }
     for key in keys {
+        if key.service.is_some() {
+            leave(transaction, key).await?;
+        }
         let is_taken = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id <> $1 AND digest = $2)";
         if value::<bool>(transaction, is_taken, &[&key.id.0, &key.digest.0.as_slice()]).await? {
             let taken = format!("key {} has the secret of another key", key.id.0);
@@ -196,11 +199,25 @@ async fn retire(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Fa
     let end = "DELETE FROM sessions WHERE key_id = $1
                AND EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND (digest <> $2 OR user_id <> $3))";
     execute(transaction, end, &[&key.id.0, &digest, &key.user.0]).await?;
-    let mut nobodys = [0; 32];
-    getrandom::fill(&mut nobodys).map_err(|_| super::failure::refused("there is no randomness"))?;
     let change = "UPDATE api_keys SET digest = $3 WHERE id = $1 AND digest <> $2";
-    execute(transaction, change, &[&key.id.0, &digest, &nobodys.as_slice()]).await?;
+    execute(transaction, change, &[&key.id.0, &digest, &nobodys()?.as_slice()]).await?;
     Ok(())
+}
+
+/// Where the key is for a service whose last one has ended: what proves that service is the new key's from now on.
+async fn leave(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {
+    let leave = "UPDATE api_keys SET digest = $3 WHERE id <> $1 AND digest = $2 AND service IS NOT NULL
+                 AND (revoked_at IS NOT NULL OR expires_at <= $4)";
+    let (digest, now) = (key.digest.0.as_slice(), key.created_at.as_millis());
+    execute(transaction, leave, &[&key.id.0, &digest, &nobodys()?.as_slice(), &now]).await?;
+    Ok(())
+}
+
+/// A digest that no secret has.
+fn nobodys() -> Result<[u8; 32], Failure> {
+    let mut digest = [0; 32];
+    getrandom::fill(&mut digest).map_err(|_| super::failure::refused("there is no randomness"))?;
+    Ok(digest)
 }
 
 async fn write(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {

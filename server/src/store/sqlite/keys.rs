@@ -107,6 +107,9 @@ pub(super) fn put(connection: &Connection, keys: &[StoredKey]) -> Result<(), Sto
     }
     for key in keys {
         let parameters = params![key.id.0, key.digest.0.as_slice()];
+        if key.service.is_some() {
+            leave(connection, key).map_err(&failed)?;
+        }
         let is_taken = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id <> ?1 AND digest = ?2)";
         if exists(connection, is_taken, parameters)? {
             return Err(StoreError::Taken(format!("key {} has the secret of another key", key.id.0)));
@@ -129,6 +132,17 @@ fn retire(connection: &Connection, key: &StoredKey) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE api_keys SET digest = randomblob(32) WHERE id = ?1 AND digest <> ?2")?
         .execute(params![key.id.0, key.digest.0.as_slice()])?;
+    Ok(())
+}
+
+/// Where the key is for a service whose last one has ended: what proves that service is the new key's from now on.
+fn leave(connection: &Connection, key: &StoredKey) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE api_keys SET digest = randomblob(32) WHERE id <> ?1 AND digest = ?2 AND service IS NOT NULL
+             AND (revoked_at IS NOT NULL OR expires_at <= ?3)",
+        )?
+        .execute(params![key.id.0, key.digest.0.as_slice(), key.created_at.as_millis()])?;
     Ok(())
 }
 

@@ -57,14 +57,14 @@ pub(super) fn permit(
 ) -> Result<Option<StoredKey>, StoreError> {
     let run = || -> rusqlite::Result<()> {
         connection
-            .prepare_cached("UPDATE api_keys SET permissions = ?2, role = ?3 WHERE id = ?1")?
-            .execute(params![id.0, permissions.cast_signed(), role])?;
-        connection
             .prepare_cached(
-                "DELETE FROM sessions WHERE permissions & ~?2 <> 0
-                 AND lineage = (SELECT lineage FROM api_keys WHERE id = ?1)",
+                "DELETE FROM sessions WHERE lineage = (SELECT lineage FROM api_keys WHERE id = ?1)
+                 AND (permissions | (SELECT permissions FROM api_keys WHERE id = ?1)) & ~?2 <> 0",
             )?
             .execute(params![id.0, permissions.cast_signed()])?;
+        connection
+            .prepare_cached("UPDATE api_keys SET permissions = ?2, role = ?3 WHERE id = ?1")?
+            .execute(params![id.0, permissions.cast_signed(), role])?;
         Ok(())
     };
     run().map_err(unavailable("change the permissions of a key"))?;

@@ -35,7 +35,8 @@ impl Tool for GetPayment {
     };
 
     async fn call(&self, context: RequestContext, named: Named) -> Result<Payment, ToolError> {
-        let found = self.payments.find(context.principal().user(), &named.id()?).await?;
-        Ok(Payment::new(found, false))
+        let user = context.principal().user();
+        let found = self.payments.find(user, &named.id()?).await?;
+        Ok(Payment::seen_by(user, found, false))
     }
 }

@@ -88,12 +88,13 @@ impl Tool for ListPayments {
         let filter =
             PaymentFilter { visible_to: None, status, idempotency_key: wanted.idempotency_key, before };
         let shown = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
-        let found =
-            self.payments.list(context.principal().user(), filter, wanted.limit.saturating_add(1)).await?;
+        let user = context.principal().user();
+        let found = self.payments.list(user, filter, wanted.limit.saturating_add(1)).await?;
         let last =
             found.get(shown.saturating_sub(1)).filter(|_| found.len() > shown).map(|payment| payment.seq);
         let next_cursor = last.map(|seq| context.cursor(list, seq)).transpose()?;
-        let payments = found.into_iter().take(shown).map(|payment| Payment::new(payment, false)).collect();
+        let payments = found.into_iter().take(shown).map(|payment| Payment::seen_by(user, payment, false));
+        let payments = payments.collect();
         Ok(Page { payments, next_cursor })
     }
 }

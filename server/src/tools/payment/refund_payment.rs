@@ -46,18 +46,13 @@ impl RefundPayment {
         let id = handle(&order.payment_id)?;
         let amount = order.amount.map(Decimal::into_text);
         let principal = context.principal();
+        let user = principal.user();
         let outlook = self
             .payments
-            .refund_outlook(
-                principal.user(),
-                principal.key(),
-                &id,
-                amount.as_deref(),
-                order.idempotency_key.as_deref(),
-            )
+            .refund_outlook(user, principal.key(), &id, amount.as_deref(), order.idempotency_key.as_deref())
             .await?;
         let consent = match outlook {
-            RefundOutlook::Before(payment) => return Ok(Payment::new(*payment, true)),
+            RefundOutlook::Before(payment) => return Ok(Payment::seen_by(user, *payment, true)),
             RefundOutlook::Automatic => Consent::Accepted,
             RefundOutlook::Ask(text) => consent(context, text).await?,
         };
@@ -80,7 +75,7 @@ impl RefundPayment {
                 let refunded = payments.refund(actor(&own, record), &id, amount, order.idempotency_key).await;
                 let (payment, is_replayed) = refunded.map_err(unknown(FIND_OUT))?;
                 let recorded = if is_replayed { Recorded::No } else { Recorded::Yes };
-                Ok((Payment::new(payment, is_replayed), recorded))
+                Ok((Payment::seen_by(user, payment, is_replayed), recorded))
             })
             .await
     }

@@ -109,6 +109,25 @@ async fn the_same_payment_under_another_key_is_asked_about_even_where_nobody_els
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn which_payment_another_one_repeats_is_told_to_its_payer_alone() {
+    let app = spawn().await;
+    let (bob, alice) = (Person::bob(&app), Person::alice(&app));
+    let order = json!({ "to": "alice", "amount": 30 });
+    let first = bob.prepares(order.clone()).await;
+    let second = bob.prepares(order).await;
+    assert_eq!(bob.does("confirmPayment", named(&second)).await, "succeeded");
+    let part = json!({ "paymentId": second["paymentId"], "amount": 10 });
+    let (refunded, _) = alice.answers("accept", "refundPayment", part).await;
+    assert_eq!(refunded["structuredContent"]["possibleDuplicateOf"], Value::Null, "{refunded}");
+    for (reader, told) in [(&bob, &first["paymentId"]), (&alice, &Value::Null)] {
+        let found = reader.0.call("getPayment", named(&second)).await;
+        assert_eq!(found["structuredContent"]["possibleDuplicateOf"], *told, "{found}");
+        let listed = reader.0.call("listPayments", json!({})).await;
+        assert_eq!(listed["structuredContent"]["payments"][0]["possibleDuplicateOf"], *told, "{listed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_key_of_the_same_user_paid_is_a_possible_duplicate_too() {
     for books in Books::of_each_kind().await {
         let [mine, other] = [0, 1].map(|turn| {

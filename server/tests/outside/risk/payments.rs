@@ -6,11 +6,11 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use server::{
     clock::UnixMillis,
-    payments::{Payments, RiskGate},
+    payments::{Actor, Batch, PaymentError, Payments, Refusal, RiskGate},
     risk::RiskSettings,
     risk_service::Rules,
     store::{
-        AuditFilter, KeyId, PaymentId, PaymentPolicy, PaymentStatus, Store,
+        AuditFilter, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, Store,
         sqlite::{SqliteLocation, SqliteStore},
     },
 };
@@ -286,6 +286,50 @@ async fn a_server_that_dies_while_it_asks_leaves_a_payment_that_is_finished_once
     assert_eq!(handles, [json!(payment), json!(payment)], "the same handle, so that it is asked once");
     assert_eq!(due(&*store).await, Vec::<String>::new());
     store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_knows_no_risk_service_does_not_pay_what_another_one_is_having_assessed() {
+    let counterpart = Counterpart::start().await;
+    let settings = RiskSettings { timeout: Duration::from_secs(60), ..counterpart.settings() };
+    let app = asking(&settings).await;
+    let bob = Client::open(app.address, BOB).await;
+    let payment = prepared(&bob, 300.0).await;
+    counterpart.arm([Act::Hang]);
+    let confirming = json!({ "paymentId": payment });
+    let asked = tokio::spawn(async move { bob.call("confirmPayment", confirming).send(bob.address).await });
+    eventually("the question", || async { counterpart.seen().len() == 1 }).await;
+    let later = UnixMillis::now().plus(Duration::from_secs(61));
+    Payments::new(Arc::clone(&app.store), None).sweep(later).await.unwrap();
+    assert_eq!(status(&app, &payment).await, PaymentStatus::Failed);
+    assert_eq!((balance(&app, BOB).await, balance(&app, ALICE).await), (json!(-200), json!(180)));
+    assert_eq!(due(&*app.store).await, [payment], "whoever can give back what may be reserved does");
+    asked.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_ended_while_its_owner_looked_at_it_is_not_asked_about() {
+    let counterpart = Counterpart::start().await;
+    let settings = counterpart.settings();
+    let with_risk = settings.clone();
+    let app = spawn_app_with(|config| config.risk = Some(with_risk)).await;
+    let bob = Client::open(app.address, BOB).await;
+    let payments = json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 50 }]);
+    bob.result("createPaymentBatch", json!({ "payments": payments })).await;
+    let waiting = app.store.payments(PaymentFilter::default(), 1).await.unwrap().remove(0);
+    let id = waiting.payment.step.clone().unwrap().batch;
+    let payments = app.store.batch(&id).await.unwrap();
+    for payment in &payments {
+        let canceled = bob.result("cancelPayment", json!({ "paymentId": payment.payment.id.0 })).await;
+        assert_eq!(canceled["structuredContent"]["status"], "canceled", "{canceled}");
+    }
+    let record = server::payments::record("an operator", "approve", &waiting).unwrap();
+    let actor = Actor { user: waiting.payment.payer, key: None, record };
+    let batch = Batch { id, payments, is_replayed: false };
+    let gate = RiskGate::open(Some(&settings)).unwrap();
+    let refused = Payments::new(Arc::clone(&app.store), gate).approve_batch(actor, batch).await.unwrap_err();
+    assert!(matches!(refused, PaymentError::Refused(Refusal::InvalidState(_))), "{refused:?}");
+    assert_eq!(counterpart.seen().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use server::{
     identity::{Permission, PermissionSet, Role},
-    store::{KeyId, PaymentPolicy, StoredKey, UserId},
+    payments::{Actor, PaymentError, Payments, Refusal},
+    store::{KeyId, PaymentId, PaymentPolicy, StoredKey, UserId},
 };
 
 use super::{key, spawn_known};
@@ -11,6 +12,7 @@ use crate::support::{
     app::App,
     client::{ALICE, BOB, Client, NEWEST},
     events::Events,
+    eventually,
 };
 
 /// A key of Bob's that may pay so.
@@ -104,6 +106,47 @@ async fn rule_06_a_yes_to_a_question_from_before_the_limits_changed_moves_nothin
     let text = ended["result"]["content"][0]["text"].as_str().unwrap();
     assert!(text.starts_with("limit_exceeded: "), "{ended}");
     assert_eq!(status(&bob, &payment).await, "requires_confirmation", "the limits may change again");
+}
+
+/// The key may refund no more while the person thinks about it, in a session from when it could not either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_06_a_yes_to_a_refund_from_before_the_key_was_narrowed_moves_nothing_and_its_session_is_over() {
+    let app = spawn_known().await;
+    let (bob, _) = paying(&app, generous()).await;
+    let payment = prepared(&bob, 20).await;
+    assert_eq!(confirmed(&bob, &payment).await, "succeeded");
+
+    let (secret, StoredKey { id, .. }) = key(&app, UserId(3), Role::ReadOnly).await;
+    let alice = Client::open_with(app.address, &secret, NEWEST, json!({ "elicitation": {} })).await;
+    let permit = async |role: Role| {
+        app.store.permit_key(&id, role.permissions().bits(), role.as_str().to_owned()).await.unwrap().unwrap()
+    };
+    permit(Role::Customer).await;
+    let mut asked =
+        Events::open(&alice.call("refundPayment", json!({ "paymentId": payment })), app.address).await;
+    let question = loop {
+        let event = asked.one().await;
+        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+            break event.json()["id"].clone();
+        }
+    };
+    permit(Role::ReadOnly).await;
+    let yes = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept", "content": {} } });
+    // It may be heard before the end of the session is known here.
+    let heard = alice.post(yes.to_string()).send(app.address).await.status;
+    assert!([202, 404].contains(&heard), "{heard}");
+    asked.rest().await;
+    eventually("the end of the session", async || alice.ping().await.status == 404).await;
+
+    // Nor does it where the yes was there already, and the refund under way.
+    let handle = PaymentId(payment.as_str().unwrap().to_owned());
+    let stored = app.store.payment(&handle).await.unwrap().unwrap();
+    let record = server::payments::record("alice", "refund", &stored).unwrap();
+    let actor = Actor { user: UserId(3), key: Some(id.clone()), record };
+    let refused =
+        Payments::new(app.store.clone(), None).refund(actor, &handle, None, None).await.unwrap_err();
+    assert!(matches!(refused, PaymentError::Refused(Refusal::PermissionDenied(_))), "{refused:?}");
+    assert_eq!(status(&bob, &payment).await, "succeeded");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,6 +47,19 @@ async fn a_service_with_a_token_is_a_principal_like_any_other() {
         assert_eq!(ask("whoAmI").send(program.address).await.status, 401);
         let again = run(trust.path(), &["keys", "rotate", key["id"].as_str().unwrap()], &trust.set);
         assert!(again.stderr.contains("has no secret"), "{again:?}");
+
+        // Then the service may have another one.
+        let create = ["keys", "create", "--user", "bob", "--role", "auditor", "--token-subject", "billing"];
+        let other = trust.operate(&create);
+        let twice = run(trust.path(), &create, &trust.set);
+        assert!(twice.stderr.contains("there is a key for this service already"), "{twice:?}");
+        let opened = Ask::post(initialize(NEWEST)).with("authorization", &bearer).send(program.address).await;
+        assert_eq!(opened.status, 200, "{opened:?}");
+        let keys = trust.operate(&["keys", "list"]);
+        let state = |id: &Value| {
+            keys.as_array().unwrap().iter().find(|one| one["id"] == *id).map(|one| one["state"].clone())
+        };
+        assert_eq!((state(&key["id"]), state(&other["id"])), (Some(json!("revoked")), Some(json!("active"))));
     }
 }
 
