@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// A question as it stands in a stream.
-const QUESTION: &str = concat!(
+pub(crate) const QUESTION: &str = concat!(
     r#"data: {"jsonrpc":"2.0","id":"q-1","method":"elicitation/create","params":{"message":"Are you sure?","#,
     r#""requestedSchema":{"type":"object","properties":{"confirm":{"type":"boolean"}}}}}"#,
     "\n\n",
 );
 
-fn with_person() -> (Arc<Person>, ConnectOptions) {
+pub(crate) fn with_person() -> (Arc<Person>, ConnectOptions) {
     let person = Arc::new(Person::default());
     let answerer: Arc<dyn Answerer> = Arc::<Person>::clone(&person);
     (person, ConnectOptions { answerer: Some(answerer), ..options() })
@@ -37,11 +37,11 @@ fn answer(server: &TestServer) -> Value {
 }
 
 /// No stream of its own.
-fn no_stream() -> Act {
+pub(crate) fn no_stream() -> Act {
     status(405, &[], "", "")
 }
 
-fn asks_then_answers() -> Act {
+pub(crate) fn asks_then_answers() -> Act {
     let text: &'static str = Box::leak(format!("{QUESTION}data: RESPONSE\n\n").into_boxed_str());
     stream(text)
 }

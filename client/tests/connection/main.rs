@@ -12,6 +12,7 @@ mod mcp_server;
 mod official;
 mod refusals;
 mod repetition;
+mod replying;
 mod secrets;
 mod sessions;
 mod stateless;

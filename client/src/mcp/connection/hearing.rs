@@ -189,7 +189,7 @@ impl Hearing<'_> {
             Incoming::Request { id, method, params } => {
                 // Without sessions there are no such requests.
                 if let Some(session) = self.session.filter(|session| session.version.has_sessions()) {
-                    self.peer.reply(session, &id, &method, params).await;
+                    self.peer.reply(session, &id, &method, params).await?;
                 }
                 Ok(None)
             }

@@ -99,7 +99,8 @@ impl Listener {
             };
             match Incoming::parse(&text) {
                 Ok(Incoming::Request { id, method, params }) => {
-                    self.peer.reply(&self.session, &id, &method, params).await;
+                    // Which call it was asked for is not said, so none ends because of it.
+                    self.peer.reply(&self.session, &id, &method, params).await.ok();
                 }
                 Ok(Incoming::Notification { method, .. }) => self.peer.cache.heed(&method),
                 Ok(Incoming::Response { .. }) | Err(_) => {

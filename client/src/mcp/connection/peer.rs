@@ -177,7 +177,7 @@ impl<'a> Patience<'a> {
     }
 
     /// Waits before the next attempt, or returns the failure if there is to be none.
-    async fn pause(&mut self, failure: Failure, repeatable: bool) -> Result<(), Failure> {
+    pub(super) async fn pause(&mut self, failure: Failure, repeatable: bool) -> Result<(), Failure> {
         let Failure::Error { error, pause } = failure else { return Err(failure) };
         match self.attempts.pause_after(&error, repeatable, pause) {
             Some(wait) if Instant::now().checked_add(wait).is_some_and(|end| end < self.deadline) => {

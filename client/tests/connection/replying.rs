@@ -1,0 +1,70 @@
+//! A person's answer on its way to a server that does not take it at once.
+
+use std::time::Duration;
+
+use client::mcp::McpError;
+use serde_json::Value;
+
+use crate::{
+    asking::{QUESTION, asks_then_answers, no_stream, with_person},
+    call,
+    mcp_server::{STREAM_HEAD, Step, TestServer, status, steps, stream},
+    open_with,
+};
+
+fn answers(server: &TestServer) -> Vec<Value> {
+    let seen = server.seen().into_iter().filter(|seen| seen.kind() == "response");
+    seen.map(|seen| seen.body).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_did_not_arrive_is_sent_again_and_nobody_is_asked_twice() {
+    for (failure, what) in [
+        (status(503, &[], "text/plain", "no"), "503"),
+        (status(429, &[("retry-after", "0")], "", ""), "429"),
+        (steps(vec![Step::Reset]), "reset"),
+        (steps(vec![Step::Hang]), "silence"),
+    ] {
+        let server = TestServer::start().await;
+        server.arm_always("GET", no_stream());
+        server.arm("tools/call", asks_then_answers());
+        server.arm("response", failure);
+        let (person, mut options) = with_person();
+        options.timeouts.first_byte = Duration::from_millis(500);
+        let connection = open_with(&server, options).await;
+        call(&connection).await.unwrap();
+        let answers = answers(&server);
+        assert_eq!(answers.len(), 2, "{what}");
+        assert_eq!(answers[0], answers[1], "{what}");
+        assert_eq!(person.asked.lock().unwrap().len(), 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_delivered_ends_the_call() {
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    let asks = Step::Send([STREAM_HEAD, b"id: 7\n", QUESTION.as_bytes()].concat());
+    server.arm("tools/call", steps(vec![asks, Step::Hang]));
+    server.arm_always("response", status(500, &[], "", ""));
+    let (_, options) = with_person();
+    let connection = open_with(&server, options).await;
+    let error = call(&connection).await.unwrap_err();
+    assert!(error.to_string().contains("did not take the answer to its question"), "{error}");
+    assert!(matches!(error, McpError::Protocol(_)) && error.may_have_run(), "{error:?}");
+    assert_eq!((answers(&server).len(), server.count("tools/call")), (3, 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_or_no_question_of_a_person_does_not_end_the_call() {
+    let ping = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n\ndata: RESPONSE\n\n";
+    for (asks, refused) in [(asks_then_answers(), 400), (stream(ping), 500)] {
+        let server = TestServer::start().await;
+        server.arm_always("GET", no_stream());
+        server.arm("tools/call", asks);
+        server.arm_always("response", status(refused, &[], "text/plain", "too late"));
+        let (_, options) = with_person();
+        let connection = open_with(&server, options).await;
+        call(&connection).await.unwrap();
+    }
+}
