@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use shared::mcp::{
     elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
     lifecycle::ClientCapabilities,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Somebody who can be asked.
 #[async_trait]
@@ -103,6 +104,30 @@ impl AskedFor {
         asked.ended.saturating_add(asked.since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
+    /// What comes of `work`; `None` when it takes longer than `limit` and all that people are asked for meanwhile.
+    pub(super) async fn timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let (end, before) = (Instant::now().checked_add(limit), self.total());
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.passed(end, before) => None,
+        }
+    }
+
+    /// Returns when `end` has passed, with all that people were asked for since they had been for `before` added to it;
+    /// never where there is no end.
+    pub(super) async fn passed(&self, end: Option<Instant>, before: Duration) {
+        loop {
+            let total = self.total();
+            let asked_since = total.saturating_sub(before);
+            let Some(end) = end.and_then(|end| end.checked_add(asked_since)) else { return pending().await };
+            sleep_until(end).await;
+            if self.total() == total {
+                return;
+            }
+        }
+    }
+
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +150,7 @@ impl Drop for Asking<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::time::{advance, sleep};
 
     use super::*;
 
@@ -142,5 +167,21 @@ mod tests {
         drop(second);
         advance(Duration::from_secs(5)).await;
         assert_eq!(asked_for.total(), Duration::from_secs(9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_grows_by_the_time_that_people_are_asked() {
+        let asked_for = AskedFor::default();
+        let began = Instant::now();
+        let work = async {
+            sleep(Duration::from_secs(2)).await;
+            let asking = asked_for.begin();
+            sleep(Duration::from_secs(100)).await;
+            drop(asking);
+            pending::<()>().await;
+        };
+        assert_eq!(asked_for.timeout(Duration::from_secs(10), work).await, None);
+        assert_eq!(began.elapsed(), Duration::from_secs(110));
+        assert_eq!(asked_for.timeout(Duration::MAX, async { 7 }).await, Some(7));
     }
 }

@@ -21,7 +21,6 @@ use reqwest::{
     redirect,
 };
 use shared::{headers, mcp::ProtocolVersion};
-use tokio::time::timeout;
 
 use self::trace::Trace;
 pub(super) use self::{
@@ -31,7 +30,7 @@ pub(super) use self::{
 };
 use super::{
     ConnectOptions, Credentials, Endpoint, McpError, TimedOut, Timeouts, TokenSource, WireTap,
-    excerpt::excerpt,
+    asking::AskedFor, excerpt::excerpt,
 };
 
 /// Shorter than the 5 s after which Node.js, the most impatient of the common servers, drops an idle connection.
@@ -50,6 +49,8 @@ pub(super) struct Wire {
     tap: Arc<dyn WireTap>,
     token: Option<Arc<TokenSource>>,
     exchanges: AtomicU64,
+    /// While people are asked no answer can begin.
+    asked_for: Arc<AskedFor>,
 }
 
 /// A client for one endpoint, under the rules of this room. Says why when TLS cannot be set up on this machine.
@@ -97,7 +98,11 @@ impl Wire {
     ///
     /// # Errors
     /// [`McpError::Unreachable`] when TLS cannot be set up on this machine.
-    pub(super) fn new(endpoint: Endpoint, options: &ConnectOptions) -> Result<Self, McpError> {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        options: &ConnectOptions,
+        asked_for: Arc<AskedFor>,
+    ) -> Result<Self, McpError> {
         let http = http_client(&endpoint, options.timeouts.connect, &options.credentials)
             .map_err(|reason| McpError::Unreachable { url: endpoint.url().to_owned(), reason })?;
         Ok(Self {
@@ -107,6 +112,7 @@ impl Wire {
             tap: Arc::clone(&options.tap),
             token: options.credentials.token.clone(),
             exchanges: AtomicU64::new(1),
+            asked_for,
         })
     }
 
@@ -197,10 +203,11 @@ impl Wire {
         if let Some(body) = body {
             *request.body_mut() = Some(body.into());
         }
-        let outcome = match timeout(self.timeouts.first_byte, self.http.execute(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.network_failure(error)),
-            Err(_) => Err(McpError::TimedOut(TimedOut::FirstByte)),
+        let answered = self.asked_for.timeout(self.timeouts.first_byte, self.http.execute(request)).await;
+        let outcome = match answered {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(self.network_failure(error)),
+            None => Err(McpError::TimedOut(TimedOut::FirstByte)),
         };
         match outcome {
             Ok(response) => {

@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::mcp::{Answerer, ConnectOptions, McpError};
+use client::mcp::{Answerer, ConnectOptions, McpError, declined};
 use serde_json::{Value, json};
+use shared::mcp::elicitation::{ElicitRequestParams, ElicitResult};
 
 use crate::{
     call,
@@ -24,6 +25,18 @@ pub(crate) const QUESTION: &str = concat!(
     r#""requestedSchema":{"type":"object","properties":{"confirm":{"type":"boolean"}}}}}"#,
     "\n\n",
 );
+
+/// Takes 900 ms to say no.
+#[derive(Debug)]
+pub(crate) struct Slow;
+
+#[async_trait::async_trait]
+impl Answerer for Slow {
+    async fn elicit(&self, _: &ElicitRequestParams) -> ElicitResult {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        declined()
+    }
+}
 
 pub(crate) fn with_person() -> (Arc<Person>, ConnectOptions) {
     let person = Arc::new(Person::default());
@@ -127,18 +140,6 @@ async fn a_server_without_such_a_stream_is_asked_for_it_once() {
 
 #[tokio::test]
 async fn the_time_a_person_takes_is_not_held_against_the_call() {
-    #[derive(Debug)]
-    struct Slow;
-    #[async_trait::async_trait]
-    impl Answerer for Slow {
-        async fn elicit(
-            &self,
-            _: &shared::mcp::elicitation::ElicitRequestParams,
-        ) -> shared::mcp::elicitation::ElicitResult {
-            tokio::time::sleep(Duration::from_millis(900)).await;
-            client::mcp::declined()
-        }
-    }
     let server = TestServer::start().await;
     server.arm_always("GET", no_stream());
     server.arm("tools/call", asks_then_answers());

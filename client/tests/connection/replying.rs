@@ -1,15 +1,16 @@
-//! A person's answer on its way to a server that does not take it at once.
+//! A person's answer on its way to a server that does not take it at once, and calls that wait while a person is asked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use client::mcp::McpError;
+use client::mcp::{ConnectOptions, McpError};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::{
-    asking::{QUESTION, asks_then_answers, no_stream, with_person},
+    asking::{QUESTION, Slow, asks_then_answers, no_stream, with_person},
     call,
-    mcp_server::{STREAM_HEAD, Step, TestServer, status, steps, stream},
-    open_with,
+    mcp_server::{STREAM_HEAD, Seen, Step, TestServer, json_result, status, steps, stream, text_result},
+    open_with, options,
 };
 
 fn answers(server: &TestServer) -> Vec<Value> {
@@ -67,4 +68,38 @@ async fn an_answer_that_is_refused_or_no_question_of_a_person_does_not_end_the_c
         let connection = open_with(&server, options).await;
         call(&connection).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn no_answer_has_to_begin_while_a_person_is_asked_on_the_stream_of_the_session() {
+    let server = TestServer::start().await;
+    let (called, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let asks = vec![
+        Step::Send(STREAM_HEAD.to_vec()),
+        Step::Await(Arc::clone(&called)),
+        Step::Send(QUESTION.as_bytes().to_vec()),
+        Step::Hang,
+    ];
+    server.arm("GET", steps(asks));
+    let heard = Arc::clone(&answered);
+    server.arm(
+        "tools/call",
+        Arc::new(move |seen: &Seen| {
+            called.notify_one();
+            let result = json_result(text_result("done"))(seen);
+            [vec![Step::Await(Arc::clone(&heard))], result].concat()
+        }),
+    );
+    server.arm(
+        "response",
+        Arc::new(move |seen: &Seen| {
+            answered.notify_one();
+            status(202, &[], "", "")(seen)
+        }),
+    );
+    let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
+    options.timeouts.first_byte = Duration::from_millis(500);
+    let connection = open_with(&server, options).await;
+    assert_eq!(call(&connection).await.unwrap().text(), "done");
+    assert_eq!(server.count("tools/call"), 1);
 }

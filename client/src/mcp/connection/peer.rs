@@ -2,7 +2,6 @@
 //! answer any more. What the server says in between is [`super::hearing`]'s.
 
 use std::{
-    future::pending,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -18,7 +17,7 @@ use shared::{
     jsonrpc::{Notification, Request, RequestId},
     mcp::{JsonObject, lifecycle::Implementation, methods, utilities::CancelledNotificationParams},
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -140,7 +139,7 @@ impl<'a> Patience<'a> {
         self.attempts.concluded(last)
     }
 
-    /// Runs `work` unless the caller cancels or the deadline passes.
+    /// Runs `work` unless the caller cancels or the deadline passes, with all that people were asked for added to it.
     pub(super) async fn bound<T, E: From<McpError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -149,20 +148,7 @@ impl<'a> Patience<'a> {
             biased;
             () = self.cancel.cancelled() => Err(McpError::Cancelled.into()),
             outcome = work => outcome,
-            () = self.out_of_time() => Err(McpError::TimedOut(TimedOut::Call).into()),
-        }
-    }
-
-    /// Returns when the deadline has passed, with all that people were asked for added to it.
-    async fn out_of_time(&self) {
-        loop {
-            let asked_for = self.asked_for.total();
-            let asked_since = asked_for.saturating_sub(self.asked_before);
-            let Some(end) = self.deadline.checked_add(asked_since) else { return pending().await };
-            sleep_until(end).await;
-            if self.asked_for.total() == asked_for {
-                return;
-            }
+            () = self.asked_for.passed(Some(self.deadline), self.asked_before) => Err(McpError::TimedOut(TimedOut::Call).into()),
         }
     }
 
@@ -195,13 +181,14 @@ impl<'a> Patience<'a> {
 
 impl Peer {
     pub(super) fn new(endpoint: Endpoint, options: ConnectOptions) -> Result<Self, McpError> {
-        let wire = Wire::new(endpoint, &options)?;
+        let asked_for = Arc::<AskedFor>::default();
+        let wire = Wire::new(endpoint, &options, Arc::clone(&asked_for))?;
         Ok(Self {
             wire,
             client: options.client,
             answerer: options.answerer,
             cache: Cache::default(),
-            asked_for: Arc::default(),
+            asked_for,
             retry: options.retry,
             last_id: AtomicI64::new(0),
         })

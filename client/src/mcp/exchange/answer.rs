@@ -265,7 +265,7 @@ impl Wire {
                 yield_now().await;
             }
             taken = taken.saturating_add(1);
-            let Ok(piece) = timeout(self.timeouts.idle, response.chunk()).await else {
+            let Some(piece) = self.asked_for.timeout(self.timeouts.idle, response.chunk()).await else {
                 return Err(McpError::TimedOut(TimedOut::Idle));
             };
             let Some(piece) = piece.map_err(|error| self.network_failure(error))? else { break };
@@ -300,7 +300,7 @@ fn media_type(response: &Response) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, sync::Arc};
 
     use futures_util::stream;
     use tokio::time::{Instant, sleep};
@@ -329,7 +329,8 @@ mod tests {
         body: reqwest::Body,
     ) -> Result<Option<String>, McpError> {
         let endpoint = Endpoint::new("http://127.0.0.1:9/mcp", None, false).unwrap();
-        let wire = Wire::new(endpoint, &ConnectOptions { timeouts, ..ConnectOptions::default() }).unwrap();
+        let options = ConnectOptions { timeouts, ..ConnectOptions::default() };
+        let wire = Wire::new(endpoint, &options, Arc::default()).unwrap();
         let answer = axum::http::Response::builder().header("content-type", media_type).body(body).unwrap();
         let request = reqwest::Request::new(reqwest::Method::POST, wire.endpoint.target().clone());
         let trace = Trace::begin(&wire, &request, None);
