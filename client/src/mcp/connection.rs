@@ -142,7 +142,11 @@ impl Connection {
     /// [`McpError`] when a page could not be had; [`McpError::Protocol`] also when the pages never end.
     pub async fn list_tools(&self) -> Result<ToolList, McpError> {
         let never = CancellationToken::new();
-        let mut patience = self.shared.peer.patience(&never);
+        self.list_tools_within(&mut self.shared.peer.patience(&never)).await
+    }
+
+    /// As [`Connection::list_tools`], under the limits of a caller.
+    async fn list_tools_within(&self, patience: &mut Patience<'_>) -> Result<ToolList, McpError> {
         let mut listing = match &self.shared.era {
             Spoken::Sessions(_) => listing::Listing::default(),
             Spoken::Stateless { .. } => listing::Listing::with_headers(),
@@ -152,7 +156,7 @@ impl Connection {
             let params =
                 cursor.into_iter().map(|cursor| ("cursor".to_owned(), Value::String(cursor))).collect();
             patience.renew_attempts();
-            let page = self.ask(Call::repeatable(methods::LIST_TOOLS, params), &mut patience).await?;
+            let page = self.ask(Call::repeatable(methods::LIST_TOOLS, params), patience).await?;
             cursor = listing.add(page)?;
             if cursor.is_none() {
                 let (list, found) = listing.finish();
@@ -207,7 +211,7 @@ impl Connection {
         let tool = call.params.get("name").and_then(Value::as_str).map(str::to_owned);
         let tool = tool.filter(|_| method == methods::CALL_TOOL);
         let mut annotations = match &tool {
-            Some(tool) => Box::pin(self.annotations_of(tool)).await?,
+            Some(tool) => Box::pin(self.annotations_of(tool, patience)).await?,
             None => None,
         };
         let mut answered = peer.call_stateless(&mut call, annotations.as_ref(), patience).await;
@@ -216,8 +220,8 @@ impl Connection {
         {
             // The tool wants other parameters repeated than it did when it was listed. Nothing has run.
             peer.cache.forget(&[methods::LIST_TOOLS]);
-            Box::pin(self.list_tools()).await?;
-            annotations = Box::pin(self.annotations_of(tool)).await?;
+            Box::pin(self.list_for_a_call(patience)).await?;
+            annotations = Box::pin(self.annotations_of(tool, patience)).await?;
             answered = peer.call_stateless(&mut call, annotations.as_ref(), patience).await;
         }
         let result = answered?;

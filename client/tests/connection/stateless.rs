@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     KEY, arguments, call,
-    mcp_server::{Act, Seen, TestServer, initialized, json_result, response, status, text_result},
+    mcp_server::{
+        Act, PATIENCE, Seen, Step, TestServer, initialized, json_result, response, status, steps, text_result,
+    },
     open_with, options,
 };
 
@@ -203,6 +205,44 @@ async fn a_tool_that_wants_other_headers_than_before_is_listed_again_and_called_
 }
 
 #[tokio::test]
+async fn whoever_cancels_a_call_does_not_wait_for_the_list_that_it_needs() {
+    let server = server().await;
+    server.arm("tools/list", list(60_000, "Old"));
+    server.arm("tools/list", steps(vec![Step::Hang]));
+    server.arm("tools/call", refusal(400, json!({ "code": -32020, "message": "header mismatch" })));
+    let connection = open_with(&server, stateless()).await;
+    let cancel = CancellationToken::new();
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    let calling = connection.call_tool("echo", arguments(), options);
+    let cancelling = async {
+        let listed = |seen: &[Seen]| seen.iter().filter(|seen| seen.kind() == "tools/list").count();
+        server.wait_until("the second list", |seen| listed(seen) == 2).await;
+        cancel.cancel();
+    };
+    let both = async { tokio::join!(calling, cancelling) };
+    let (outcome, ()) = tokio::time::timeout(PATIENCE, both).await.expect("the call ends");
+    assert!(matches!(outcome, Err(McpError::Cancelled)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_call_whose_tools_cannot_be_listed_has_not_run() {
+    for is_known in [false, true] {
+        let server = server().await;
+        if is_known {
+            server.arm("tools/list", list(60_000, "Old"));
+        }
+        server.arm_always("tools/list", status(500, &[], "", ""));
+        server
+            .arm_always("tools/call", refusal(400, json!({ "code": -32020, "message": "header mismatch" })));
+        let connection = open_with(&server, stateless()).await;
+        let error = call(&connection).await.unwrap_err();
+        assert!(!error.may_have_run(), "{error:?}");
+        assert!(error.to_string().contains("HTTP status 500"), "{error}");
+        assert_eq!(server.count("tools/call"), usize::from(is_known));
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_kept_for_as_long_as_it_says_and_for_one_credential_alone() {
     let server = server().await;
     server.arm("tools/list", list(60_000, "Limit"));
@@ -229,7 +269,7 @@ async fn cancelling_closes_the_stream_and_says_nothing() {
         "tools/call",
         Arc::new(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
-            vec![crate::mcp_server::Step::Hang]
+            vec![Step::Hang]
         }),
     );
     let connection = open_with(&server, stateless()).await;

@@ -4,14 +4,20 @@ use std::{fmt, sync::PoisonError, time::Duration};
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use shared::mcp::{
-    JsonObject, methods, parameter_headers::HeaderAnnotations, tools::CallToolResult,
-    utilities::ProgressNotificationParams,
+use shared::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    mcp::{
+        JsonObject, methods, parameter_headers::HeaderAnnotations, tools::CallToolResult,
+        utilities::ProgressNotificationParams,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Spoken, peer::Call};
-use crate::mcp::{Arguments, McpError};
+use super::{
+    Connection, Spoken,
+    peer::{Call, Patience},
+};
+use crate::mcp::{Arguments, McpError, TimedOut};
 
 /// How one tool call is to be treated.
 #[derive(Clone, Default)]
@@ -74,16 +80,41 @@ impl Connection {
         outcome.map_err(|error| patience.concluded(error))
     }
 
-    /// Which parameters of a tool are repeated in headers. The tools are listed for it if they never were.
-    pub(super) async fn annotations_of(&self, tool: &str) -> Result<Option<HeaderAnnotations>, McpError> {
+    /// Which parameters of a tool are repeated in headers. The tools are listed for it if they never were, under the
+    /// limits of the call.
+    ///
+    /// # Errors
+    /// As [`Connection::list_for_a_call`].
+    pub(super) async fn annotations_of(
+        &self,
+        tool: &str,
+        patience: &Patience<'_>,
+    ) -> Result<Option<HeaderAnnotations>, McpError> {
         let Spoken::Stateless { annotations, .. } = &self.shared.era else { return Ok(None) };
         let known = || {
             let known = annotations.read().unwrap_or_else(PoisonError::into_inner);
             known.as_ref().map(|known| known.get(tool).cloned())
         };
         if known().is_none() {
-            self.list_tools().await?;
+            self.list_for_a_call(patience).await?;
         }
         Ok(known().flatten())
+    }
+
+    /// Lists the tools before a call is sent, under its limits.
+    ///
+    /// # Errors
+    /// [`McpError::Cancelled`] and [`McpError::TimedOut`] as the call has them. Whatever else happens, the call has not
+    /// run.
+    pub(super) async fn list_for_a_call(&self, patience: &Patience<'_>) -> Result<(), McpError> {
+        match self.list_tools_within(&mut patience.afresh()).await {
+            Ok(_) => Ok(()),
+            Err(error @ (McpError::Cancelled | McpError::TimedOut(TimedOut::Call))) => Err(error),
+            Err(error) if !error.may_have_run() => Err(error),
+            Err(error) => {
+                let text = format!("its tools could not be listed: {error}");
+                Err(McpError::Rpc(ErrorObject::new(ErrorCode::INVALID_REQUEST, text)))
+            }
+        }
     }
 }
