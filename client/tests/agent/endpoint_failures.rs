@@ -132,6 +132,9 @@ async fn what_is_no_stream_is_not_taken_for_one() {
 #[tokio::test]
 async fn a_reply_that_is_not_complete_may_be_tried_again() {
     let begun = || Piece::Send(delta(&json!({ "content": "It is" })));
+    let unfinished = |reason: &str| {
+        Piece::Send(event(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] })))
+    };
     for (pieces, why) in [
         (vec![Piece::Cut], "before the first piece"),
         (vec![begun(), Piece::Cut], "after a piece"),
@@ -142,6 +145,8 @@ async fn a_reply_that_is_not_complete_may_be_tried_again() {
             vec![begun(), Piece::Send("data: {\"choices\":[{\"delta\":{\"content\":\"7".to_owned())],
             "half an event",
         ),
+        (vec![begun(), unfinished("")], "no reason to be finished"),
+        (vec![begun(), unfinished("null")], "none in other words"),
         (vec![], "nothing"),
         (says(&[]), "an empty reply"),
         (vec![Piece::Send(event(&json!({ "error": { "message": "overloaded" } })))], "an error as an event"),

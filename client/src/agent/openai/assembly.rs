@@ -42,8 +42,10 @@ impl Assembly {
         for fragment in choice.delta.tool_calls {
             self.add_fragment(fragment);
         }
-        if choice.finish_reason.is_some() {
-            self.finish = choice.finish_reason;
+        // Some endpoints write that there is none yet as a text.
+        let reason = choice.finish_reason.filter(|reason| !matches!(reason.as_str(), "" | "null"));
+        if reason.is_some() {
+            self.finish = reason;
         }
     }
 
