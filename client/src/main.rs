@@ -90,6 +90,8 @@ fn tell_usage(error: &clap::Error) -> Exit {
 fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
     let Some(filter) = filter else { return Ok(()) };
     let filter: EnvFilter = filter.parse().context("RUST_LOG is not a filter")?;
+    // It logs what it cannot read as it came, and that may repeat the key.
+    let filter = filter.add_directive("async_openai=off".parse()?);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)

@@ -147,6 +147,7 @@ async fn a_reply_that_is_not_complete_may_be_tried_again() {
         ),
         (vec![begun(), unfinished("")], "no reason to be finished"),
         (vec![begun(), unfinished("null")], "none in other words"),
+        (vec![Piece::Send(format!("data: \"{KEY}\"\n\n"))], "a piece of another kind that repeats the key"),
         (vec![], "nothing"),
         (says(&[]), "an empty reply"),
         (vec![Piece::Send(event(&json!({ "error": { "message": "overloaded" } })))], "an error as an event"),

@@ -139,6 +139,18 @@ fn a_model_endpoint_that_refuses_ends_with_5() {
 }
 
 #[test]
+fn a_piece_that_repeats_the_key_is_neither_told_nor_logged() {
+    let model = ModelScript::Sends(r#""hunter22hunter22""#);
+    let server = Server::start(Script { model, ..Script::default() });
+    let mut command = client(&["ask", "balance?", "--as", "bob", "--url", &server.url()]);
+    command.env("OPENAI_BASE_URL", server.at("/v1")).env("OPENAI_API_KEY", "hunter22hunter22");
+    let ended = run(command.env("RUST_LOG", "debug"));
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+    assert!(ended.stderr.contains("a piece of it is no JSON"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter22") && !ended.stdout.contains("hunter22"), "{}", ended.stderr);
+}
+
+#[test]
 fn the_step_limit_ends_with_6_and_an_answer_all_the_same() {
     let server = Server::start(Script { model: ModelScript::NeverDone, ..Script::default() });
     let mut command = client(&["ask", "rows?", "--as", "bob", "--max-steps", "3", "--url", &server.url()]);

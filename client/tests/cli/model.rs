@@ -26,15 +26,19 @@ pub(crate) enum ModelScript {
     Writes(&'static str),
     /// It says this, in pieces.
     Says(Vec<String>),
+    /// It sends this in place of a piece.
+    Sends(&'static str),
 }
 
 pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
     match state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
         ModelScript::Refuses => StatusCode::UNAUTHORIZED.into_response(),
-        ModelScript::NeverDone | ModelScript::Clerk | ModelScript::Writes(_) | ModelScript::Says(_) => {
-            json!({ "data": [] }).to_string().into_response()
-        }
+        ModelScript::NeverDone
+        | ModelScript::Clerk
+        | ModelScript::Writes(_)
+        | ModelScript::Says(_)
+        | ModelScript::Sends(_) => json!({ "data": [] }).to_string().into_response(),
     }
 }
 
@@ -61,6 +65,7 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
             let deltas: Vec<Value> = pieces.iter().map(|piece| json!({ "content": piece })).collect();
             stream(&deltas, "stop")
         }
+        ModelScript::Sends(text) => streamed(format!("data: {text}\n\n")),
     }
 }
 
@@ -93,5 +98,9 @@ fn stream(deltas: &[Value], finish: &str) -> Response {
     events.push(chunk(&json!({}), json!(finish)));
     let mut body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     body.push_str("data: [DONE]\n\n");
+    streamed(body)
+}
+
+fn streamed(body: String) -> Response {
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
 }

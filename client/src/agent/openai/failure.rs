@@ -93,7 +93,9 @@ pub(super) fn from_library(error: OpenAIError, endpoint: &ModelEndpoint) -> Mode
             Err(error) => ModelError::Refused(clean(&error.to_string(), endpoint)),
         },
         OpenAIError::Reqwest(error) => from_network(error, endpoint),
-        OpenAIError::JSONDeserialize(error, _) => cut(&format!("a piece of it is no JSON ({error})")),
+        OpenAIError::JSONDeserialize(error, _) => {
+            cut(&format!("a piece of it is no JSON ({})", clean(&error.to_string(), endpoint)))
+        }
         OpenAIError::StreamError(error) => cut(&clean(&error.to_string(), endpoint)),
         OpenAIError::ApiError(_)
         | OpenAIError::FileSaveError(_)
