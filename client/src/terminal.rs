@@ -90,12 +90,12 @@ impl Terminal {
             self.spinner.stop();
         }
         let written = self.spinner.aside(|| {
-            let told = match event {
+            match event {
                 Event::Error { .. } | Event::ToolRejected { .. } => screen.write_err(text.as_str()),
-                _ if self.look.json => Ok(()),
-                _ => screen.write_out(text.as_str()),
-            };
-            if self.look.json { told.and(screen.write_json(event)) } else { told }
+                _ if self.look.json => {}
+                _ => screen.write_out(text.as_str())?,
+            }
+            if self.look.json { screen.write_json(event) } else { Ok(()) }
         });
         screen.keep(written, &self.stop);
         if let Some(doing) = doing {
@@ -130,8 +130,7 @@ impl Terminal {
     /// Prints a remark on stderr.
     pub fn remark(&self, text: &Text) {
         let mut screen = self.screen();
-        let written = self.spinner.aside(|| screen.write_err(text.as_str()));
-        screen.keep(written, &self.stop);
+        self.spinner.aside(|| screen.write_err(text.as_str()));
     }
 
     /// Something begins that may take its time. The next [`Terminal::show`] ends it.
@@ -181,9 +180,9 @@ impl Screen {
         self.out.flush()
     }
 
-    fn write_err(&mut self, text: &str) -> io::Result<()> {
-        self.err.write_all(text.as_bytes())?;
-        self.err.flush()
+    /// Where nobody reads stderr the run goes on: its results are on stdout.
+    fn write_err(&mut self, text: &str) {
+        self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()).ok();
     }
 
     fn write_json(&mut self, event: &Event<'_>) -> io::Result<()> {
@@ -192,7 +191,7 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Remembers the first failure to write and stops the run because of it.
+    /// Remembers the first failure to write to stdout and stops the run because of it.
     fn keep(&mut self, written: io::Result<()>, stop: &CancellationToken) {
         if let Err(error) = written {
             self.lost.get_or_insert(error);

@@ -200,6 +200,28 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
+fn where_nobody_reads_stderr_everything_else_is_as_it_was() {
+    let tool = json!({ "name": "look", "inputSchema": { "type": "object" } });
+    let malformed = json!({ "name": "bad", "inputSchema": 5 });
+    let reply = Reply::Result(result(&json!({ "seen": 7 })));
+    let server = Server::start(Script { tools: json!([tool, malformed]), reply, ..Script::default() });
+    for (arguments, code, shown) in [
+        (&["call", "nothing"][..], 2, ""),
+        (&["call", "look"], 0, "\"seen\": 7"),
+        (&["call", "look", "--wire"], 0, "\"seen\": 7"),
+        (&["call", "look", "--json"], 0, "\"exit_code\":0"),
+    ] {
+        let mut command = client(arguments);
+        command.args(["--as", "bob", "--url", &server.url()]).env("RUST_LOG", "trace");
+        let mut child = command.spawn().unwrap();
+        drop(child.stderr.take());
+        let ended = crate::program::ended(child);
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.stdout);
+        assert!(ended.stdout.contains(shown), "{arguments:?}: {}", ended.stdout);
+    }
+}
+
+#[test]
 fn settings_are_read_from_a_file_and_a_broken_one_is_refused_without_repeating_it() {
     let server = Server::start(Script::default());
     let folder = tempfile::tempdir().unwrap();
