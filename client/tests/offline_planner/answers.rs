@@ -165,3 +165,31 @@ async fn every_call_of_a_conversation_has_an_id_of_its_own() {
     let ids: Vec<&str> = said.tool_calls.iter().map(|call| call.id.as_str()).collect();
     assert_eq!(ids, ["offline-2", "offline-3"]);
 }
+
+/// Records of which each has a member of its own.
+fn unlike(count: usize) -> Value {
+    (0..count).map(|at| json!({ format!("member {at}"): at })).collect()
+}
+
+#[tokio::test]
+async fn records_that_have_too_little_in_common_are_told_line_by_line() {
+    let told = answer("rows", &[("getRows", structured(unlike(32)))]).await;
+    assert!(told.contains("| --- |"), "{told}");
+    let told = answer("rows", &[("getRows", structured(unlike(2_000)))]).await;
+    assert!(told.starts_with("Here are 2000 rows:\n\n- member 0: 0\n- member 1: 1\n"), "{told}");
+    assert!(told.len() < 100_000, "{}", told.len());
+}
+
+#[tokio::test]
+async fn one_long_value_does_not_make_every_row_as_wide() {
+    let mut rows = vec![json!({ "id": 1 }); 5_000];
+    rows.push(json!({ "id": "ä".repeat(50_000) }));
+    let told = answer("rows", &[("getRows", structured(Value::Array(rows)))]).await;
+    assert!(!told.contains("| --- |"), "a table would be drawn with columns as wide as their widest cells");
+    assert!(told.len() < 100_000 && told.ends_with(&format!("- id: {}…", "ä".repeat(200))), "{}", told.len());
+    let mut record: serde_json::Map<String, Value> =
+        (0..5_000).map(|at| (format!("member {at}"), json!(at))).collect();
+    record.insert("memo".to_owned(), json!("ä".repeat(50_000)));
+    let told = answer("record", &[("getRecord", structured(Value::Object(record)))]).await;
+    assert!(told.starts_with("Record:\n\n- member 0: 0\n- member 1: 1\n"), "{}", told.len());
+}

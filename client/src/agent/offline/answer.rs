@@ -1,5 +1,7 @@
 //! An answer made from what the tools gave back, and from nothing else. Markdown: a sentence, a table.
 
+use std::collections::{HashMap, HashSet};
+
 use shared::mcp::content::ContentBlock;
 
 use super::super::conversation::ToolResult;
@@ -10,6 +12,15 @@ use super::words::{Kind, split_name, stem, tokens};
 
 /// A record of more members than this becomes a table.
 const LONGEST_SENTENCE: usize = 4;
+
+/// A list whose records have more different members than this becomes no table.
+const MAX_COLUMNS: usize = 32;
+
+/// What would take up more characters as a table, its columns drawn as wide as their widest cells, becomes none.
+const MAX_AREA: usize = 1024 * 1024;
+
+/// How much of a value is shown where there is no table.
+const MAX_VALUE_CHARS: usize = 200;
 
 /// The answer to a question from the results of its calls, in their order.
 pub(super) fn compose(question: &str, results: &[&ToolResult]) -> String {
@@ -129,7 +140,10 @@ fn sentence(subject: &[String], members: &[&(String, Datum)]) -> String {
 fn fields(subject: &[String], members: &[&(String, Datum)]) -> String {
     let rows = members.iter().map(|(name, member)| vec![split_name(name).join(" "), member.inline()]);
     let title = if subject.is_empty() { "Result".to_owned() } else { capital(&subject.join(" ")) };
-    format!("{title}:\n\n{}", table(&["field".to_owned(), "value".to_owned()], rows))
+    let told = table(&["field", "value"], &rows.collect::<Vec<_>>()).unwrap_or_else(|| {
+        members.iter().map(|member| format!("- {}", line([*member]))).collect::<Vec<_>>().join("\n")
+    });
+    format!("{title}:\n\n{told}")
 }
 
 fn list(subject: &[String], items: &[Datum]) -> String {
@@ -152,27 +166,63 @@ fn list(subject: &[String], items: &[Datum]) -> String {
         let lines: Vec<String> = items.iter().map(|item| format!("- {}", item.inline())).collect();
         return format!("{opening}\n\n{}", lines.join("\n"));
     };
-    let mut columns: Vec<String> = Vec::new();
-    for (name, _) in records.iter().flat_map(|members| members.iter()) {
-        if !columns.contains(name) {
-            columns.push(name.clone());
-        }
-    }
-    let cell = |members: &[(String, Datum)], column: &String| {
-        members.iter().find(|(name, _)| name == column).map(|(_, member)| member.inline()).unwrap_or_default()
-    };
-    let rows = records.iter().map(|members| columns.iter().map(|column| cell(members, column)).collect());
-    format!("{opening}\n\n{}", table(&columns, rows))
+    let told = rows(&records).unwrap_or_else(|| {
+        let lines: Vec<String> = records.iter().map(|members| format!("- {}", line(*members))).collect();
+        lines.join("\n")
+    });
+    format!("{opening}\n\n{told}")
 }
 
-/// A Markdown table.
-fn table(columns: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let line = |cells: &[String]| {
-        format!("| {} |", cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>().join(" | "))
+/// Records as a table with a column for each name; `None` where they are better told one by one.
+fn rows(records: &[&Vec<(String, Datum)>]) -> Option<String> {
+    let mut known = HashSet::new();
+    let names = records.iter().flat_map(|members| members.iter()).map(|(name, _)| name.as_str());
+    let columns: Vec<&str> = names.filter(|name| known.insert(*name)).take(MAX_COLUMNS + 1).collect();
+    if columns.len() > MAX_COLUMNS {
+        return None;
+    }
+    let cells_of = |members: &&Vec<(String, Datum)>| {
+        let cells: HashMap<&str, &Datum> =
+            members.iter().map(|(name, member)| (name.as_str(), member)).collect();
+        columns.iter().map(|name| cells.get(name).map(|member| member.inline()).unwrap_or_default()).collect()
     };
-    let mut lines = vec![line(columns), format!("|{}", " --- |".repeat(columns.len()))];
-    lines.extend(rows.map(|cells| line(&cells)));
-    lines.join("\n")
+    table(&columns, &records.iter().map(cells_of).collect::<Vec<_>>())
+}
+
+/// Members in one line, their values cut.
+fn line<'a>(members: impl IntoIterator<Item = &'a (String, Datum)>) -> String {
+    let told = members.into_iter().map(|(name, member)| format!("{name}: {}", cut(&member.inline())));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn cut(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut shown: String = characters.by_ref().take(MAX_VALUE_CHARS).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A Markdown table; `None` where it would be too large.
+fn table(columns: &[&str], rows: &[Vec<String>]) -> Option<String> {
+    let mut widest: Vec<usize> = columns.iter().map(|name| name.len()).collect();
+    for cells in rows {
+        for (width, cell) in widest.iter_mut().zip(cells) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let width: usize = widest.iter().sum();
+    if width.saturating_mul(rows.len()) > MAX_AREA {
+        return None;
+    }
+    let header = [row(columns.iter().copied()), format!("|{}", " --- |".repeat(columns.len()))];
+    let below = rows.iter().map(|cells| row(cells.iter().map(String::as_str)));
+    Some(header.into_iter().chain(below).collect::<Vec<_>>().join("\n"))
+}
+
+fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    format!("| {} |", cells.map(escape).collect::<Vec<_>>().join(" | "))
 }
 
 fn escape(cell: &str) -> String {
