@@ -3,6 +3,9 @@
 
 use serde::de::IgnoredAny;
 
+/// How many levels are indented; what is nested deeper stands below the last of them.
+const MAX_LEVELS: usize = 16;
+
 /// The JSON with a member a line, or the text as it is where it is not JSON.
 pub(super) fn indent(json: &str) -> String {
     if serde_json::from_str::<IgnoredAny>(json).is_err() {
@@ -53,7 +56,7 @@ pub(super) fn indent(json: &str) -> String {
 
 fn new_line(text: &mut String, depth: usize) {
     text.push('\n');
-    text.extend(std::iter::repeat_n("  ", depth));
+    text.extend(std::iter::repeat_n("  ", depth.min(MAX_LEVELS)));
 }
 
 #[cfg(test)]
@@ -84,6 +87,13 @@ mod tests {
     #[test]
     fn what_is_not_json_stays_as_it_is() {
         assert_eq!(indent("<html>, [1"), "<html>, [1");
+    }
+
+    #[test]
+    fn the_lines_of_what_is_nested_deeply_do_not_grow() {
+        let deep = format!("{}{}", "[".repeat(2_000), "]".repeat(2_000));
+        let longest = indent(&deep).lines().map(str::len).max();
+        assert_eq!(longest, Some(2 * MAX_LEVELS + 2));
     }
 
     proptest! {
