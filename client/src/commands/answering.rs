@@ -78,7 +78,7 @@ impl<'a> Answering<'a> {
         run.terminal.show(&Event::Question { text: question });
         let limits = AgentLimits { max_steps: run.settings.max_steps, ..AgentLimits::default() };
         let agent = Agent::new(self.model, &self.toolbox, limits);
-        let payments = Outcome::new(&run.terminal, &self.session.tools.tools);
+        let payments = Outcome::new(run, &self.session.tools.tools);
         let answer = agent
             .ask(&mut self.conversation, question, &payments, cancel)
             .await

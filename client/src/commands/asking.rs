@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use shared::mcp::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitResult};
 use tokio::sync::Mutex;
 
-use super::Run;
+use super::{Interrupts, Run};
 use crate::{
     config::arguments::Confirm,
     mcp::{Answerer, declined},
@@ -18,6 +18,7 @@ use crate::{
 };
 
 const SEND: &str = "send this answer? (yes, or no to decline; Ctrl-C to stop): ";
+const NO_MORE: &str = "not answered; nothing more is asked for this call, and Ctrl-C ends it";
 const YES_OR_NO: &str = "yes or no? [no]: ";
 
 /// Whoever sits at this terminal, or whoever started the program and said beforehand what to answer.
@@ -28,6 +29,7 @@ pub(super) struct Person {
     /// Somebody sits here who can be asked.
     is_present: bool,
     confirm: Confirm,
+    interrupts: Arc<Interrupts>,
     /// One question at a time.
     turn: Mutex<()>,
 }
@@ -46,8 +48,9 @@ impl Person {
             return None;
         }
         let (is_present, confirm) = (is_present(run), run.settings.confirm);
-        let terminal = Arc::clone(&run.terminal);
-        Some(Self { terminal, server: server.to_owned(), is_present, confirm, turn: Mutex::new(()) })
+        let (terminal, interrupts) = (Arc::clone(&run.terminal), Arc::clone(&run.interrupts));
+        let server = server.to_owned();
+        Some(Self { terminal, server, is_present, confirm, interrupts, turn: Mutex::new(()) })
     }
 
     /// A question without fields: the server's words, and yes or no to them. Enter alone is no.
@@ -79,7 +82,11 @@ impl Person {
         let Ok(mut prompt) = Prompt::edited(prompt) else { return Typed::Gone };
         match prompt.next().await {
             Input::Line(line) => Typed::Line(line),
-            Input::Interrupted | Input::End | Input::Broken(_) => Typed::Gone,
+            Input::Interrupted => {
+                self.interrupts.end_questions();
+                Typed::Gone
+            }
+            Input::End | Input::Broken(_) => Typed::Gone,
         }
     }
 
@@ -131,13 +138,17 @@ impl Answerer for Person {
     async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult {
         let _turn = self.turn.lock().await;
         let ElicitRequestParams::Form(form) = question else { return declined() };
-        self.terminal.show(&Event::Asked { server: &self.server, message: &form.message });
         let gone = ElicitResult { action: ElicitAction::Cancel, content: None };
+        if !self.interrupts.may_ask() {
+            return gone;
+        }
+        self.terminal.show(&Event::Asked { server: &self.server, message: &form.message });
         let result = self.form(form).await.unwrap_or(gone);
         let said = match result.action {
             ElicitAction::Accept => "sent",
             ElicitAction::Decline => "declined",
-            ElicitAction::Cancel => "not answered",
+            ElicitAction::Cancel if self.interrupts.may_ask() => "not answered",
+            ElicitAction::Cancel => NO_MORE,
         };
         self.terminal.show(&Event::Notice { text: said });
         self.terminal.working("waiting for the server");

@@ -23,7 +23,7 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &Argument
         };
         let result = call(session, tool, arguments).await?;
         run.terminal.show(&Event::ToolResult { name: &tool.name, arguments, result: &result });
-        let payments = Outcome::new(&run.terminal, tools);
+        let payments = Outcome::new(run, tools);
         payments.note(&tool.name, &result);
         if result.failed() {
             let exit = payments.exit().or(Exit::Failed);
@@ -39,6 +39,7 @@ pub(super) async fn run(run: &Run, user: &User, tool: &str, arguments: &Argument
 async fn call(session: &Session<'_>, tool: &Tool, arguments: &Arguments) -> Result<CallToolResult, Failure> {
     let terminal = &session.run.terminal;
     terminal.working(&format!("calling {}", tool.name));
+    session.run.interrupts.tool_call_begins();
     let mut arguments = arguments.clone();
     let repetition = Repetition::of(tool, &mut arguments);
     let options = CallOptions {

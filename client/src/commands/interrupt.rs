@@ -1,7 +1,10 @@
 //! Ctrl-C: ends the call that is running, else the run; and the program at once when it is pressed again. SIGTERM ends the
 //! program at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +19,7 @@ const TERMINATED: i32 = 143;
 pub struct Interrupts {
     stop: CancellationToken,
     call: Mutex<Option<CancellationToken>>,
+    questions_ended: AtomicBool,
 }
 
 /// A call that Ctrl-C ends without ending the run, for as long as this lives.
@@ -61,6 +65,21 @@ impl Interrupts {
         let token = self.stop.child_token();
         *self.call.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         OwnCall { interrupts: self, token }
+    }
+
+    /// A tool call begins: its server may ask.
+    pub(super) fn tool_call_begins(&self) {
+        self.questions_ended.store(false, Ordering::Release);
+    }
+
+    /// Ctrl-C was pressed at a question of a server: nothing more is asked for the tool call that it belongs to.
+    pub(super) fn end_questions(&self) {
+        self.questions_ended.store(true, Ordering::Release);
+    }
+
+    /// Whether a server may ask.
+    pub(super) fn may_ask(&self) -> bool {
+        !self.questions_ended.load(Ordering::Acquire)
     }
 
     /// Ends what is to be ended first; `false` when everything was told to end already.
@@ -115,5 +134,15 @@ mod tests {
         drop(interrupts.own_call());
         assert!(interrupts.interrupt());
         assert!(interrupts.stop().is_cancelled());
+    }
+
+    #[test]
+    fn questions_end_for_one_tool_call() {
+        let interrupts = Interrupts::default();
+        assert!(interrupts.may_ask());
+        interrupts.end_questions();
+        assert!(!interrupts.may_ask());
+        interrupts.tool_call_begins();
+        assert!(interrupts.may_ask());
     }
 }

@@ -11,18 +11,17 @@ use std::{
 use serde_json::Value;
 use shared::mcp::tools::{CallToolResult, Tool};
 
+use super::Run;
 use crate::{
     agent::{AgentEvent, Observer},
     exit::Exit,
-    terminal::{
-        Terminal,
-        style::{self, Text},
-    },
+    terminal::style::{self, Text},
 };
 
-/// How the payments of a question stand that tools of a list have changed. Tells the terminal what it hears.
+/// How the payments of a question stand that tools of a list have changed. Tells the terminal what it
+/// hears.
 pub(super) struct Outcome<'a> {
-    terminal: &'a Terminal,
+    run: &'a Run,
     tools: &'a [Tool],
     standing: Mutex<BTreeMap<String, Standing>>,
 }
@@ -40,8 +39,8 @@ enum Standing {
 
 impl<'a> Outcome<'a> {
     /// Of nothing yet.
-    pub(super) const fn new(terminal: &'a Terminal, tools: &'a [Tool]) -> Self {
-        Self { terminal, tools, standing: Mutex::new(BTreeMap::new()) }
+    pub(super) const fn new(run: &'a Run, tools: &'a [Tool]) -> Self {
+        Self { run, tools, standing: Mutex::new(BTreeMap::new()) }
     }
 
     /// Takes in what a tool gave back.
@@ -65,7 +64,7 @@ impl<'a> Outcome<'a> {
                 "{named} waits for a person, and nobody can be asked here: confirm it at a terminal, or have it \
                  approved where the server runs (`server payments approve {handle}`)"
             );
-            self.terminal.remark(&Text::new().styled(style::WARNING, "waiting: ").plain(&remark).end());
+            self.run.terminal.remark(&Text::new().styled(style::WARNING, "waiting: ").plain(&remark).end());
         }
         if standing.values().all(|how| *how == Standing::Well) { Exit::Answered } else { Exit::Declined }
     }
@@ -73,10 +72,16 @@ impl<'a> Outcome<'a> {
 
 impl Observer for Outcome<'_> {
     fn on(&self, event: &AgentEvent<'_>) {
-        if let AgentEvent::ToolCallFinished { name, result, .. } = event {
-            self.note(name, result);
+        match event {
+            AgentEvent::ToolCallStarted { .. } => self.run.interrupts.tool_call_begins(),
+            AgentEvent::ToolCallFinished { name, result, .. } => self.note(name, result),
+            AgentEvent::TurnStarted { .. }
+            | AgentEvent::TextDelta(_)
+            | AgentEvent::TextReset
+            | AgentEvent::Retrying { .. }
+            | AgentEvent::StepLimitReached { .. } => {}
         }
-        self.terminal.on(event);
+        self.run.terminal.on(event);
     }
 }
 

@@ -70,6 +70,24 @@ fn whoever_goes_away_has_not_said_yes() {
 }
 
 #[test]
+fn a_server_that_insists_asks_nothing_more_once_ctrl_c_was_pressed() {
+    let server = Server::start(Script::default());
+    let url = server.url();
+    let insisting = ["call", "insist", "--protocol", "2026-07-28", "--as", "bob", "--url", &url];
+    // Ctrl-D goes away from one question alone.
+    for keys in ["c", "dc", "ddd"] {
+        let mut session = at_terminal(&insisting);
+        for key in keys.chars() {
+            session.exp_string("yes or no? [no]: ").unwrap();
+            session.send_control(key).unwrap();
+            session.exp_string("not answered").unwrap();
+        }
+        session.exp_string("heard: cancel cancel cancel").unwrap();
+        session.exp_eof().unwrap();
+    }
+}
+
+#[test]
 fn what_was_said_beforehand_is_answered_without_asking() {
     let server = Server::start(Script::default());
     for (confirm, heard, code) in [("yes", "accept", 0), ("no", "decline", 7)] {

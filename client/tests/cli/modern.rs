@@ -14,8 +14,10 @@ pub(crate) fn answer(method: &str, params: &Value) -> Result<Value, Value> {
         "tools/list" => json!({ "tools": [
             { "name": "pay", "description": "Pays", "inputSchema": { "type": "object" } },
             { "name": "confirmPayment", "description": "Asks and pays", "inputSchema": { "type": "object" } },
+            { "name": "insist", "description": "Asks three times", "inputSchema": { "type": "object" } },
         ] }),
         "tools/call" if params["name"] == "confirmPayment" => confirmed(params),
+        "tools/call" if params["name"] == "insist" => insisted(params),
         "tools/call" => called(params),
         "resources/list" => json!({ "resources": [{
             "uri": "notes://today", "name": "today", "title": "Notes of today", "mimeType": "text/plain",
@@ -62,6 +64,20 @@ fn confirmed(params: &Value) -> Value {
         None => "requires_action",
     };
     json!({ "content": [], "structuredContent": { "paymentId": "pay_1", "status": status, "heard": answer["action"] } })
+}
+
+/// Asks three times whatever is answered, and says what that was.
+fn insisted(params: &Value) -> Value {
+    let before = params["requestState"].as_str().unwrap_or("heard:");
+    let answer = params["inputResponses"]["again"]["action"].as_str();
+    let heard = answer.map_or_else(|| before.to_owned(), |action| format!("{before} {action}"));
+    if heard.split(' ').count() > 3 {
+        return json!({ "content": [{ "type": "text", "text": heard }] });
+    }
+    let question = json!({ "method": "elicitation/create", "params": {
+        "mode": "form", "message": "Are you sure?", "requestedSchema": { "type": "object", "properties": {} },
+    } });
+    json!({ "resultType": "input_required", "requestState": heard, "inputRequests": { "again": question } })
 }
 
 /// Pays what the person agrees to, and says what that was.
