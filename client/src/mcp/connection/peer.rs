@@ -144,11 +144,12 @@ impl<'a> Patience<'a> {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        let out_of_time = self.asked_for.passed(Some(self.deadline), self.asked_before);
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(McpError::Cancelled.into()),
             outcome = work => outcome,
-            () = self.asked_for.passed(Some(self.deadline), self.asked_before) => Err(McpError::TimedOut(TimedOut::Call).into()),
+            () = out_of_time => Err(McpError::TimedOut(TimedOut::Call).into()),
         }
     }
 

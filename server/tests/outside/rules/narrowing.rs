@@ -49,6 +49,19 @@ async fn status(client: &Client, payment: &Value) -> Value {
     client.result("getPayment", json!({ "paymentId": payment })).await["structuredContent"]["status"].clone()
 }
 
+/// Calls a tool up to its question: the stream that the answer will be on, and a yes to it.
+async fn asked(client: &Client, tool: &str, payment: &Value) -> (Events, String) {
+    let call = client.call(tool, json!({ "paymentId": payment }));
+    let mut events = Events::open(&call, client.address).await;
+    loop {
+        let event = events.one().await;
+        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+            let (id, accepted) = (event.json()["id"].clone(), json!({ "action": "accept", "content": {} }));
+            return (events, json!({ "jsonrpc": "2.0", "id": id, "result": accepted }).to_string());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_06_a_payment_that_was_prepared_is_held_against_what_its_key_may_pay_now() {
     let app = spawn_known().await;
@@ -91,17 +104,9 @@ async fn rule_06_a_yes_to_a_question_from_before_the_limits_changed_moves_nothin
     let (secret, StoredKey { id, .. }) = key(&app, UserId(1), Role::Customer).await;
     let bob = Client::open_with(app.address, &secret, NEWEST, json!({ "elicitation": {} })).await;
     let payment = prepared(&bob, 20).await;
-    let mut asked =
-        Events::open(&bob.call("confirmPayment", json!({ "paymentId": payment })), app.address).await;
-    let question = loop {
-        let event = asked.one().await;
-        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
-            break event.json()["id"].clone();
-        }
-    };
+    let (asked, yes) = asked(&bob, "confirmPayment", &payment).await;
     limit(&app, &id, PaymentPolicy { maximum_minor: Some(1_999), ..PaymentPolicy::default() }).await;
-    let yes = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept", "content": {} } });
-    assert_eq!(bob.post(yes.to_string()).send(app.address).await.status, 202);
+    assert_eq!(bob.post(yes).send(app.address).await.status, 202);
     let ended = asked.rest().await.pop().unwrap().json();
     let text = ended["result"]["content"][0]["text"].as_str().unwrap();
     assert!(text.starts_with("limit_exceeded: "), "{ended}");
@@ -122,18 +127,10 @@ async fn rule_06_a_yes_to_a_refund_from_before_the_key_was_narrowed_moves_nothin
         app.store.permit_key(&id, role.permissions().bits(), role.as_str().to_owned()).await.unwrap().unwrap()
     };
     permit(Role::Customer).await;
-    let mut asked =
-        Events::open(&alice.call("refundPayment", json!({ "paymentId": payment })), app.address).await;
-    let question = loop {
-        let event = asked.one().await;
-        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
-            break event.json()["id"].clone();
-        }
-    };
+    let (asked, yes) = asked(&alice, "refundPayment", &payment).await;
     permit(Role::ReadOnly).await;
-    let yes = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept", "content": {} } });
     // It may be heard before the end of the session is known here.
-    let heard = alice.post(yes.to_string()).send(app.address).await.status;
+    let heard = alice.post(yes).send(app.address).await.status;
     assert!([202, 404].contains(&heard), "{heard}");
     asked.rest().await;
     eventually("the end of the session", async || alice.ping().await.status == 404).await;

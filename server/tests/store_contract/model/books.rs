@@ -2,12 +2,64 @@
 
 use std::collections::BTreeMap;
 
-use server::store::{PaymentFilter, PaymentId, PaymentStatus, StoredPayment};
+use server::{
+    clock::UnixMillis,
+    store::{Ending, PaymentFilter, PaymentId, PaymentStatus, StoredPayment},
+};
 
 use super::World;
-use crate::model::{CREDIT, USERS, is_reachable};
+use crate::{
+    model::{CREDIT, USERS, is_reachable},
+    payments::work,
+};
 
 impl World {
+    /// Balances, what is set aside, budgets and payments are those of the reference.
+    pub(super) async fn compare(&self) -> Result<(), String> {
+        for (at, expected) in self.reference.accounts.iter().enumerate() {
+            let found = self.account(at).await;
+            if found != (expected.balance, expected.reserved) {
+                return Err(format!("account {at}: expected {expected:?}, found {found:?}"));
+            }
+        }
+        for (at, expected) in self.reference.keys.iter().enumerate() {
+            let found = self.spent(at).await;
+            if found != expected.spent {
+                return Err(format!("spent by key {at}: expected {}, found {found}", expected.spent));
+            }
+        }
+        for (id, expected) in self.ids.iter().zip(&self.reference.payments) {
+            let found = self.store.payment(id).await.unwrap().unwrap();
+            let is_duplicate = found.payment.duplicate_of.is_some();
+            let same = (found.status(), found.refunded_minor) == (expected.status, expected.refunded)
+                && expected.is_duplicate.is_none_or(|expected| expected == is_duplicate);
+            if !same {
+                return Err(format!("expected {expected:?}, found {found:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Balance, and what is set aside.
+    pub(super) async fn account(&self, at: usize) -> (i64, i64) {
+        let user = self.user(at);
+        let accounts = work(&*self.store, move |transaction| {
+            Box::pin(async move { transaction.lock_accounts(&[user]).await.map(Ending::Undo) })
+        });
+        let account = accounts.await.unwrap().remove(0);
+        (account.balance.minor(), account.reserved_minor)
+    }
+
+    pub(super) async fn spent(&self, key: usize) -> i64 {
+        let (line, day) = (self.key(key), 24 * 3_600_000);
+        let since = UnixMillis::from_millis(UnixMillis::now().as_millis() - day);
+        let spent = work(&*self.store, move |transaction| {
+            let line = line.clone();
+            Box::pin(async move { transaction.spent(&line, since).await.map(Ending::Undo) })
+        });
+        spent.await.unwrap()
+    }
+
     /// Holds what was acknowledged against what is kept, and what is kept against itself.
     pub(in crate::model) async fn books_hold(
         &self,

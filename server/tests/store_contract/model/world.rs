@@ -16,8 +16,8 @@ use server::{
         Payments, Unasked,
     },
     store::{
-        AccountHolder, Ending, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
-        Store, StoredKey, StoredPayment, UserId,
+        AccountHolder, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, Store,
+        StoredKey, StoredPayment, UserId,
     },
 };
 
@@ -25,7 +25,7 @@ use super::{
     CREDIT, Consent, Limit, Order, Step, USERS,
     reference::{Expected, Reference},
 };
-use crate::{audit::record, engines, payments::work};
+use crate::{audit::record, engines};
 
 mod books;
 
@@ -331,52 +331,6 @@ impl World {
             _ => return Err(format!("expected {expected:?}, and it was {told:?}")),
         }
         self.compare().await
-    }
-
-    /// Balances, what is set aside, budgets and payments are those of the reference.
-    async fn compare(&self) -> Result<(), String> {
-        for (at, expected) in self.reference.accounts.iter().enumerate() {
-            let found = self.account(at).await;
-            if found != (expected.balance, expected.reserved) {
-                return Err(format!("account {at}: expected {expected:?}, found {found:?}"));
-            }
-        }
-        for (at, expected) in self.reference.keys.iter().enumerate() {
-            let found = self.spent(at).await;
-            if found != expected.spent {
-                return Err(format!("spent by key {at}: expected {}, found {found}", expected.spent));
-            }
-        }
-        for (id, expected) in self.ids.iter().zip(&self.reference.payments) {
-            let found = self.store.payment(id).await.unwrap().unwrap();
-            let is_duplicate = found.payment.duplicate_of.is_some();
-            let same = (found.status(), found.refunded_minor) == (expected.status, expected.refunded)
-                && expected.is_duplicate.is_none_or(|expected| expected == is_duplicate);
-            if !same {
-                return Err(format!("expected {expected:?}, found {found:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Balance, and what is set aside.
-    async fn account(&self, at: usize) -> (i64, i64) {
-        let user = self.user(at);
-        let accounts = work(&*self.store, move |transaction| {
-            Box::pin(async move { transaction.lock_accounts(&[user]).await.map(Ending::Undo) })
-        });
-        let account = accounts.await.unwrap().remove(0);
-        (account.balance.minor(), account.reserved_minor)
-    }
-
-    async fn spent(&self, key: usize) -> i64 {
-        let (line, day) = (self.key(key), 24 * 3_600_000);
-        let since = UnixMillis::from_millis(UnixMillis::now().as_millis() - day);
-        let spent = work(&*self.store, move |transaction| {
-            let line = line.clone();
-            Box::pin(async move { transaction.spent(&line, since).await.map(Ending::Undo) })
-        });
-        spent.await.unwrap()
     }
 
     /// Takes a step beside others; what it was told of payments, it was told for good.
