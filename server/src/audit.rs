@@ -20,6 +20,9 @@ mod told;
 pub use refusals::{REFUSED, Refusals, RefusedRequest, Sender};
 pub use told::Told;
 
+/// What calls of tools that there are not are counted by.
+const NO_SUCH_TOOL: &str = "(unknown)";
+
 /// How much of a tool's name is kept, in characters: names that callers make up can be of any length.
 const TOOL_NAME_MAX: usize = 128;
 
@@ -29,25 +32,33 @@ pub struct CallBegun {
     at: UnixMillis,
     started: Instant,
     tool: Cow<'static, str>,
+    counted: &'static str,
     arguments_digest: [u8; 32],
 }
 
 impl CallBegun {
-    /// Notes a call of `tool` that arrives now (what in the name could move a cursor is kept as `?`), with its arguments as they arrived; `""` where there are none.
-    #[must_use]
-    pub fn now(tool: &str, arguments: &str) -> Self {
-        Self::begin(tool.chars().take(TOOL_NAME_MAX).map(visible).collect::<String>().into(), arguments)
-    }
-
-    /// Notes a call of something that is ours, and so is its name.
+    /// Notes a call of a tool or a method of ours that arrives now, with its arguments as they arrived; `""` where there
+    /// are none.
     #[must_use]
     pub fn of(tool: &'static str, arguments: &str) -> Self {
-        Self::begin(tool.into(), arguments)
+        Self::begin(tool.into(), tool, arguments)
     }
 
-    fn begin(tool: Cow<'static, str>, arguments: &str) -> Self {
+    /// Notes a call of a tool that there is not. What in the name could move a cursor is kept as `?`.
+    #[must_use]
+    pub fn unknown(tool: &str, arguments: &str) -> Self {
+        Self::begin(shown(tool).into(), NO_SUCH_TOOL, arguments)
+    }
+
+    /// Notes that a method of ours is asked for something by a name, which is kept likewise, and not counted by.
+    #[must_use]
+    pub fn named(method: &'static str, name: &str, arguments: &str) -> Self {
+        Self::begin(shown(&format!("{method} {name}")).into(), method, arguments)
+    }
+
+    fn begin(tool: Cow<'static, str>, counted: &'static str, arguments: &str) -> Self {
         let arguments_digest = Sha256::digest(arguments).into();
-        Self { at: UnixMillis::now(), started: Instant::now(), tool, arguments_digest }
+        Self { at: UnixMillis::now(), started: Instant::now(), tool, counted, arguments_digest }
     }
 
     /// What was called.
@@ -55,6 +66,11 @@ impl CallBegun {
     pub fn tool(&self) -> &str {
         &self.tool
     }
+}
+
+/// As much of a name that somebody made up as is kept.
+fn shown(name: &str) -> String {
+    name.chars().take(TOOL_NAME_MAX).map(visible).collect()
 }
 
 /// A character of a name that somebody made up, or `?` where it could disturb what shows it.
@@ -98,13 +114,13 @@ impl AuditTrail {
     /// When it cannot be recorded. The caller must then withhold what the call returned.
     pub async fn record(&self, call: &Call, origin: Origin<'_>, outcome: Outcome) -> Result<(), StoreError> {
         let record = call.record(origin, outcome);
-        self.metrics.observe_tool_call(call.begun.tool.clone(), outcome, call.begun.started.elapsed());
+        self.metrics.observe_tool_call(call.begun.counted, outcome, call.begun.started.elapsed());
         self.store.append_audit(record).await
     }
 
     /// Counts a call whose record was committed with what it did.
     pub fn count(&self, call: &Call) {
-        self.metrics.observe_tool_call(call.begun.tool.clone(), Outcome::Ok, call.begun.started.elapsed());
+        self.metrics.observe_tool_call(call.begun.counted, Outcome::Ok, call.begun.started.elapsed());
     }
 }
 

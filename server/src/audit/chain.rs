@@ -68,16 +68,26 @@ pub enum Verdict {
 /// [`StoreError::Unavailable`].
 pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, StoreError> {
     let mut look = Look { chained: 0, before: 0, last: None, known };
-    let mut after = 0;
+    let (mut after, mut step) = (0, STEP);
     loop {
-        let entries = store.audit_after(after, STEP).await?;
+        let entries = match store.audit_after(after, step).await {
+            // Which of them, shows when they are looked at one by one.
+            Err(StoreError::Corrupt(_)) if step > 1 => {
+                step = 1;
+                continue;
+            }
+            Err(StoreError::Corrupt(_)) => {
+                return Ok(Verdict::Broken { seq: after.saturating_add(1), reason: "it cannot be read" });
+            }
+            entries => entries?,
+        };
         for entry in &entries {
             if let Err((seq, reason)) = look.at(entry) {
                 return Ok(Verdict::Broken { seq, reason });
             }
             after = entry.seq;
         }
-        if u32::try_from(entries.len()).unwrap_or(u32::MAX) < STEP {
+        if u32::try_from(entries.len()).unwrap_or(u32::MAX) < step {
             break;
         }
     }

@@ -5,7 +5,7 @@
 //! number. A sender is told from others by the network that limits go by; and as whoever has many of those must not fill
 //! the disk either, only so many are told apart at a time. Nothing is left out of the count.
 
-use std::{collections::HashMap, fmt, mem, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use ipnet::IpNet;
@@ -98,7 +98,7 @@ struct Shared {
 }
 
 /// What is counted together.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Whose {
     sender: Sender,
     /// `None` is any.
@@ -107,6 +107,7 @@ struct Whose {
 }
 
 /// Refusals of one sender by one rule that are not recorded yet.
+#[derive(Clone)]
 struct Tally {
     since: Instant,
     at: UnixMillis,
@@ -184,9 +185,9 @@ impl Refusals {
         self.write(due).await;
     }
 
-    /// The records of the tallies that are due; those that stayed empty for a while are forgotten.
-    fn due(&self, is_due: impl Fn(&Tally) -> bool) -> Vec<AuditRecord> {
-        let mut records = Vec::new();
+    /// The tallies that are due, which are empty from then on; those that stayed empty for a while are forgotten.
+    fn due(&self, is_due: impl Fn(&Tally) -> bool) -> Vec<(Whose, Tally)> {
+        let mut due = Vec::new();
         self.0.tallies.lock().retain(|whose, tally| {
             if !is_due(tally) {
                 return true;
@@ -194,23 +195,42 @@ impl Refusals {
             if tally.unrecorded == 0 {
                 return false;
             }
-            records.push(record(whose, tally));
+            due.push((whose.clone(), tally.clone()));
             tally.unrecorded = 0;
             tally.is_first = false;
             tally.since = Instant::now();
             true
         });
-        records
+        due
     }
 
-    async fn write(&self, records: Vec<AuditRecord>) {
+    /// Records what is due, one line of the log for each. What the store does not take is counted on, for the next time.
+    async fn write(&self, due: Vec<(Whose, Tally)>) {
         // Beside each other: a store that is silent is waited for once.
-        let writing = records.into_iter().map(|record| self.0.store.append_audit(record));
-        for written in join_all(writing).await {
+        let writing = due.iter().map(|(whose, tally)| {
+            let (rule, request_id, requests) = (&*whose.rule, &*tally.request_id, tally.unrecorded);
+            tracing::info!(request.id = request_id, rule, requests, from = %from(whose, tally), "refused");
+            self.0.store.append_audit(record(whose, tally))
+        });
+        let written = join_all(writing).await;
+        for ((whose, tally), written) in due.into_iter().zip(written) {
             if let Err(error) = written {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "a refusal was not recorded");
+                let (error, requests) = (&error as &dyn std::error::Error, tally.unrecorded);
+                tracing::error!(error, requests, "refusals could not be recorded for now");
+                self.take_back(whose, tally);
             }
+        }
+    }
+
+    fn take_back(&self, whose: Whose, unwritten: Tally) {
+        let mut tallies = self.0.tallies.lock();
+        let tally = tallies.entry(whose).or_insert_with(|| Tally { unrecorded: 0, ..unwritten.clone() });
+        let (later, later_from) = (tally.unrecorded, tally.from);
+        let since = tally.since;
+        *tally = Tally { since, is_first: false, ..unwritten };
+        if later > 0 {
+            tally.has_several_addresses |= tally.from != later_from;
+            tally.unrecorded = tally.unrecorded.saturating_add(later);
         }
     }
 }
@@ -221,26 +241,30 @@ impl fmt::Debug for Refusals {
     }
 }
 
-fn record(whose: &Whose, tally: &mut Tally) -> AuditRecord {
-    let Whose { sender, network, rule } = whose;
+/// From where the refused requests came, as precisely as one can say of all of them.
+fn from(whose: &Whose, tally: &Tally) -> String {
+    match whose.network {
+        _ if !tally.has_several_addresses => tally.from.to_string(),
+        Some(network) => network.to_string(),
+        None => "several addresses".to_owned(),
+    }
+}
+
+fn record(whose: &Whose, tally: &Tally) -> AuditRecord {
+    let Whose { sender, rule, .. } = whose;
     let number = match tally.unrecorded {
         1 => String::new(),
         number => format!(", {number} requests"),
     };
-    let from = match network {
-        _ if !tally.has_several_addresses => tally.from.to_string(),
-        Some(network) => network.to_string(),
-        None => "several addresses".to_owned(),
-    };
     AuditRecord {
         at: tally.at,
-        request_id: mem::take(&mut tally.request_id).into(),
+        request_id: tally.request_id.as_str().into(),
         user: sender.user,
         username: sender.username.clone(),
         key: sender.key.clone(),
-        session: tally.session.take(),
+        session: tally.session,
         protocol: ProtocolVersion::LATEST,
-        client: format!("{from}{number}").into(),
+        client: format!("{}{number}", from(whose, tally)).into(),
         tool: REFUSED.into(),
         arguments_digest: Sha256::digest("").into(),
         rule: rule.clone().into(),

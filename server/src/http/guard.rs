@@ -22,7 +22,9 @@ pub enum GuardError {
     #[error("`{0}` is not a host: write a name or an address, such as payments.example.com")]
     NotAHost(String),
     /// An allowed origin is neither a host nor an origin.
-    #[error("`{0}` is not an origin: write https://app.example.com, or a host for any scheme and port of it")]
+    #[error(
+        "`{0}` is not an origin: write https://app.example.com, or a host for any scheme of it, and any port unless it names one"
+    )]
     NotAnOrigin(String),
 }
 
@@ -46,13 +48,21 @@ enum Host {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AllowedOrigin {
-    AnyOf(Host),
-    Exactly { scheme: String, host: Host, port: Option<u16> },
+    /// Of every scheme, and of every port where none is named.
+    AnyOf {
+        host: Host,
+        port: Option<u16>,
+    },
+    Exactly {
+        scheme: String,
+        host: Host,
+        port: Option<u16>,
+    },
 }
 
 impl Guard {
     /// A guard that lets in requests for these hosts, whatever the port, and pages of these origins. An origin is
-    /// `https://app.example.com:8443`, or a host alone for every scheme and port of it.
+    /// `https://app.example.com:8443`, or a host for every scheme of it, and for every port where it names none.
     ///
     /// # Errors
     /// [`GuardError`] names the first entry that means nothing.
@@ -64,7 +74,11 @@ impl Guard {
             host.ok_or_else(|| GuardError::NotAHost(entry.clone()))
         };
         let origin = |entry: &String| match entry.trim().split_once("://") {
-            None => host(entry).map(AllowedOrigin::AnyOf).map_err(|_| GuardError::NotAnOrigin(entry.clone())),
+            None => {
+                let port = Authority::parse(entry.trim()).and_then(|authority| authority.port);
+                let host = host(entry).map_err(|_| GuardError::NotAnOrigin(entry.clone()))?;
+                Ok(AllowedOrigin::AnyOf { host, port })
+            }
             Some((scheme, rest)) if is_web(scheme) => {
                 let authority =
                     Authority::parse(rest).ok_or_else(|| GuardError::NotAnOrigin(entry.clone()))?;
@@ -114,7 +128,9 @@ impl Guard {
         };
         let Some(claimed) = Authority::parse(rest) else { return false };
         self.origins.iter().any(|allowed| match allowed {
-            AllowedOrigin::AnyOf(host) => claimed.host.is(host),
+            AllowedOrigin::AnyOf { host, port } => {
+                claimed.host.is(host) && (port.is_none() || claimed.port.or(default_port(scheme)) == *port)
+            }
             AllowedOrigin::Exactly { scheme: allowed, host, port } => {
                 scheme.eq_ignore_ascii_case(allowed)
                     && claimed.host.is(host)
@@ -216,7 +232,13 @@ mod tests {
         let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
         Guard::new(
             &list(&["localhost", "127.0.0.1", "::1", "Payments.Example.com"]),
-            &list(&["localhost", "https://app.example.com", "http://[::1]:3000"]),
+            &list(&[
+                "localhost",
+                "https://app.example.com",
+                "http://[::1]:3000",
+                "dev.example:5173",
+                "at.example:443",
+            ]),
         )
         .unwrap()
     }
@@ -285,6 +307,12 @@ mod tests {
             ("http://localhost:5173", true),
             ("https://LOCALHOST", true),
             ("https://app.example.com", true),
+            ("http://dev.example:5173", true),
+            ("https://dev.example:5173", true),
+            ("http://dev.example:3000", false),
+            ("http://dev.example", false),
+            ("https://at.example", true),
+            ("http://at.example", false),
             ("https://APP.example.com:443", true),
             ("http://[::1]:3000", true),
             ("http://app.example.com", false),

@@ -15,16 +15,22 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 
+use tokio::{sync::Mutex, time::Instant};
+
 use crate::store::Store;
 
 /// How long the store may take to say that it works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long what the store said is believed. Its check writes, and whoever can connect may ask for it.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// What `/readyz` knows. Clones share one state.
 #[derive(Clone)]
 pub struct Health {
     store: Arc<dyn Store>,
     draining: Arc<AtomicBool>,
+    checked: Arc<Mutex<Option<(Instant, Readiness)>>>,
 }
 
 /// Whether requests should come here, and if not, why.
@@ -42,7 +48,7 @@ impl Health {
     /// Ready for as long as `store` works and [`drain`](Self::drain) was not called.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, draining: Arc::default() }
+        Self { store, draining: Arc::default(), checked: Arc::default() }
     }
 
     /// From now on the server is not ready. There is no way back.
@@ -68,11 +74,24 @@ impl Health {
         }
     }
 
-    /// Whether requests should come here at this moment. A store that has not answered in two seconds does not work.
+    /// Whether requests should come here, as of the last tenth of a second. A store that has not answered in two seconds does not
+    /// work. However many ask, the store is asked ten times a second at most, by one of them.
     pub async fn readiness(&self) -> Readiness {
         if self.draining.load(Ordering::Acquire) {
             return Readiness::Draining;
         }
+        let mut checked = self.checked.lock().await;
+        if let Some((at, readiness)) = *checked
+            && at.elapsed() < CHECK_EVERY
+        {
+            return readiness;
+        }
+        let readiness = self.check().await;
+        *checked = Some((Instant::now(), readiness));
+        readiness
+    }
+
+    async fn check(&self) -> Readiness {
         match tokio::time::timeout(CHECK_TIMEOUT, self.store.check()).await {
             Ok(Ok(())) => Readiness::Ready,
             Ok(Err(error)) => {

@@ -207,12 +207,13 @@ impl Refusal {
         if let Self::Engine(refused) = self { refused.id.as_ref() } else { None }
     }
 
-    /// One line for the log: a store that does not answer is ours to mend, everything else is the sender's.
+    /// One line for the log: a store that does not answer is ours to mend, everything else is the sender's. What is counted
+    /// for the audit trail has its line there, or whoever floods the server would flood the log.
     fn log(&self, request_id: &str) {
         let status = self.status().as_u16();
         if let Self::NotAuthenticated(AuthError::Invalid(key)) = self {
             let reason = key.reason;
-            tracing::info!(request.id = request_id, status, reason, "refused");
+            tracing::debug!(request.id = request_id, status, reason, "refused");
         } else if let Self::Engine(Refused {
             refusal: EngineRefusal::Message(_) | EngineRefusal::Stateless(_),
             ..
@@ -224,6 +225,8 @@ impl Refusal {
             let error = self as &dyn std::error::Error;
             let cause = error.source().map(tracing::field::display);
             tracing::warn!(request.id = request_id, status, error, cause, "refused");
+        } else if self.rule().is_some() {
+            tracing::debug!(request.id = request_id, status, reason = %self, "refused");
         } else {
             tracing::info!(request.id = request_id, status, reason = %self, "refused");
         }

@@ -50,8 +50,10 @@ pub(super) fn begin(
     let (name, arguments) =
         params.as_ref().map_or(("", None), |params| (params.name.as_ref(), params.arguments));
     let (listed, shown) = (engine.toolbox.find(name), arguments.map_or("", RawValue::get));
-    let begun = listed
-        .map_or_else(|| CallBegun::now(name, shown), |listed| CallBegun::of(listed.definition.name, shown));
+    let begun = listed.map_or_else(
+        || CallBegun::unknown(name, shown),
+        |listed| CallBegun::of(listed.definition.name, shown),
+    );
     let (needed, attempt) = match &params {
         Ok(_) => attempt(listed, &context, name, arguments),
         Err(error) => {

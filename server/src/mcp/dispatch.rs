@@ -69,13 +69,13 @@ pub(super) fn begin(
     method: &str,
     params: Option<&RawValue>,
 ) -> Begun {
+    let Some(method) = known(engine, method) else { return Begun::Over(not_found(method)) };
     if let Some(refused) = screening::refused(engine, context, method, params) {
         return refused;
     }
     match method {
         methods::CALL_TOOL => Begun::Running(call::begin(engine, context.clone(), params)),
         methods::LIST_TOOLS => lists::tools(engine, context, params),
-        _ if !is_known(engine, method) => Begun::Over(not_found(method)),
         methods::LIST_RESOURCES => lists::resources(engine, context, params),
         methods::LIST_RESOURCE_TEMPLATES => lists::templates(engine, context, params),
         methods::READ_RESOURCE => reading::resource(engine, context, params),
@@ -86,18 +86,18 @@ pub(super) fn begin(
     }
 }
 
-/// Whether [`begin`] knows this method.
-pub(super) fn is_known(engine: &Engine, method: &str) -> bool {
+/// The method of this name, if [`begin`] knows it.
+pub(super) fn known(engine: &Engine, method: &str) -> Option<&'static str> {
+    const OF_RESOURCES: [&str; 3] =
+        [methods::LIST_RESOURCES, methods::LIST_RESOURCE_TEMPLATES, methods::READ_RESOURCE];
     let library = &engine.library;
-    match method {
-        methods::CALL_TOOL | methods::LIST_TOOLS => true,
-        methods::LIST_RESOURCES | methods::LIST_RESOURCE_TEMPLATES | methods::READ_RESOURCE => {
-            library.has_resources()
-        }
-        methods::LIST_PROMPTS | methods::GET_PROMPT => !library.prompts.is_empty(),
-        methods::COMPLETE => library.can_complete(),
-        _ => false,
-    }
+    let among = |methods: &[&'static str]| methods.iter().copied().find(|known| *known == method);
+    among(&[methods::CALL_TOOL, methods::LIST_TOOLS])
+        .or_else(|| among(&OF_RESOURCES).filter(|_| library.has_resources()))
+        .or_else(|| {
+            among(&[methods::LIST_PROMPTS, methods::GET_PROMPT]).filter(|_| !library.prompts.is_empty())
+        })
+        .or_else(|| among(&[methods::COMPLETE]).filter(|_| library.can_complete()))
 }
 
 /// There is no such method.

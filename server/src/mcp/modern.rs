@@ -76,7 +76,7 @@ impl Request<'_> {
         let protocol = meta::spoken(&meta.protocol_version)?;
         let capabilities = meta.capabilities()?;
         headers::check_method(&exchange, self.method)?;
-        if !is_known(engine, self.method) {
+        if !known(engine, self.method) {
             return Err(not_found(self.method).into());
         }
         let members = Members::of(self.params)?;
@@ -129,8 +129,8 @@ impl Request<'_> {
 }
 
 /// Whether this method exists for this engine.
-fn is_known(engine: &Engine, method: &str) -> bool {
-    matches!(method, methods::DISCOVER | methods::LISTEN) || dispatch::is_known(engine, method)
+fn known(engine: &Engine, method: &str) -> bool {
+    matches!(method, methods::DISCOVER | methods::LISTEN) || dispatch::known(engine, method).is_some()
 }
 
 fn not_found(method: &str) -> ErrorObject {

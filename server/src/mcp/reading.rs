@@ -44,8 +44,7 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
     let Ok(Params { uri }) = read else {
         return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, "resources/read needs a `uri`"));
     };
-    let name = format!("{} {uri}", methods::READ_RESOURCE);
-    let begun = CallBegun::now(&name, "");
+    let begun = CallBegun::named(methods::READ_RESOURCE, &uri, "");
     let principal = context.principal();
     let (needed, attempt) = if let Some(found) = engine.library.resource(principal, &uri) {
         let resource = Arc::clone(&found.resource);
@@ -123,9 +122,8 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
             return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, text));
         }
     };
-    let name = format!("{} {}", methods::GET_PROMPT, params.name);
     let arguments = params.arguments.unwrap_or_default();
-    let begun = CallBegun::now(&name, &json!(arguments).to_string());
+    let begun = CallBegun::named(methods::GET_PROMPT, &params.name, &json!(arguments).to_string());
     let (needed, attempt) = match engine.library.prompt(context.principal(), &params.name) {
         None => {
             let text = format!("Unknown prompt: {}", quoted(&params.name).trim_matches('`'));

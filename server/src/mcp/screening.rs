@@ -62,14 +62,14 @@ pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
 pub(super) fn refused(
     engine: &Engine,
     context: &RequestContext,
-    method: &str,
+    method: &'static str,
     params: Option<&RawValue>,
 ) -> Option<Begun> {
     let why = why_not(engine, params)?;
     let attempt = Attempt::Over(Outcome::InvalidArguments, End::Refused(why.to_owned()));
     let answer = if method == methods::CALL_TOOL { call::answer } else { without_result };
     let job =
-        Job::<ToolOutput> { call: Call { begun: CallBegun::now(method, ""), needed: None }, attempt, answer };
+        Job::<ToolOutput> { call: Call { begun: CallBegun::of(method, ""), needed: None }, attempt, answer };
     Some(Begun::Running(job.run(engine, context.clone()).boxed()))
 }
 

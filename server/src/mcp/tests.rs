@@ -28,6 +28,7 @@ use crate::{
 
 mod calls;
 mod double;
+mod refusals;
 mod sessions;
 
 /// A tool that ends as it is told to.

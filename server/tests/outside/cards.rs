@@ -59,6 +59,9 @@ async fn rule_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
         let answer = bob.post(request(4, method, params)).send(address).await;
         assert!(answer.body.contains("card_number: ") && !answer.body.contains(CARD), "{method}: {answer:?}");
     }
+    // What is no method is nothing to be kept, either.
+    let answer = bob.post(request(4, CARD, json!({ "a": CARD }))).send(address).await;
+    assert_eq!(answer.code(), Some(-32601), "{answer:?}");
     // Nor as the name of a client, in either era, nor as an answer to nothing that was asked.
     let client = json!({ "name": CARD, "version": "4111 1111 1111 1111" });
     let opening = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });

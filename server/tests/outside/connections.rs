@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+    time::Instant,
+};
 
 use crate::support::{
     app::spawn_app,
@@ -213,4 +217,29 @@ async fn a_connection_goes_on_after_a_refusal_when_the_body_has_come() {
             assert_eq!(answer.header("connection"), None, "{answer:?}");
         }
     }
+}
+
+/// It would keep its answers in memory, and the connection with them, for as long as it likes.
+#[tokio::test]
+async fn a_peer_that_takes_nothing_of_its_answers_is_given_up_after_half_a_minute() {
+    let app = spawn_app().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(app.address).await.unwrap();
+    let ask = Ask::bare("GET").to("/metrics").bytes(app.address);
+    // More answers than the buffers in between hold.
+    let (all, mut sent) = (ask.repeat(5_000), 0);
+    let writing = async {
+        while sent < all.len() {
+            sent += stream.write(&all[sent..]).await.unwrap();
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), writing).await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    let mut taken = Vec::new();
+    let _reset = soon("the end", stream.read_to_end(&mut taken)).await;
+    let answers = taken.windows(13).filter(|window| window == b"HTTP/1.1 200 ").count();
+    assert!(answers > 0 && answers < sent / ask.len(), "{answers} answers to {} requests", sent / ask.len());
 }

@@ -7,7 +7,7 @@ use server::http::health::{Health, Readiness};
 
 use crate::support::{
     app::spawn_app,
-    client::{BOB, Client, NEWEST, initialize},
+    client::{BOB, Client, NEWEST, initialize, request},
     eventually,
     wire::{Answer, Ask},
 };
@@ -57,6 +57,19 @@ async fn a_server_that_drains_is_not_ready() {
     assert_eq!(health.live().status(), 200);
 }
 
+/// Whoever can connect may ask, and each check of the store writes.
+#[tokio::test]
+async fn the_store_is_asked_a_few_times_a_second_however_many_ask() {
+    let app = spawn_app().await;
+    let health = Health::new(Arc::clone(&app.store));
+    tokio::time::pause();
+    assert_eq!(health.readiness().await, Readiness::Ready);
+    app.store.close().await.unwrap();
+    assert_eq!(health.clone().readiness().await, Readiness::Ready, "the store was not asked again");
+    tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    assert_eq!(health.readiness().await, Readiness::StoreUnavailable);
+}
+
 #[tokio::test]
 async fn what_happened_is_counted() {
     let app = spawn_app().await;
@@ -66,6 +79,14 @@ async fn what_happened_is_counted() {
     }
     bob.result("getLatestTransactions", json!({ "limit": 0 })).await;
     bob.call("a\"made\nup{name}", json!({})).send(app.address).await;
+    for n in 0..3 {
+        let uri = format!("payments://statements/made-{n}");
+        bob.post(request(n, "resources/read", json!({ "uri": uri }))).send(app.address).await;
+        let prompt = json!({ "name": format!("made-{n}") });
+        bob.post(request(n, "prompts/get", prompt)).send(app.address).await;
+        let card = json!({ "name": "made", "a": "4111111111111111" });
+        bob.post(request(n, &format!("made/{n}"), card)).send(app.address).await;
+    }
     Ask::post("{}").send(app.address).await;
     let page = ask(&app, "/metrics").await;
     assert_eq!(page.status, 200);

@@ -1,8 +1,10 @@
-//! Ending a connection so that its last answer arrives.
+//! Ending a connection so that its last answer arrives, and ending one whose peer takes no answer.
 //!
 //! A request may be refused before its body was read. Closing the socket then would make the kernel answer the rest of
 //! that body with a reset, and a reset throws away what the peer has not read yet: the refusal. So the sending side is
 //! closed first, and what still comes is discarded for a moment.
+//!
+//! A peer that reads nothing keeps an answer in memory, and the connection with it: it is given up after a while.
 
 use std::{
     future::Future,
@@ -24,6 +26,9 @@ use tokio::{
 /// How long a peer may go on sending after its answer is complete.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a peer may take nothing of an answer.
+const TAKES_NOTHING: Duration = Duration::from_secs(30);
+
 /// How much of what it sends then is discarded, in bytes.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -31,6 +36,8 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct Lingering<S> {
     stream: S,
     end: Option<End>,
+    /// Until when the peer has to take something, where it takes nothing at the moment.
+    stalled: Option<Pin<Box<Sleep>>>,
     unanswered: Unanswered,
 }
 
@@ -58,7 +65,20 @@ struct End {
 impl<S> Lingering<S> {
     pub(super) fn new(stream: S) -> (Self, Unanswered) {
         let unanswered = Unanswered::default();
-        (Self { stream, end: None, unanswered: unanswered.clone() }, unanswered)
+        (Self { stream, end: None, stalled: None, unanswered: unanswered.clone() }, unanswered)
+    }
+}
+
+impl<S> Lingering<S> {
+    /// What writing came to; an error where nothing could be written for too long.
+    fn in_time<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let deadline = self.stalled.get_or_insert_with(|| Box::pin(sleep(TAKES_NOTHING)));
+        ready!(deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -83,7 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(written, context)
     }
 
     fn poll_write_vectored(
@@ -91,7 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.in_time(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -99,7 +121,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.in_time(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
