@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     audit::AuditTrail,
     clock::UnixMillis,
-    config::{Config, ConfigError, DemoConfig, SessionConfig},
+    config::{Config, ConfigError, DemoConfig, Exposed, SessionConfig},
     http::{
         self, Access, HttpState,
         health::Health,
@@ -136,6 +136,12 @@ impl Application {
         identity: ServerIdentity,
         register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
+        if config.exposed == Some(Exposed::Proxy) && config.trusted_proxies.is_empty() {
+            tracing::warn!(
+                "TRUSTED_PROXIES is not set: every request is taken to come from the proxy, also for keys with networks of \
+                 their own"
+            );
+        }
         let store = config.database.open().await.context("cannot open the database")?;
         Self::over(config, store, identity, register).await
     }
@@ -165,6 +171,9 @@ impl Application {
             .await
             .with_context(|| format!("cannot listen on {} (PORT=0 picks a free port)", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
+        if !store.note_pepper(pepper.mark(), now).await? {
+            return Err(ConfigError::OtherPepper.into());
+        }
         let demo_users = match &config.demo {
             Some(keys) => seed(store.as_ref(), keys, &pepper).await.context("cannot seed the demo")?,
             None => &[],

@@ -14,7 +14,7 @@ use shared::mcp::ProtocolVersion;
 use crate::{
     app,
     clock::UnixMillis,
-    config::Config,
+    config::{Config, ConfigError},
     identity::Pepper,
     store::{
         AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession,
@@ -33,7 +33,7 @@ mod users;
 /// What an operator can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// API keys: create, list, show, rotate, permit, revoke, report as leaked
+    /// API keys: create, list, show, rotate, permit, limit, revoke, report as leaked
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Users, who keys speak for: create, list
@@ -125,6 +125,12 @@ struct Done<'a> {
 }
 
 impl Desk<'_> {
+    /// Refuses to work with another pepper than the database's keys were made with.
+    async fn recognise_pepper(&self) -> anyhow::Result<()> {
+        let is_theirs = self.store.note_pepper(self.pepper.mark(), UnixMillis::now()).await?;
+        if is_theirs { Ok(()) } else { Err(ConfigError::OtherPepper.into()) }
+    }
+
     /// Puts into the audit trail what was done with a key.
     async fn record(&self, what: &str, key: &StoredKey) -> anyhow::Result<()> {
         self.append(Done { tool: format!("server keys {what}"), key, session: None }).await

@@ -32,14 +32,16 @@ mod transaction;
 pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Outcome};
 pub use database::{DatabaseUrl, Migration, NotADatabaseUrl};
 pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
-pub use key::{AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Rotation, StoredKey, UserId};
+pub use key::{
+    AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Replacement, Rotation, StoredKey, UserId,
+};
 pub use ledger::{
     AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
 };
 pub use payment::{
     AccountState, BatchId, BatchStep, Compensation, IdempotencyClaim, IdempotencyRecord, NewPayment,
     NotAStatus, PaymentChange, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, PaymentStore,
-    StoredPayment,
+    PolicyChange, StoredPayment,
 };
 use payment::{Side, Walk};
 pub use sealing::{SealingKey, SealingStore, SealingTurn};

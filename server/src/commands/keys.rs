@@ -16,7 +16,7 @@ use super::{Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
     identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
-    store::{KeyEnd, KeyId, KeyMode, PaymentPolicy, Rotation, StoreError, StoredKey},
+    store::{KeyEnd, KeyId, KeyMode, Replacement, Rotation, StoreError, StoredKey},
 };
 
 mod limit;
@@ -166,13 +166,19 @@ enum Mode {
 
 pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     match command {
-        Keys::Create(create) => make(create, desk).await,
+        Keys::Create(create) => {
+            desk.recognise_pepper().await?;
+            make(create, desk).await
+        }
         Keys::List { json } => list(json, desk).await,
         Keys::Show { id, json } => {
             let key = find(desk, &id).await?;
             tell(desk, &key, json, None).await
         }
-        Keys::Rotate { id, overlap, json } => rotate(&id, overlap, json, desk).await,
+        Keys::Rotate { id, overlap, json } => {
+            desk.recognise_pepper().await?;
+            rotate(&id, overlap, json, desk).await
+        }
         Keys::Permit { id, allowed, json } => {
             let set = allowed.set();
             may_have(set, find(desk, &id).await?.service.is_some())?;
@@ -184,7 +190,8 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
         }
         Keys::Limit { id, limits, json } => {
             let key = find(desk, &id).await?;
-            if limits.set(desk, &key).await? {
+            if let Some(change) = limits.change(desk, &key).await? {
+                limit::change(desk, &key, change).await?;
                 desk.record("limit", &key).await?;
             }
             tell(desk, &key, json, None).await
@@ -195,7 +202,10 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
             desk.record("revoke", &key).await?;
             tell(desk, &key, json, None).await
         }
-        Keys::ReportLeaked { key, json } => report_leaked(key, json, desk).await,
+        Keys::ReportLeaked { key, json } => {
+            desk.recognise_pepper().await?;
+            report_leaked(key, json, desk).await
+        }
     }
 }
 
@@ -242,21 +252,14 @@ async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         revoked_at: None,
         used_at: None,
     };
-    let policy = create.limits.over(PaymentPolicy::default(), desk, &key).await?;
-    match desk.store.create_key(key.clone()).await {
+    let change = create.limits.change(desk, &key).await?;
+    match desk.store.create_key(key.clone(), change.unwrap_or_default()).await {
         Err(StoreError::Taken(_)) if service.is_some() => {
             return Err(mistake(
                 "there is a key for this service already: permit or limit that one, or revoke it first",
             ));
         }
         created => created?,
-    }
-    if let Some(policy) = policy
-        && let Err(error) = limit::put(desk, &key, policy).await
-    {
-        // Nobody is to have it without its limits.
-        desk.store.revoke_key(&key.id, UnixMillis::now()).await?;
-        return Err(error);
     }
     desk.record("create", &key).await?;
     tell(desk, &key, create.json, service.is_none().then_some(&secret)).await
@@ -291,23 +294,22 @@ async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) ->
     }
     let (new_id, secret) = ApiKey::generate(old.mode).context("there is no randomness for a key")?;
     let now = UnixMillis::now();
-    let new = StoredKey {
+    let replacement = Replacement {
         id: new_id,
         digest: desk.pepper.digest(&secret),
         last_four: secret.last_four().to_owned(),
         created_at: now,
-        // As long a life as the old one had.
-        expires_at: old.expires_at.map(|at| now.plus(at.since(old.created_at))),
-        revoked_at: None,
-        used_at: None,
-        ..old.clone()
     };
-    match desk.store.rotate_key(&old.id, now.plus(overlap), new.clone()).await? {
-        Rotation::Done => {
+    match desk.store.rotate_key(&old.id, now.plus(overlap), replacement).await? {
+        Rotation::Done(new) => {
             desk.record("rotate", &new).await?;
             tell(desk, &new, json, Some(&secret)).await
         }
         Rotation::Unknown => Err(unknown(id)),
+        Rotation::Replaced(newer) => Err(mistake(format!(
+            "key {id} was replaced by {}: rotate that one, or revoke it first if nobody has its secret",
+            newer.0
+        ))),
         Rotation::Ended(KeyEnd::Revoked) => Err(mistake(format!("key {id} is revoked: create a new one"))),
         Rotation::Ended(KeyEnd::Expired) => Err(mistake(format!("key {id} has expired: create a new one"))),
     }

@@ -39,8 +39,11 @@ pub(super) fn trusted_proxies(variables: &Variables<'_>) -> Result<TrustedProxie
     })
 }
 
-/// TLS, by flags or else by the environment.
+/// TLS, by flags or else by the environment; none for a command that listens nowhere.
 pub(super) fn tls(variables: &Variables<'_>, flags: &StartFlags) -> Result<Option<TlsSettings>, ConfigError> {
+    if flags.listens_nowhere {
+        return Ok(None);
+    }
     let path = |flag: &Option<PathBuf>, variable: &'static str| {
         let set = variables.text(variable)?.map(PathBuf::from);
         Ok::<_, ConfigError>(flag.clone().or(set))

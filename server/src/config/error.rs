@@ -21,6 +21,12 @@ pub enum ConfigError {
          {PEPPER_MIN_BYTES} characters, for example KEY_PEPPER=$(openssl rand -hex 32)"
     )]
     PepperMissing,
+    /// With another pepper no key of the database would be found, and none could be revoked by its secret.
+    #[error(
+        "the keys in the database were made with another pepper: set KEY_PEPPER to that one, or put the file back that lay \
+         beside the database"
+    )]
+    OtherPepper,
     /// Without TLS, keys would cross the network in the clear.
     #[error(
         "{exposed} can be reached from other machines, and nothing would be encrypted: set TLS_CERT and TLS_KEY, or put a \

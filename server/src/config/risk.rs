@@ -77,7 +77,9 @@ impl RiskServiceConfig {
         server.listen = SocketAddr::new(host, port);
         server.exposed = Exposed::of("RISK_HOST", host, flags.behind_proxy);
         server.database = DatabaseUrl::Sqlite(database.clone());
-        server.may_be_exposed()?;
+        if !flags.listens_nowhere {
+            server.may_be_exposed()?;
+        }
         Ok(Self { server, database, rules })
     }
 }

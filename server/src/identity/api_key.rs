@@ -196,6 +196,12 @@ impl Pepper {
         KeyDigest(mac.finalize().into_bytes().into())
     }
 
+    /// What this pepper is recognised by. Neither it nor any digest can be had from that.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 32] {
+        self.0.clone().chain_update("\0mark").finalize().into_bytes().into()
+    }
+
     /// A key of its own for one purpose, out of a secret that several servers share. Neither the secret nor the pepper
     /// alone gives it.
     #[must_use]

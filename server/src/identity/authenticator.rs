@@ -325,7 +325,8 @@ mod tests {
         };
         for (expires, revoked, accepted) in [
             (None, None, true),
-            (Some(at(101)), Some(at(101)), true),
+            (Some(at(101)), None, true),
+            (None, Some(at(101)), false),
             (Some(at(100)), None, false),
             (None, Some(at(100)), false),
         ] {

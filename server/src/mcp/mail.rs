@@ -15,8 +15,8 @@ use crate::{
     store::{SessionMail, StoreError},
 };
 
-/// How long it is kept: whoever waits for it looks much more often.
-const KEPT: Duration = Duration::from_secs(10);
+/// How long it is kept: whoever waits for it looks much more often, but may have another time of day.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// The longest topic; nothing of ours has a longer one.
 const TOPIC_MAX: usize = 256;

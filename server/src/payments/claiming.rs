@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{PaymentError, Payments, Refusal, creating::check_key};
 use crate::{
@@ -52,32 +53,45 @@ impl Payments {
         if !claim_again(&*self.store, &claim).await? {
             return Err(Refusal::KeyInFlight.into());
         }
-        let renewing = tokio::spawn(renew(Arc::clone(&self.store), claim.clone()));
-        Ok(Hold { store: Arc::clone(&self.store), claim: Some(claim), renewing })
+        let stop = CancellationToken::new();
+        let renewing = tokio::spawn(renew(Arc::clone(&self.store), claim.clone(), stop.clone()));
+        Ok(Hold(Some(Held { store: Arc::clone(&self.store), claim, stop, renewing })))
     }
 }
 
 /// A call's hold on its idempotency key. A call that is dropped before its end lets go in the background.
-struct Hold {
+struct Hold(Option<Held>);
+
+struct Held {
     store: Arc<dyn Store>,
-    claim: Option<IdempotencyClaim>,
+    claim: IdempotencyClaim,
+    stop: CancellationToken,
     renewing: JoinHandle<()>,
 }
 
 impl Hold {
     async fn release(mut self) {
-        if let Some(claim) = self.claim.take() {
-            release(&*self.store, &claim).await;
+        if let Some(held) = self.0.take() {
+            held.release().await;
         }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.renewing.abort();
-        if let Some(claim) = self.claim.take() {
-            let store = Arc::clone(&self.store);
-            tokio::spawn(async move { release(&*store, &claim).await });
+        if let Some(held) = self.0.take() {
+            tokio::spawn(held.release());
+        }
+    }
+}
+
+impl Held {
+    /// Lets go, once nothing claims the key any more.
+    async fn release(self) {
+        self.stop.cancel();
+        let _ = self.renewing.await;
+        if let Err(error) = self.store.release_idempotency_key(&self.claim).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an idempotency key was not released");
         }
     }
 }
@@ -87,9 +101,8 @@ async fn claim_again(store: &dyn Store, claim: &IdempotencyClaim) -> Result<bool
     store.claim_idempotency_key(claim, now.plus(CLAIMED), now).await
 }
 
-async fn renew(store: Arc<dyn Store>, claim: IdempotencyClaim) {
-    loop {
-        tokio::time::sleep(RENEWED).await;
+async fn renew(store: Arc<dyn Store>, claim: IdempotencyClaim, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(RENEWED)).await.is_some() {
         // Where it is lost, the records of what was done still keep a second call from doing it again.
         if let Err(error) = claim_again(&*store, &claim).await {
             tracing::debug!(
@@ -97,11 +110,5 @@ async fn renew(store: Arc<dyn Store>, claim: IdempotencyClaim) {
                 "an idempotency key was not claimed again"
             );
         }
-    }
-}
-
-async fn release(store: &dyn Store, claim: &IdempotencyClaim) {
-    if let Err(error) = store.release_idempotency_key(claim).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "an idempotency key was not released");
     }
 }

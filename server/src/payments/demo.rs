@@ -60,7 +60,8 @@ pub struct DemoKeys {
 }
 
 /// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
-/// effect and ends the sessions of the old one. A database that somebody else's users or keys are in gets nothing.
+/// effect and ends the sessions of the old one. A database that is somebody else's gets nothing: one that has users and
+/// none of the demo's, or whose users or keys have the demo's names or numbers. Users who were added to the demo stay.
 /// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
 /// that has not changed stays as it is, revoked or not.
 ///
@@ -70,7 +71,11 @@ pub struct DemoKeys {
 pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), StoreError> {
     let holders = store.holders().await?;
     let is_ours = |holder: &AccountHolder| USERS.contains(&(holder.user, holder.username.as_str()));
-    if !holders.iter().all(is_ours) {
+    let is_alike = |holder: &AccountHolder| {
+        USERS.iter().any(|(user, username)| holder.user == *user || holder.username == *username)
+    };
+    let begun = holders.is_empty() || holders.iter().any(is_ours);
+    if !begun || holders.iter().any(|holder| is_alike(holder) && !is_ours(holder)) {
         return Err(somebody_elses("users who are"));
     }
     let wanted = [

@@ -1,10 +1,10 @@
 //! Keys and the users they speak for, as they are kept.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{PolicyChange, StoreError};
 use crate::clock::UnixMillis;
 
 /// A user's number.
@@ -85,14 +85,13 @@ pub struct StoredKey {
 }
 
 impl StoredKey {
-    /// Why it is refused as of `now`, if it is.
+    /// Why it is refused as of `now`, if it is. One that was revoked is, whatever the clock of whoever did says.
     #[must_use]
     pub fn ended(&self, now: UnixMillis) -> Option<KeyEnd> {
-        let reached = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
-        if reached(self.revoked_at) {
+        if self.revoked_at.is_some() {
             return Some(KeyEnd::Revoked);
         }
-        reached(self.expires_at).then_some(KeyEnd::Expired)
+        self.expires_at.is_some_and(|at| at <= now).then_some(KeyEnd::Expired)
     }
 }
 
@@ -105,13 +104,46 @@ pub enum KeyEnd {
     Expired,
 }
 
+/// What a key that takes another one's place does not share with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Its number.
+    pub id: KeyId,
+    /// What its secret hashes to.
+    pub digest: KeyDigest,
+    /// The last four characters of its secret.
+    pub last_four: String,
+    /// When it is made.
+    pub created_at: UnixMillis,
+}
+
+impl Replacement {
+    /// The key in the place of `old`, with what that may do at this moment; its life is as long as that of the `newest` of
+    /// their line was meant to be, and it is newer than that.
+    pub(in crate::store) fn of(self, old: &StoredKey, newest: &StoredKey) -> StoredKey {
+        let created_at = self.created_at.max(newest.created_at.plus(Duration::from_millis(1)));
+        StoredKey {
+            id: self.id,
+            digest: self.digest,
+            last_four: self.last_four,
+            created_at,
+            expires_at: newest.expires_at.map(|at| created_at.plus(at.since(newest.created_at))),
+            revoked_at: None,
+            used_at: None,
+            ..old.clone()
+        }
+    }
+}
+
 /// How an attempt to replace a key ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    /// The new key is there, and the old one ends when it was said to.
-    Done,
+    /// This key is there, and the old one ends when it was said to.
+    Done(Box<StoredKey>),
     /// There is no such key. Nothing was changed.
     Unknown,
+    /// Another key is in its place already, and has not ended. Nothing was changed.
+    Replaced(KeyId),
     /// The old key has ended already. Nothing was changed.
     Ended(KeyEnd),
 }
@@ -138,15 +170,15 @@ pub trait KeyStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError>;
 
-    /// Creates a key that was not there before.
+    /// Creates a key that was not there before, with what it may pay, in one commit.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its id or its digest is another key's, [`StoreError::NoSuchAccount`] when its user is
     /// unknown; [`StoreError::Unavailable`].
-    async fn create_key(&self, key: StoredKey) -> Result<(), StoreError>;
+    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError>;
 
-    /// Creates `new` in the place of `old`, which is accepted until `until`, or as long as before if that ends earlier.
-    /// Of two rotations of one key at once both are done.
+    /// Creates a key in the place of `old`, which is accepted until `until`, or as long as before if that ends earlier.
+    /// Of two rotations of one key at once one is done.
     ///
     /// # Errors
     /// As [`Self::create_key`].
@@ -154,7 +186,7 @@ pub trait KeyStore: Send + Sync {
         &self,
         old: &KeyId,
         until: UnixMillis,
-        new: StoredKey,
+        replacement: Replacement,
     ) -> Result<Rotation, StoreError>;
 
     /// Revokes a key as of `at`, or leaves it revoked as it was, and ends the sessions that it opened, in the same
@@ -187,6 +219,13 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn revision(&self) -> Result<i64, StoreError>;
+
+    /// Notes which pepper digests are made with, by its mark. `false` where another one was noted, and keys that are good
+    /// at `now` were made with it: then it stays noted. Demo keys do not count, which each server puts anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError>;
 
     /// Creates the keys, or replaces those with the same ids: all of them or none, so that two keys can swap their
     /// secrets. `username` is ignored: it is the user's. A key that gets another digest or another user loses the

@@ -8,10 +8,12 @@ use super::{AccountBalance, KeyId, StoreError, TransferId, UserId, transaction::
 use crate::{clock::UnixMillis, money::Amount};
 
 mod claim;
+mod policy;
 mod status;
 mod walk;
 
 pub use claim::IdempotencyClaim;
+pub use policy::{PaymentPolicy, PolicyChange};
 pub use status::{NotAStatus, PaymentStatus};
 pub(in crate::store) use walk::{Side, Walk};
 
@@ -170,19 +172,6 @@ impl AccountState {
     }
 }
 
-/// What a key may pay. Amounts are minor units of its account's currency.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PaymentPolicy {
-    /// Below this amount nobody is asked.
-    pub automatic_below_minor: i64,
-    /// The most that one payment may be.
-    pub maximum_minor: Option<i64>,
-    /// The most that may be paid within 24 hours.
-    pub day_budget_minor: Option<i64>,
-    /// Whom it may pay, by name; anybody where there is none.
-    pub payees: Vec<String>,
-}
-
 /// What a caller named by a key of its own, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
@@ -294,11 +283,11 @@ pub trait PaymentStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError>;
 
-    /// Sets what a key may pay. `None` when there is no such key.
+    /// Changes what a key may pay, and leaves as it is what the change does not name. `None` when there is no such key.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError>;
+    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError>;
 
     /// What a key may pay; the default where nothing was set.
     ///

@@ -7,9 +7,10 @@
 /// Reads on a connection of its own.
 macro_rules! read {
     ($store:expr, $doing:literal, |$client:ident| $work:expr) => {{
-        let $client = $store.free().await?;
+        let guarded = $crate::store::postgres::connections::closed_unless_done($store.free().await?);
+        let $client = &*guarded;
         let done: Result<_, Failure> = in_time(async { $work }).await;
-        let_go($client, done.as_ref().err());
+        let_go(scopeguard::ScopeGuard::into_inner(guarded), done.as_ref().err());
         done.map_err(|failure| failure.told($doing))
     }};
 }
@@ -19,7 +20,7 @@ macro_rules! transact {
     ($store:expr, $doing:literal, |$transaction:ident| $work:expr) => {{
         let mut attempts = Attempts::default();
         loop {
-            let mut client = $store.free().await?;
+            let mut client = $crate::store::postgres::connections::closed_unless_done($store.free().await?);
             let done: Result<_, Failure> = in_time(async {
                 let $transaction = client.transaction().await?;
                 let work: Result<_, Failure> = async { $work }.await;
@@ -28,7 +29,7 @@ macro_rules! transact {
                 Ok(output)
             })
             .await;
-            let_go(client, done.as_ref().err());
+            let_go(scopeguard::ScopeGuard::into_inner(client), done.as_ref().err());
             match done {
                 Err(failure) if attempts.go_on_after(&failure).await => {}
                 done => break done.map_err(|failure| failure.told($doing)),
@@ -56,8 +57,11 @@ mod settings;
 mod spending;
 mod transaction;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
+use tokio::sync::Semaphore;
 
 use self::{
     behind::Behind,
@@ -76,6 +80,8 @@ use crate::clock::UnixMillis;
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    /// For work on money.
+    money: Arc<Semaphore>,
     behind: Behind,
 }
 
@@ -89,7 +95,8 @@ impl PostgresStore {
         let pool = connections::pool(url, settings)?;
         migrate(&pool).await?;
         let behind = Behind::start(&pool);
-        Ok(Self { pool, behind })
+        let money = Arc::new(connections::places(settings.connections));
+        Ok(Self { pool, money, behind })
     }
 
     /// Brings the schema up to date, and says what that meant.
@@ -118,7 +125,7 @@ impl Store for PostgresStore {
     async fn check(&self) -> Result<(), StoreError> {
         let at = UnixMillis::now().as_millis();
         read!(self, "write to the database", |client| {
-            execute(&client, "UPDATE checks SET at = $1", &[&at]).await.map(|_| ())
+            execute(client, "UPDATE checks SET at = $1", &[&at]).await.map(|_| ())
         })
     }
 

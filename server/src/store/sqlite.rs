@@ -69,8 +69,8 @@ pub use self::{
 };
 use super::{
     AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId, KeyStore, Migration,
-    OpenSession, Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
-    StoredKey, StoredSession,
+    OpenSession, PolicyChange, Replacement, Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore,
+    Store, StoreError, StoredKey, StoredSession,
 };
 use crate::clock::UnixMillis;
 
@@ -204,7 +204,6 @@ impl Drop for SqliteStore {
 impl Store for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.read(sessions::total)?.map_err(unavailable("read the database"))?;
-        self.queue.well()?;
         let at = UnixMillis::now().as_millis();
         let note = move |connection: &Connection| {
             connection
@@ -244,20 +243,25 @@ impl KeyStore for SqliteStore {
         self.read(|connection| lifecycle::by_id(connection, id))?
     }
 
-    async fn create_key(&self, key: StoredKey) -> Result<(), StoreError> {
+    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
         let _changing = self.known_keys.changing();
-        self.write(Durability::Power, move |connection| lifecycle::create(connection, &key)).await
+        let create = move |connection: &Connection| {
+            lifecycle::create(connection, &key)?;
+            spending::change_policy(connection, &key.id, limits.clone()).map(drop)
+        };
+        self.write(Durability::Power, create).await
     }
 
     async fn rotate_key(
         &self,
         old: &KeyId,
         until: UnixMillis,
-        new: StoredKey,
+        replacement: Replacement,
     ) -> Result<Rotation, StoreError> {
         let _changing = self.known_keys.changing();
         let old = old.clone();
-        let rotate = move |connection: &Connection| lifecycle::rotate(connection, &old, until, &new);
+        let rotate =
+            move |connection: &Connection| lifecycle::rotate(connection, &old, until, replacement.clone());
         self.write(Durability::Power, rotate).await
     }
 
@@ -286,6 +290,10 @@ impl KeyStore for SqliteStore {
 
     async fn revision(&self) -> Result<i64, StoreError> {
         self.read(lifecycle::revision)?.map_err(unavailable("read the revision"))
+    }
+
+    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
+        self.write(Durability::Power, move |connection| lifecycle::note_pepper(connection, &mark, now)).await
     }
 
     async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {

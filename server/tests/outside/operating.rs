@@ -55,6 +55,9 @@ async fn rule_05_keys_live_from_their_making_to_their_end_while_the_server_runs(
     // Replaced: both are accepted, and the session goes on with the new one.
     let rotated = told(folder.path(), &["keys", "rotate", &id, "--overlap", "1h"]);
     let new = rotated["key"].as_str().unwrap().to_owned();
+    let again = operate(folder.path(), &["keys", "rotate", &id]);
+    let replaced = format!("was replaced by {}", rotated["id"].as_str().unwrap());
+    assert!(again.status.code() == Some(2) && again.stderr.contains(&replaced), "{again:?}");
     let with_new = Client { key: new.clone(), ..alice.clone() };
     assert_eq!((alice.ping().await.status, with_new.ping().await.status), (200, 200));
 
@@ -176,6 +179,7 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
         "UPDATE audit_records SET outcome = 'denied' WHERE seq = 2;",
         "record 2: it is not what was written",
     );
+    tampered("UPDATE audit_records SET outcome = 'oj' WHERE seq = 2;", "record 2: it cannot be read");
     tampered("DELETE FROM audit_records WHERE seq = 3;", "record 3: it is missing");
     tampered("DELETE FROM audit_records WHERE seq = 4;", "record 4: it was there before and is gone");
     tampered("UPDATE audit_records SET hash = zeroblob (32) WHERE seq = 1;", "record 1");
@@ -234,10 +238,32 @@ fn a_key_whose_limits_are_wrong_is_not_made() {
     assert_eq!(made["payments"]["maximum"], 10, "{made}");
 }
 
+/// With another pepper no key would be found: the leaked one would stay good, and a new one never be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pepper_than_the_keys_were_made_with_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let theirs = [("KEY_PEPPER", "the pepper of the server, long enough"), ("PAYMENTS_DEMO", "false")];
+    let operate_with = |set: &[(&str, &str)], arguments: &[&str]| run(folder.path(), arguments, set);
+    assert!(operate_with(&theirs, &["users", "create", "dana"]).status.success());
+    let create = ["keys", "create", "--user", "dana", "--role", "customer", "--json"];
+    let made: Value = serde_json::from_str(&operate_with(&theirs, &create).stdout).unwrap();
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let report = ["keys", "report-leaked", key];
+    for arguments in [&create[..], &report, &["keys", "rotate", id], &["serve"]] {
+        let ended = operate_with(&theirs[1..], arguments);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("another pepper"), "{arguments:?}: {ended:?}");
+    }
+    assert!(operate_with(&theirs, &report).status.success());
+    // Nothing is left that was made with it.
+    assert!(operate_with(&theirs[1..], &create).status.success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_operates_is_not_held_to_what_holds_for_a_server_that_others_reach() {
     let folder = tempfile::tempdir().unwrap();
-    let everywhere = [("HOST", "0.0.0.0"), ("PAYMENTS_DEMO", "false")];
+    let everywhere =
+        [("HOST", "0.0.0.0"), ("RISK_HOST", "0.0.0.0"), ("CLIENT_CA", "ca.pem"), ("PAYMENTS_DEMO", "false")];
     for (command, service) in
         [(&["users", "create", "dana"][..], &[][..]), (&["users", "create", "dana"], &["risk"])]
     {

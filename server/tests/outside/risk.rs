@@ -25,7 +25,7 @@ use server::{
     money::{Amount, Currency},
     risk::{Assessment, BreakerSettings, RiskCredentials, RiskSettings, Threshold},
     risk_service::Rules,
-    store::{AccountHolder, KeyId, KeyMode, StoredKey, UserId},
+    store::{AccountHolder, KeyId, KeyMode, PolicyChange, StoredKey, UserId},
 };
 
 use crate::support::{
@@ -97,7 +97,7 @@ impl RiskServer {
             service: Some(name.to_string()),
             ..key(number, subject, role)
         };
-        self.app.store.create_key(key).await.unwrap();
+        self.app.store.create_key(key, PolicyChange::default()).await.unwrap();
     }
 
     fn token(&self, subject: &str) -> String {

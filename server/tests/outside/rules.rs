@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use server::{
     clock::UnixMillis,
     identity::{ApiKey, Pepper, Role},
-    store::{AccountHolder, KeyMode, StoredKey, UserId},
+    store::{AccountHolder, KeyMode, PolicyChange, StoredKey, UserId},
 };
 
 use crate::support::app::{App, spawn_app_with};
@@ -63,6 +63,6 @@ async fn key(app: &App, user: UserId, role: Role) -> (String, StoredKey) {
         used_at: None,
         service: None,
     };
-    app.store.create_key(stored.clone()).await.unwrap();
+    app.store.create_key(stored.clone(), PolicyChange::default()).await.unwrap();
     (secret.expose().to_owned(), stored)
 }

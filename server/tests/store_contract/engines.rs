@@ -96,6 +96,14 @@ impl Schema {
         done.map_err(|error| error.as_db_error().unwrap().message().to_owned())
     }
 
+    /// Does something in a transaction that lasts until the client is dropped; then the task ends.
+    pub(crate) async fn hold(&self, sql: &str) -> (tokio::task::JoinHandle<()>, tokio_postgres::Client) {
+        let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(async move { connection.await.unwrap() });
+        client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+        (connection, client)
+    }
+
     /// The one text that a query comes to.
     pub(crate) async fn ask(&self, sql: &str) -> String {
         let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls).await.unwrap();

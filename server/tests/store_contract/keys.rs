@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use server::{
     clock::UnixMillis,
-    store::{AccountHolder, KeyDigest, KeyId, Store, StoreError, StoredKey, StoredSession, UserId},
+    store::{
+        AccountHolder, KeyDigest, KeyEnd, KeyId, PolicyChange, Replacement, Rotation, Store, StoreError,
+        StoredKey, StoredSession, UserId,
+    },
 };
 
 use super::{
@@ -92,6 +95,39 @@ pub(crate) async fn what_a_key_loses_ends_its_sessions_however_weak_and_what_it_
     assert!(store.session(&session(2, "b").hash).await.unwrap().is_some());
 }
 
+pub(crate) async fn a_key_is_replaced_once_by_one_that_may_as_much_and_lives_as_long(store: Arc<dyn Store>) {
+    people(&*store, 1).await;
+    let at = UnixMillis::from_millis;
+    let id = |id: &str| KeyId(id.to_owned());
+    let made = StoredKey { expires_at: Some(at(90_002)), created_at: at(2), ..key("a", 1, 1) };
+    store.create_key(made, PolicyChange::default()).await.unwrap();
+    store.permit_key(&id("a"), 1, "custom".to_owned()).await.unwrap().unwrap();
+    let rotate = async |old: &str, new: &str, seed: u8, now: i64| {
+        let (digest, last_four) = (KeyDigest([seed; 32]), "0000".to_owned());
+        let new = Replacement { id: id(new), digest, last_four, created_at: at(now) };
+        store.rotate_key(&id(old), at(now + 100), new).await.unwrap()
+    };
+    let Rotation::Done(second) = rotate("a", "b", 2, 1_000).await else { panic!("it is not replaced") };
+    assert_eq!(store.key(&id("b")).await.unwrap(), Some(*second.clone()));
+    assert_eq!((second.permissions, second.role.as_str(), second.lineage), (1, "custom", id("a")));
+    assert_eq!(second.expires_at, Some(at(91_000)));
+    assert_eq!(store.key(&id("a")).await.unwrap().unwrap().expires_at, Some(at(1_100)));
+
+    assert_eq!(rotate("a", "c", 3, 1_000).await, Rotation::Replaced(id("b")));
+    // Its secret was lost: the first one is good for another one, which lives as long as this was to.
+    store.revoke_key(&id("b"), at(1_000)).await.unwrap().unwrap();
+    let Rotation::Done(third) = rotate("a", "c", 3, 1_000).await else { panic!("it is not replaced") };
+    assert_eq!((third.created_at, third.expires_at), (at(1_001), Some(at(91_001))));
+    assert_eq!(rotate("a", "d", 4, 1_050).await, Rotation::Replaced(id("c")));
+    assert_eq!(rotate("a", "d", 4, 1_100).await, Rotation::Ended(KeyEnd::Expired));
+    assert_eq!(store.keys().await.unwrap().len(), 3);
+
+    let forever = StoredKey { id: id("e"), lineage: id("e"), ..key("e", 1, 5) };
+    store.create_key(forever, PolicyChange::default()).await.unwrap();
+    let Rotation::Done(next) = rotate("e", "f", 6, 2_000).await else { panic!("it is not replaced") };
+    assert_eq!(next.expires_at, None);
+}
+
 pub(crate) async fn a_service_has_another_key_once_its_last_one_has_ended(store: Arc<dyn Store>) {
     people(&*store, 1).await;
     let service = |id: &str, created_at: i64, expires_at: Option<i64>| StoredKey {
@@ -101,16 +137,25 @@ pub(crate) async fn a_service_has_another_key_once_its_last_one_has_ended(store:
         ..key(id, 1, 1)
     };
     let whose = async || store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().unwrap().id.0.clone();
-    store.create_key(service("a", 1_000, Some(2_000))).await.unwrap();
-    assert!(matches!(store.create_key(service("b", 1_999, None)).await, Err(StoreError::Taken(_))));
-    store.create_key(service("b", 2_000, None)).await.unwrap();
+    store.create_key(service("a", 1_000, Some(2_000)), PolicyChange::default()).await.unwrap();
+    assert!(matches!(
+        store.create_key(service("b", 1_999, None), PolicyChange::default()).await,
+        Err(StoreError::Taken(_))
+    ));
+    store.create_key(service("b", 2_000, None), PolicyChange::default()).await.unwrap();
     assert_eq!(whose().await, "b");
-    assert!(matches!(store.create_key(service("c", 3_000, None)).await, Err(StoreError::Taken(_))));
+    assert!(matches!(
+        store.create_key(service("c", 3_000, None), PolicyChange::default()).await,
+        Err(StoreError::Taken(_))
+    ));
     store.revoke_key(&KeyId("b".to_owned()), UnixMillis::from_millis(3_000)).await.unwrap().unwrap();
-    store.create_key(service("c", 3_000, None)).await.unwrap();
+    store.create_key(service("c", 3_000, None), PolicyChange::default()).await.unwrap();
     assert_eq!(whose().await, "c");
     // A secret that was revoked stays so.
-    store.create_key(key("d", 1, 2)).await.unwrap();
+    store.create_key(key("d", 1, 2), PolicyChange::default()).await.unwrap();
     store.revoke_key(&KeyId("d".to_owned()), UnixMillis::from_millis(3_000)).await.unwrap().unwrap();
-    assert!(matches!(store.create_key(key("e", 1, 2)).await, Err(StoreError::Taken(_))));
+    assert!(matches!(
+        store.create_key(key("e", 1, 2), PolicyChange::default()).await,
+        Err(StoreError::Taken(_))
+    ));
 }

@@ -7,7 +7,7 @@ use server::{
     payments::{Actor, PaymentError, Payments},
     store::{
         AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
-        Store, StoreError, StoredPayment, TransferId, UserId,
+        PolicyChange, Store, StoreError, StoredPayment, TransferId, UserId,
     },
 };
 
@@ -120,7 +120,7 @@ async fn hold(
 
 pub(crate) async fn whoever_is_named_is_held_with_the_payer_and_the_key(store: Arc<dyn Store>) {
     people(&*store, 3).await;
-    store.create_key(key("a", 1, 1)).await.unwrap();
+    store.create_key(key("a", 1, 1), PolicyChange::default()).await.unwrap();
     let users = |accounts: &[AccountState]| accounts.iter().map(|one| one.user.0).collect::<Vec<_>>();
     for (payer, name, named, held) in [
         (1, "user2", Some(2), vec![1, 2]),
@@ -142,7 +142,7 @@ pub(crate) async fn whoever_is_named_is_held_with_the_payer_and_the_key(store: A
 pub(crate) async fn a_key_that_has_ended_cancels_nothing_and_gives_nothing_back(store: Arc<dyn Store>) {
     people(&*store, 2).await;
     for (id, user, seed) in [("a", 1, 1), ("b", 2, 2)] {
-        store.create_key(key(id, user, seed)).await.unwrap();
+        store.create_key(key(id, user, seed), PolicyChange::default()).await.unwrap();
     }
     let payments = Payments::new(Arc::clone(&store), None);
     let actor =

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use server::store::{
     BatchId, BatchStep, Ending, KeyId, NewPayment, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
-    Store, StoredPayment, UserId,
+    PolicyChange, Store, StoredPayment, UserId,
 };
 
 use super::{
@@ -109,12 +109,36 @@ pub(crate) async fn a_policy_is_the_whole_lines(store: Arc<dyn Store>) {
         day_budget_minor: None,
         payees: vec!["user2".to_owned(), "user3".to_owned()],
     };
-    assert_eq!(store.put_policy(&other, policy.clone()).await.unwrap(), Some(()));
+    assert_eq!(store.change_policy(&other, policy.clone().into()).await.unwrap(), Some(()));
     assert_eq!(store.policy(&one).await.unwrap(), policy);
-    assert_eq!(store.put_policy(&KeyId("z".to_owned()), policy.clone()).await.unwrap(), None);
+    assert_eq!(store.change_policy(&KeyId("z".to_owned()), policy.clone().into()).await.unwrap(), None);
     let seen = work(&*store, move |transaction| {
         let one = one.clone();
         Box::pin(async move { transaction.key(&one).await.map(Ending::Keep) })
     });
     assert_eq!(seen.await.unwrap().map(|(_, policy)| policy), Some(policy));
+}
+
+pub(crate) async fn of_two_changes_of_a_policy_at_once_neither_is_lost(store: Arc<dyn Store>) {
+    people(&*store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    let id = KeyId("a".to_owned());
+    for n in 1..=20 {
+        let one = PolicyChange { maximum_minor: Some(Some(n)), ..PolicyChange::default() };
+        let payees = Some(vec![format!("user{n}")]);
+        let other = PolicyChange { day_budget_minor: Some(Some(n)), payees, ..PolicyChange::default() };
+        let (one, other) = tokio::join!(store.change_policy(&id, one), store.change_policy(&id, other));
+        assert_eq!((one.unwrap(), other.unwrap()), (Some(()), Some(())));
+        let both = PaymentPolicy {
+            maximum_minor: Some(n),
+            day_budget_minor: Some(n),
+            payees: vec![format!("user{n}")],
+            ..PaymentPolicy::default()
+        };
+        assert_eq!(store.policy(&id).await.unwrap(), both);
+    }
+    let no_limit = PolicyChange { maximum_minor: Some(None), ..PolicyChange::default() };
+    store.change_policy(&id, no_limit).await.unwrap().unwrap();
+    let left = store.policy(&id).await.unwrap();
+    assert_eq!((left.maximum_minor, left.day_budget_minor), (None, Some(20)));
 }

@@ -185,14 +185,15 @@ async fn a_revocation_waits_for_what_is_being_paid_with_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_for_a_connection_is_told_that_there_is_none() {
+async fn whoever_waits_for_a_connection_is_told_that_there_is_none_and_money_takes_not_all_of_them() {
     let Some(schema) = Schema::create().await else { return };
-    let settings = PostgresSettings { connections: 2, ..PostgresSettings::default() };
+    let settings = PostgresSettings { connections: 4, ..PostgresSettings::default() };
     let store = PostgresStore::open(&schema.url().parse().unwrap(), &settings).await.unwrap();
     let store = std::sync::Arc::new(store);
+    people(&*store, 1).await;
     let (ends, end) = tokio::sync::watch::channel(false);
     let mut holding = tokio::task::JoinSet::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (store, end) = (std::sync::Arc::clone(&store), end.clone());
         holding.spawn(async move {
             let work = work(&*store, move |_| {
@@ -207,14 +208,80 @@ async fn whoever_waits_for_a_connection_is_told_that_there_is_none() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let began = std::time::Instant::now();
-    let refusal = store.balance(UserId(1)).await;
-    assert!(matches!(refusal, Err(StoreError::Unavailable { .. })), "{refusal:?}");
+    let more = work(&*store, |_| Box::pin(async { Ok(Ending::Undo(())) })).await;
+    assert!(matches!(more, Err(StoreError::Unavailable { .. })), "{more:?}");
+    assert!(store.balance(UserId(1)).await.is_ok(), "whoever reads is not in that line");
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     ends.send_replace(true);
     for ended in holding.join_all().await {
         ended.unwrap();
     }
     assert!(store.check().await.is_ok(), "and it goes on");
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// Whoever went away while the database was at something leaves nobody waiting behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_caller_went_away_is_not_given_to_another() {
+    let Some(schema) = Schema::create().await else { return };
+    let settings = PostgresSettings { connections: 1, ..PostgresSettings::default() };
+    let store = PostgresStore::open(&schema.url().parse().unwrap(), &settings).await.unwrap();
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    let (holding, client) = schema.hold("LOCK TABLE checks, sessions IN ACCESS EXCLUSIVE MODE").await;
+    for _ in 0..2 {
+        let opening = store.open_session(session(1, "a"), CAPS);
+        assert!(tokio::time::timeout(Duration::from_millis(200), opening).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(200), store.check()).await.is_err());
+        let reading = tokio::time::timeout(Duration::from_secs(2), store.balance(UserId(1))).await;
+        assert!(matches!(reading, Ok(Ok(_))), "{reading:?}");
+    }
+    drop(client);
+    holding.await.unwrap();
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// Notes of what was used are in the way of no record, where somebody holds a row of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_held_keeps_no_record_waiting() {
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    store.open_session(session(1, "a"), CAPS).await.unwrap();
+    let (holding, client) = schema.hold("SELECT FROM sessions FOR UPDATE").await;
+    store.touch_session(session(1, "a").hash, at(9_000)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let appending = tokio::time::timeout(Duration::from_secs(2), store.append_audit(record(1))).await;
+    assert!(matches!(appending, Ok(Ok(()))), "{appending:?}");
+    drop(client);
+    holding.await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(schema.ask("SELECT max(seen_at)::text FROM sessions").await, "9000");
+    schema.drop().await;
+}
+
+/// What is decided is decided on what is there, whatever the database makes of transactions by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_sees_what_was_committed_before_it() {
+    let Some(schema) = Schema::create().await else { return };
+    let url = format!("{}%20-c%20default_transaction_isolation%3Drepeatable%5C%20read", schema.url());
+    let store = PostgresStore::open(&url.parse().unwrap(), &PostgresSettings::default()).await.unwrap();
+    let other = std::sync::Arc::new(open(&schema).await);
+    people(&store, 2).await;
+    let numbers = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let seen = work(&store, move |transaction| {
+        let (other, number) = (other.clone(), numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1);
+        Box::pin(async move {
+            transaction.spent(&KeyId("a".to_owned()), at(0)).await?;
+            other.post(transfer(number)).await?;
+            let accounts = transaction.lock_accounts(&[UserId(1)]).await?;
+            Ok(Ending::Undo((number, accounts[0].balance.minor())))
+        })
+    });
+    assert_eq!(seen.await.unwrap(), (1, -100));
     store.close().await.unwrap();
     schema.drop().await;
 }

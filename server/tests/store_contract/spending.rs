@@ -84,8 +84,10 @@ pub(crate) async fn what_was_spent_days_ago_is_forgotten_when_more_is_spent(stor
     spend(&*store, "a", 2 * DAY + MINUTE, 5).await.unwrap();
     assert_eq!(spent(&*store, "a", 0).await, 15);
     assert_eq!(spent(&*store, "b", 0).await, 5, "another line's is its own");
-    spend(&*store, "a", 0, -5).await.unwrap();
-    assert_eq!(spent(&*store, "a", 0).await, 15, "what is forgotten is taken back without a word");
+    for _ in 0..2 {
+        spend(&*store, "a", 0, -5).await.unwrap();
+        assert_eq!(spent(&*store, "a", 0).await, 15, "what is forgotten is taken back without a word");
+    }
 }
 
 pub(crate) async fn of_a_hundred_payments_at_once_a_budget_lets_ten_through(store: Arc<dyn Store>) {

@@ -13,8 +13,8 @@ use server::{
     money::{Amount, Currency},
     payments::demo::{DemoKey, DemoKeys, seed_demo},
     store::{
-        AuditStore as _, KeyDigest, KeyId, KeyStore as _, LedgerStore as _, NewTransfer, SessionStore as _,
-        Store as _, StoreError, TransferId, UserId,
+        AccountHolder, AuditStore as _, KeyDigest, KeyId, KeyStore as _, LedgerStore as _, NewTransfer,
+        SessionStore as _, Store as _, StoreError, TransferId, UserId,
         sqlite::{SqliteLocation, SqliteStore},
     },
 };
@@ -167,6 +167,25 @@ async fn the_demo_is_not_seeded_into_a_database_of_others() {
     people(&store, 1).await;
     assert!(matches!(seed_demo(&store, &demo_keys(1)).await, Err(StoreError::Corrupt(_))));
     assert_eq!(store.holders().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_demo_goes_on_with_users_who_were_added_to_it_but_with_none_of_its_names() {
+    let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    seed_demo(&store, &demo_keys(1)).await.unwrap();
+    let added = |user, username: &str| AccountHolder {
+        user: UserId(user),
+        username: username.to_owned(),
+        currency: "USD".to_owned(),
+        credit_limit_minor: 0,
+    };
+    store.put_holder(added(7, "dave")).await.unwrap();
+    seed_demo(&store, &demo_keys(1)).await.unwrap();
+    assert_eq!(store.holders().await.unwrap().len(), 5);
+
+    let other = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
+    other.put_holder(added(7, "bob")).await.unwrap();
+    assert!(matches!(seed_demo(&other, &demo_keys(1)).await, Err(StoreError::Corrupt(_))));
 }
 
 #[tokio::test]

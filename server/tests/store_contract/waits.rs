@@ -98,7 +98,7 @@ async fn a_payment_waits_for_the_database_seven_times() {
     store.put_key(key("a", 1, 1)).await.unwrap();
     let id = KeyId("a".to_owned());
     let unasked = PaymentPolicy { automatic_below_minor: 1_000, ..PaymentPolicy::default() };
-    store.put_policy(&id, unasked).await.unwrap().unwrap();
+    store.change_policy(&id, unasked.into()).await.unwrap().unwrap();
     let store = Arc::new(store);
     let payments = Payments::new(Arc::<PostgresStore>::clone(&store) as Arc<dyn Store>, None);
     for amount in ["1.00", "2.00"] {

@@ -8,7 +8,7 @@ use super::super::{Desk, mistake};
 use crate::{
     identity::{Permission, PermissionSet},
     money::{Amount, Currency},
-    store::{KeyMode, PaymentPolicy, StoredKey},
+    store::{KeyMode, PaymentPolicy, PolicyChange, StoredKey},
 };
 
 /// What takes a limit away.
@@ -43,48 +43,33 @@ pub(super) struct ToldPolicy {
 }
 
 impl Limits {
-    /// Sets what was named; says whether anything was.
-    pub(super) async fn set(&self, desk: &Desk<'_>, key: &StoredKey) -> anyhow::Result<bool> {
-        let policy = desk.store.policy(&key.id).await?;
-        match self.over(policy, desk, key).await? {
-            Some(policy) => put(desk, key, policy).await.map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// What a key may pay by these limits, and by `policy` where nothing is named; `None` where nothing is at all.
-    pub(super) async fn over(
+    /// What they change, for a key of this user and mode; `None` where nothing is named.
+    pub(super) async fn change(
         &self,
-        mut policy: PaymentPolicy,
         desk: &Desk<'_>,
         key: &StoredKey,
-    ) -> anyhow::Result<Option<PaymentPolicy>> {
+    ) -> anyhow::Result<Option<PolicyChange>> {
         let none = (&self.automatic_below, &self.max, &self.day_budget) == (&None, &None, &None);
         if none && self.payees.is_empty() {
             return Ok(None);
         }
         let currency = desk.store.balance(key.user).await?.balance.currency();
-        if let Some(text) = &self.automatic_below {
-            policy.automatic_below_minor = match text.as_str() {
-                "0" | NONE => 0,
-                _ if key.mode == KeyMode::Demo => {
-                    return Err(mistake(
-                        "--automatic-below: a demo key asks before every payment; leave it out",
-                    ));
-                }
-                _ => amount("--automatic-below", text, currency)?,
-            };
-        }
-        if let Some(text) = &self.max {
-            policy.maximum_minor = limit("--max", text, currency)?;
-        }
-        if let Some(text) = &self.day_budget {
-            policy.day_budget_minor = limit("--day-budget", text, currency)?;
-        }
-        if !self.payees.is_empty() {
-            policy.payees = self.payees(desk).await?;
-        }
-        Ok(Some(policy))
+        let automatic_below = |text: &String| match text.as_str() {
+            "0" | NONE => Ok(0),
+            _ if key.mode == KeyMode::Demo => {
+                Err(mistake("--automatic-below: a demo key asks before every payment; leave it out"))
+            }
+            _ => amount("--automatic-below", text, currency),
+        };
+        let limit = |option, text: &Option<String>| {
+            text.as_ref().map(|text| limit(option, text, currency)).transpose()
+        };
+        Ok(Some(PolicyChange {
+            automatic_below_minor: self.automatic_below.as_ref().map(automatic_below).transpose()?,
+            maximum_minor: limit("--max", &self.max)?,
+            day_budget_minor: limit("--day-budget", &self.day_budget)?,
+            payees: if self.payees.is_empty() { None } else { Some(self.payees(desk).await?) },
+        }))
     }
 
     /// The payees, each of whom there is.
@@ -102,10 +87,10 @@ impl Limits {
     }
 }
 
-/// Sets what a key may pay.
-pub(super) async fn put(desk: &Desk<'_>, key: &StoredKey, policy: PaymentPolicy) -> anyhow::Result<()> {
-    let set = desk.store.put_policy(&key.id, policy).await?;
-    set.map(drop).ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))
+/// Changes what a key may pay.
+pub(super) async fn change(desk: &Desk<'_>, key: &StoredKey, change: PolicyChange) -> anyhow::Result<()> {
+    let changed = desk.store.change_policy(&key.id, change).await?;
+    changed.map(drop).ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))
 }
 
 fn limit(option: &str, text: &str, currency: Currency) -> anyhow::Result<Option<i64>> {

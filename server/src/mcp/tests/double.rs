@@ -18,8 +18,9 @@ use crate::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
         Compensation, ErasedWork, IdempotencyClaim, KeyDigest, KeyId, KeyStore, LedgerStore, Month,
         MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
-        PostedTransfer, Rotation, SealingKey, SealingStore, SessionCaps, SessionFilter, SessionHash,
-        SessionStore, Store, StoreError, StoredKey, StoredPayment, StoredSession, UserId,
+        PolicyChange, PostedTransfer, Replacement, Rotation, SealingKey, SealingStore, SessionCaps,
+        SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey, StoredPayment, StoredSession,
+        UserId,
     },
 };
 
@@ -142,7 +143,7 @@ impl KeyStore for Double {
         unavailable()
     }
 
-    async fn create_key(&self, _key: StoredKey) -> Result<(), StoreError> {
+    async fn create_key(&self, _key: StoredKey, _limits: PolicyChange) -> Result<(), StoreError> {
         unavailable()
     }
 
@@ -150,7 +151,7 @@ impl KeyStore for Double {
         &self,
         _old: &KeyId,
         _until: UnixMillis,
-        _new: StoredKey,
+        _replacement: Replacement,
     ) -> Result<Rotation, StoreError> {
         unavailable()
     }
@@ -173,6 +174,10 @@ impl KeyStore for Double {
     }
 
     async fn revision(&self) -> Result<i64, StoreError> {
+        unavailable()
+    }
+
+    async fn note_pepper(&self, _mark: [u8; 32], _now: UnixMillis) -> Result<bool, StoreError> {
         unavailable()
     }
 
@@ -313,7 +318,7 @@ impl PaymentStore for Double {
         unavailable()
     }
 
-    async fn put_policy(&self, _key: &KeyId, _policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+    async fn change_policy(&self, _key: &KeyId, _change: PolicyChange) -> Result<Option<()>, StoreError> {
         unavailable()
     }
 

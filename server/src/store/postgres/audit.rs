@@ -56,7 +56,7 @@ impl AuditStore for PostgresStore {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         self.chain().await?;
-        read!(self, "read the audit trail", |client| page(&client, &filter, before, limit).await)
+        read!(self, "read the audit trail", |client| page(client, &filter, before, limit).await)
     }
 
     async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
@@ -67,7 +67,7 @@ impl AuditStore for PostgresStore {
         );
         self.chain().await?;
         read!(self, "read the audit trail", |client| {
-            rows(&client, AFTER, &[&after, &i64::from(limit)]).await?.iter().map(read_entry).collect()
+            rows(client, AFTER, &[&after, &i64::from(limit)]).await?.iter().map(read_entry).collect()
         })
     }
 }

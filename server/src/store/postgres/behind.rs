@@ -1,8 +1,8 @@
 //! What is written in groups: audit records that stand alone, whose callers wait until they are committed, and notes of
 //! what was used, for which nobody waits.
 //!
-//! One task writes. While it waits for the database, the next group gathers; so a thousand callers share a few commits,
-//! and one caller waits for no other.
+//! One task writes records, and one notes. While either waits for the database, its next group gathers; so a thousand callers
+//! share a few commits, and one caller waits for no other.
 
 use std::{
     collections::HashMap,
@@ -69,6 +69,7 @@ pub(super) struct Behind {
 struct Notes {
     noted: Mutex<Noted>,
     came: Notify,
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -84,8 +85,9 @@ impl Behind {
         let (jobs, queue) = mpsc::channel(PLACES);
         let (notes, arrived) = (Arc::new(Notes::default()), Arc::new(Notify::new()));
         let writer = Writer { pool: pool.clone(), notes: Arc::clone(&notes), arrived: Arc::clone(&arrived) };
-        tokio::spawn(writer.run(queue));
         let stop = CancellationToken::new();
+        tokio::spawn(writer.clone().note(stop.clone()));
+        tokio::spawn(writer.run(queue));
         tokio::spawn(chain(pool.clone(), Arc::clone(&arrived), stop.clone()));
         Self { jobs, notes, arrived, is_closed: AtomicBool::new(false), _chaining: stop.drop_guard() }
     }
@@ -150,6 +152,7 @@ fn newer(kept: &mut UnixMillis, at: UnixMillis) {
     *kept = (*kept).max(at);
 }
 
+#[derive(Clone)]
 struct Writer {
     pool: Pool,
     notes: Arc<Notes>,
@@ -161,21 +164,19 @@ impl Writer {
         let mut jobs = Vec::with_capacity(GROUP);
         let mut is_last = false;
         while !is_last {
-            tokio::select! {
-                count = queue.recv_many(&mut jobs, GROUP) => is_last = count == 0,
-                () = self.notes.due() => {}
-            }
+            is_last = queue.recv_many(&mut jobs, GROUP).await == 0;
             is_last |= self.write(&mut jobs).await;
-            if self.notes.are_due() {
-                self.write_notes().await.unwrap_or_else(|error| {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "notes of use wait to be written"
-                    );
-                });
-            }
         }
         // Whoever still waits is told when the queue is dropped.
+    }
+
+    /// Writes what was used, until `stop`: beside the records, which do not wait where somebody holds a row of that.
+    async fn note(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(self.notes.due()).await.is_some() {
+            self.write_notes().await.unwrap_or_else(|error| {
+                tracing::warn!(error = &error as &dyn std::error::Error, "notes of use wait to be written");
+            });
+        }
     }
 
     /// Does the jobs; says whether nothing comes after them.
@@ -233,6 +234,7 @@ impl Writer {
 
     /// Writes what was used. What could not be written is noted again.
     async fn write_notes(&self) -> Result<(), StoreError> {
+        let _one_after_the_other = self.notes.writing.lock().await;
         let noted = std::mem::take(&mut *self.notes.noted.lock());
         if noted.since.is_none() {
             return Ok(());
@@ -289,10 +291,6 @@ impl Notes {
                 None => self.came.notified().await,
             }
         }
-    }
-
-    fn are_due(&self) -> bool {
-        self.noted.lock().since.is_some_and(|since| since.elapsed() >= LINGER)
     }
 
     fn note_again(&self, old: Noted) {

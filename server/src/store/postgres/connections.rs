@@ -4,6 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
+use scopeguard::ScopeGuard;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -20,8 +22,10 @@ const FREE_WITHIN: Duration = Duration::from_secs(3);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What every connection begins with. A statement, a wait for a lock and a transaction whose server has died all end; a
-/// commit that was acknowledged is on the disk, whatever the database's own setting is.
+/// commit that was acknowledged is on the disk, and a statement sees what was committed before it, whatever the database's own
+/// settings are.
 const SET_UP: &str = "
+    SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '10s';
     SET lock_timeout = '8s';
     SET idle_in_transaction_session_timeout = '10s';
@@ -90,9 +94,26 @@ pub(super) async fn free(pool: &Pool) -> Result<Object, StoreError> {
     pool.get().await.map_err(unreachable)
 }
 
+/// A place among those who work on money. They wait for each other's accounts, each on a connection: without a bound, those
+/// who pay from one account or to one would have all of them, and nobody else would get in.
+pub(super) async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, StoreError> {
+    let found = tokio::time::timeout(FREE_WITHIN, places.acquire()).await;
+    found.ok().and_then(Result::ok).ok_or_else(|| refused("too many wait for work on money"))
+}
+
+/// How many may work on money at once on so many connections: three of four.
+pub(super) fn places(connections: usize) -> Semaphore {
+    Semaphore::new(connections.saturating_sub(connections / 4).max(1))
+}
+
 /// What `work` came to, unless it takes too long.
 pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout(ANSWERED_WITHIN, work).await.unwrap_or(Err(Failure::Late))
+}
+
+/// Closes a connection that is dropped while something is done on it: nobody is to wait behind that.
+pub(super) fn closed_unless_done(client: Object) -> ScopeGuard<Object, impl FnOnce(Object)> {
+    scopeguard::guard(client, |client| drop(Object::take(client)))
 }
 
 /// Lets go of a connection after it failed: one that may still be busy is not used again.

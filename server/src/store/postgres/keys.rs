@@ -13,12 +13,15 @@ use super::{
     failure::Failure,
     migrations::lock,
     rows::{Parameters, bytes, cell, execute, row, rows, time, value, words},
-    sessions,
+    sessions, spending,
 };
 use crate::{
     clock::UnixMillis,
     money::Currency,
-    store::{AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, Rotation, StoreError, StoredKey, UserId},
+    store::{
+        AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement, Rotation, StoreError,
+        StoredKey, UserId,
+    },
 };
 
 macro_rules! select_keys {
@@ -36,26 +39,27 @@ macro_rules! select_keys {
 impl KeyStore for PostgresStore {
     async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
         read!(self, "read a key", |client| {
-            let found = row(&client, select_keys!("WHERE k.digest = $1"), &[&digest.0.as_slice()]).await?;
+            let found = row(client, select_keys!("WHERE k.digest = $1"), &[&digest.0.as_slice()]).await?;
             Ok(found.as_ref().map(read_key).transpose()?.map(Arc::new))
         })
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         read!(self, "read the keys", |client| {
-            let found = rows(&client, select_keys!("ORDER BY k.created_at, k.id"), &[]).await?;
+            let found = rows(client, select_keys!("ORDER BY k.created_at, k.id"), &[]).await?;
             found.iter().map(read_key).collect()
         })
     }
 
     async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
-        read!(self, "read a key", |client| by_id(&client, id).await)
+        read!(self, "read a key", |client| by_id(client, id).await)
     }
 
-    async fn create_key(&self, key: StoredKey) -> Result<(), StoreError> {
+    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
         transact!(self, "write a key", |transaction| {
             lock(&transaction, "keys").await?;
-            create(&transaction, &key).await
+            create(&transaction, &key).await?;
+            spending::change_policy(&transaction, &key.id, limits.clone()).await.map(drop)
         })
     }
 
@@ -63,17 +67,18 @@ impl KeyStore for PostgresStore {
         &self,
         old: &KeyId,
         until: UnixMillis,
-        new: StoredKey,
+        replacement: Replacement,
     ) -> Result<Rotation, StoreError> {
         transact!(self, "replace a key", |transaction| {
             lock(&transaction, "keys").await?;
-            rotate(&transaction, old, until, &new).await
+            rotate(&transaction, old, until, replacement.clone()).await
         })
     }
 
     async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
         transact!(self, "revoke a key", |transaction| {
             lock(&transaction, "keys").await?;
+            hold(&transaction, id).await?;
             sessions::lock_all(&transaction).await?;
             execute(&transaction, "DELETE FROM sessions WHERE key_id = $1", &[&id.0]).await?;
             let revoke = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
@@ -90,6 +95,7 @@ impl KeyStore for PostgresStore {
     ) -> Result<Option<StoredKey>, StoreError> {
         transact!(self, "change the permissions of a key", |transaction| {
             lock(&transaction, "keys").await?;
+            hold(&transaction, id).await?;
             sessions::lock_all(&transaction).await?;
             let permissions = permissions.cast_signed();
             let narrow = "DELETE FROM sessions WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)
@@ -106,8 +112,18 @@ impl KeyStore for PostgresStore {
     }
 
     async fn revision(&self) -> Result<i64, StoreError> {
-        read!(self, "read the revision", |client| {
-            value(&client, "SELECT number FROM revision", &[]).await
+        read!(self, "read the revision", |client| value(client, "SELECT number FROM revision", &[]).await)
+    }
+
+    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
+        transact!(self, "note the pepper", |transaction| {
+            lock(&transaction, "keys").await?;
+            let note =
+                "INSERT INTO peppers (one, mark) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET mark = $1
+                        WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE mode <> 'demo' AND revoked_at IS NULL
+                                          AND COALESCE (expires_at > $2, TRUE))";
+            execute(&transaction, note, &[&mark.as_slice(), &now.as_millis()]).await?;
+            value(&transaction, "SELECT mark = $1 FROM peppers", &[&mark.as_slice()]).await
         })
     }
 
@@ -128,7 +144,7 @@ impl KeyStore for PostgresStore {
     async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {
         read!(self, "read the users", |client| {
             let all = "SELECT user_id, username, currency, credit_limit_minor FROM accounts ORDER BY user_id";
-            rows(&client, all, &[]).await?.iter().map(read_holder).collect()
+            rows(client, all, &[]).await?.iter().map(read_holder).collect()
         })
     }
 }
@@ -144,6 +160,12 @@ pub(super) const BY_ID: &str = select_keys!("WHERE k.id = $1");
 /// The key of an id, which nobody changes until the transaction ends.
 pub(super) const HOLD: &str = select_keys!("WHERE k.id = $1 FOR SHARE OF k");
 
+/// Waits for work on money that holds the key, before anything is held that others need.
+async fn hold(transaction: &Transaction<'_>, id: &KeyId) -> Result<(), Failure> {
+    let hold = "SELECT FROM api_keys WHERE id = $1 FOR NO KEY UPDATE";
+    rows(transaction, hold, &[&id.0]).await.map(drop)
+}
+
 async fn create(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {
     if by_id(transaction, &key.id).await?.is_some() {
         let taken = format!("there is a key {} already", key.id.0);
@@ -156,17 +178,24 @@ async fn rotate(
     transaction: &Transaction<'_>,
     old: &KeyId,
     until: UnixMillis,
-    new: &StoredKey,
+    replacement: Replacement,
 ) -> Result<Rotation, Failure> {
+    const NEWEST: &str = select_keys!("WHERE k.lineage = $1 ORDER BY k.created_at DESC, k.id LIMIT 1");
     let Some(key) = by_id(transaction, old).await? else { return Ok(Rotation::Unknown) };
-    if let Some(end) = key.ended(new.created_at) {
+    if let Some(end) = key.ended(replacement.created_at) {
         return Ok(Rotation::Ended(end));
     }
+    let newest = row(transaction, NEWEST, &[&key.lineage.0]).await?;
+    let newest = newest.as_ref().map(read_key).transpose()?.unwrap_or_else(|| key.clone());
+    if newest.id != key.id && newest.ended(replacement.created_at).is_none() {
+        return Ok(Rotation::Replaced(newest.id));
+    }
+    let new = replacement.of(&key, &newest);
     sessions::lock_all(transaction).await?;
     let end = "UPDATE api_keys SET expires_at = LEAST (COALESCE (expires_at, $2), $2) WHERE id = $1";
     execute(transaction, end, &[&old.0, &until.as_millis()]).await?;
-    create(transaction, new).await?;
-    Ok(Rotation::Done)
+    create(transaction, &new).await?;
+    Ok(Rotation::Done(Box::new(new)))
 }
 
 async fn put(transaction: &Transaction<'_>, keys: &[StoredKey]) -> Result<(), Failure> {

@@ -38,7 +38,7 @@ impl LedgerStore for PostgresStore {
     }
 
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
-        read!(self, "read a balance", |client| balance(&client, user).await)
+        read!(self, "read a balance", |client| balance(client, user).await)
     }
 
     async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
@@ -52,7 +52,7 @@ impl LedgerStore for PostgresStore {
     async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
         read!(self, "read the months", |client| {
             let all = "SELECT month FROM account_months WHERE user_id = $1 ORDER BY month DESC";
-            rows(&client, all, &[&user.0]).await?.iter().map(|row| word(row, 0)).collect()
+            rows(client, all, &[&user.0]).await?.iter().map(|row| word(row, 0)).collect()
         })
     }
 
@@ -60,7 +60,7 @@ impl LedgerStore for PostgresStore {
         read!(self, "read the peers", |client| {
             let all = "SELECT a.username FROM account_peers p JOIN accounts a ON a.user_id = p.peer_id
                        WHERE p.user_id = $1 ORDER BY a.username";
-            rows(&client, all, &[&user.0]).await?.iter().map(|row| cell(row, 0)).collect()
+            rows(client, all, &[&user.0]).await?.iter().map(|row| cell(row, 0)).collect()
         })
     }
 
@@ -69,7 +69,7 @@ impl LedgerStore for PostgresStore {
             let all = select_transfers!(
                 "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = $1 ORDER BY e.transfer_seq LIMIT $2"
             );
-            rows(&client, all, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
+            rows(client, all, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
         })
     }
 
@@ -79,7 +79,7 @@ impl LedgerStore for PostgresStore {
                 "JOIN entries e ON e.transfer_seq = t.seq
                  WHERE e.user_id = $1 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT $2"
             );
-            rows(&client, latest, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
+            rows(client, latest, &[&user.0, &i64::from(limit)]).await?.iter().map(read_transfer).collect()
         })
     }
 }

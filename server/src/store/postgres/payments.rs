@@ -20,8 +20,8 @@ use crate::{
     money::Amount,
     store::{
         BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
-        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Side, StoreError, StoredPayment, TransferId,
-        UserId, Walk,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PolicyChange, Side, StoreError, StoredPayment,
+        TransferId, UserId, Walk,
     },
 };
 
@@ -46,17 +46,17 @@ impl PaymentStore for PostgresStore {
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
-        read!(self, "read a payment", |client| by_id(&client, id).await)
+        read!(self, "read a payment", |client| by_id(client, id).await)
     }
 
     async fn payments(&self, filter: PaymentFilter, limit: u32) -> Result<Vec<StoredPayment>, StoreError> {
-        read!(self, "read payments", |client| page(&client, &filter, limit).await)
+        read!(self, "read payments", |client| page(client, &filter, limit).await)
     }
 
     async fn batch(&self, id: &BatchId) -> Result<Vec<StoredPayment>, StoreError> {
         read!(self, "read a batch", |client| {
             let all = select_payments!("WHERE p.batch = $1 ORDER BY p.step");
-            rows(&client, all, &[&id.0]).await?.iter().map(read_payment).collect()
+            rows(client, all, &[&id.0]).await?.iter().map(read_payment).collect()
         })
     }
 
@@ -65,7 +65,7 @@ impl PaymentStore for PostgresStore {
             let overdue = "SELECT id FROM payments
                            WHERE status IN ('requires_confirmation', 'requires_action') AND expires_at <= $1
                            ORDER BY expires_at LIMIT $2";
-            let found = rows(&client, overdue, &[&now.as_millis(), &i64::from(limit)]).await?;
+            let found = rows(client, overdue, &[&now.as_millis(), &i64::from(limit)]).await?;
             found.iter().map(|row| cell(row, 0).map(PaymentId)).collect()
         })
     }
@@ -79,13 +79,13 @@ impl PaymentStore for PostgresStore {
             let stalled = select_payments!(
                 "WHERE p.status = 'processing' AND p.changed_at < $1 ORDER BY p.changed_at LIMIT $2"
             );
-            let found = rows(&client, stalled, &[&before.as_millis(), &i64::from(limit)]).await?;
+            let found = rows(client, stalled, &[&before.as_millis(), &i64::from(limit)]).await?;
             found.iter().map(read_payment).collect()
         })
     }
 
     async fn due_compensations(&self, now: UnixMillis, limit: u32) -> Result<Vec<Compensation>, StoreError> {
-        read!(self, "read compensations", |client| spending::due_compensations(&client, now, limit).await)
+        read!(self, "read compensations", |client| spending::due_compensations(client, now, limit).await)
     }
 
     async fn settle_compensation(
@@ -116,14 +116,14 @@ impl PaymentStore for PostgresStore {
         })
     }
 
-    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError> {
         transact!(self, "write what a key may pay", |transaction| {
-            spending::put_policy(&transaction, key, &policy).await
+            spending::change_policy(&transaction, key, change.clone()).await
         })
     }
 
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {
-        read!(self, "read what a key may pay", |client| spending::policy(&client, key).await)
+        read!(self, "read what a key may pay", |client| spending::policy(client, key).await)
     }
 }
 

@@ -21,6 +21,9 @@ use crate::{
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
 const FORGOTTEN_AT_ONCE: i64 = 4;
 
+/// How far apart the times of servers may be, in milliseconds: what has expired for one of them has not for another.
+const APART_MS: i64 = 3_600_000;
+
 #[async_trait]
 impl SealingStore for PostgresStore {
     async fn sealing_keys(&self) -> Result<Vec<SealingKey>, StoreError> {
@@ -47,7 +50,8 @@ impl SealingStore for PostgresStore {
         transact!(self, "spend a seal", |transaction| {
             let forget = "DELETE FROM spent_seals WHERE nonce IN (
                               SELECT nonce FROM spent_seals WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+            let forgotten = now.as_millis().saturating_sub(APART_MS);
+            execute(&transaction, forget, &[&forgotten, &FORGOTTEN_AT_ONCE]).await?;
             let spend = "INSERT INTO spent_seals AS s (nonce, expires_at) VALUES ($1, $2)
                          ON CONFLICT (nonce) DO UPDATE SET expires_at = $2 WHERE s.expires_at <= $3";
             let (expires_at, now) = (expires_at.as_millis(), now.as_millis());

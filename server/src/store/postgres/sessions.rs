@@ -80,7 +80,7 @@ impl SessionStore for PostgresStore {
                         RETURNING m.session, m.topic, m.body";
             let (sessions, topics): (Vec<_>, Vec<_>) =
                 wanted.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip();
-            let taken = rows(&client, take, &[&sessions, &topics, &now.as_millis()]).await?;
+            let taken = rows(client, take, &[&sessions, &topics, &now.as_millis()]).await?;
             taken.iter().map(read_mail).collect()
         })
     }
@@ -92,7 +92,7 @@ impl SessionStore for PostgresStore {
                 "WHERE ($1::bigint IS NULL OR user_id = $1) AND ($2::text IS NULL OR key_id = $2)
                  ORDER BY seen_at DESC"
             );
-            rows(&client, wanted, &[&user, &key]).await?.iter().map(read_session).collect()
+            rows(client, wanted, &[&user, &key]).await?.iter().map(read_session).collect()
         })
     }
 
@@ -106,7 +106,7 @@ impl SessionStore for PostgresStore {
 
     async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError> {
         read!(self, "read a session", |client| {
-            let found = row(&client, select_sessions!("WHERE hash = $1"), &[&hash.0.as_slice()]).await?;
+            let found = row(client, select_sessions!("WHERE hash = $1"), &[&hash.0.as_slice()]).await?;
             found.as_ref().map(read_session).transpose()
         })
     }
@@ -124,7 +124,7 @@ impl SessionStore for PostgresStore {
             execute(&transaction, end, &[&hash.0.as_slice()]).await.map(|ended| ended > 0)
         })?;
         if is_ended {
-            read!(self, "keep that a session was ended", |client| execute(&client, WAIT, &[]).await)?;
+            read!(self, "keep that a session was ended", |client| execute(client, WAIT, &[]).await)?;
         }
         Ok(is_ended)
     }
@@ -140,7 +140,7 @@ impl SessionStore for PostgresStore {
                         OR EXISTS (SELECT 1 FROM sessions WHERE created_at < $2)";
         let (idle_since, opened_before) = (idle_since.as_millis(), opened_before.as_millis());
         let has_some: bool = read!(self, "look for expired sessions", |client| {
-            value(&client, some, &[&idle_since, &opened_before]).await
+            value(client, some, &[&idle_since, &opened_before]).await
         })?;
         if !has_some {
             return Ok(Vec::new());
@@ -161,7 +161,7 @@ impl SessionStore for PostgresStore {
 
     async fn count_sessions(&self) -> Result<u64, StoreError> {
         read!(self, "count the sessions", |client| {
-            let open: i64 = value(&client, "SELECT open FROM session_total", &[]).await?;
+            let open: i64 = value(client, "SELECT open FROM session_total", &[]).await?;
             Ok(open.cast_unsigned())
         })
     }

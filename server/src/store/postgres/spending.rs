@@ -14,8 +14,8 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountState, Compensation, Held, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, StoredKey,
-        UserId,
+        AccountState, Compensation, Held, IdempotencyRecord, KeyId, PaymentPolicy, PolicyChange, StoreError,
+        StoredKey, UserId,
     },
 };
 
@@ -169,14 +169,19 @@ async fn lineage(client: &impl GenericClient, key: &KeyId) -> Result<Option<KeyI
 }
 
 /// Work on money holds its key until it ends; so this waits for what is paid under the old policy, and nothing is after it.
-pub(super) async fn put_policy(
+pub(super) async fn change_policy(
     transaction: &impl GenericClient,
     key: &KeyId,
-    policy: &PaymentPolicy,
+    change: PolicyChange,
 ) -> Result<Option<()>, Failure> {
     let Some(lineage) = lineage(transaction, key).await? else { return Ok(None) };
+    if change == PolicyChange::default() {
+        return Ok(Some(()));
+    }
     let line = "SELECT id FROM api_keys WHERE lineage = $1 ORDER BY id FOR NO KEY UPDATE";
     rows(transaction, line, &[&lineage.0]).await?;
+    let mut policy = self::policy(transaction, key).await?;
+    change.apply(&mut policy);
     let write = "INSERT INTO payment_policies
                      (lineage, automatic_below_minor, maximum_minor, day_budget_minor, payees)
                  VALUES ($1, $2, $3, $4, $5)
@@ -203,10 +208,16 @@ pub(super) async fn spent(
     value(transaction, sum, &[&lineage.0, &since.minute()]).await
 }
 
-/// Adds to what a line has spent in a minute: line, minute, minor units.
-pub(super) const SPEND: &str =
-    "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, GREATEST ($3::bigint, 0))
-     ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3";
+/// Adds to what a line has spent in a minute, or gives back: line, minute, minor units.
+pub(super) const fn spending(minor: i64) -> &'static str {
+    if minor < 0 {
+        // What is forgotten has nothing to be given back to.
+        "UPDATE spendings SET spent_minor = spent_minor + $3 WHERE lineage = $1 AND minute = $2"
+    } else {
+        "INSERT INTO spendings AS s (lineage, minute, spent_minor) VALUES ($1, $2, $3)
+         ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = s.spent_minor + $3"
+    }
+}
 
 pub(super) async fn spend(
     transaction: &impl GenericClient,
@@ -214,7 +225,7 @@ pub(super) async fn spend(
     at: UnixMillis,
     minor: i64,
 ) -> Result<(), Failure> {
-    execute(transaction, SPEND, &[&lineage.0, &at.minute(), &minor]).await.map(|_| ())
+    execute(transaction, spending(minor), &[&lineage.0, &at.minute(), &minor]).await.map(|_| ())
 }
 
 pub(super) async fn idempotency_record(

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient as _, Object, Pool};
 use scopeguard::ScopeGuard;
+use tokio::sync::Semaphore;
 
 use super::{
     PostgresStore,
     attempts::Attempts,
     audit,
-    connections::{free, in_time},
+    connections::{closed_unless_done, free, in_time, place},
     failure::{Failure, refused},
     ledger, payments,
     sent::Sent,
@@ -35,7 +36,8 @@ const BEGIN: &str = "START TRANSACTION; SET LOCAL plan_cache_mode = force_generi
 
 /// Runs work to its end, also when whoever asked for it has gone away.
 pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Result<(), StoreError> {
-    let running = tokio::spawn(to_its_end(store.pool.clone(), work));
+    let (pool, places) = (store.pool.clone(), Arc::clone(&store.money));
+    let running = tokio::spawn(to_its_end(pool, places, work));
     let ended = running.await.unwrap_or_else(|_| Err(refused("the work broke off")));
     if ended? {
         store.behind.something_arrived();
@@ -44,10 +46,14 @@ pub(super) async fn run(store: &PostgresStore, work: Arc<dyn ErasedWork>) -> Res
 }
 
 /// Whether what it did was kept.
-async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, StoreError> {
+async fn to_its_end(
+    pool: Pool,
+    places: Arc<Semaphore>,
+    work: Arc<dyn ErasedWork>,
+) -> Result<bool, StoreError> {
     let mut attempts = Attempts::default();
     loop {
-        match attempt(&pool, &*work).await {
+        match attempt(&pool, &places, &*work).await {
             Err(failure) if attempts.go_on_after(&failure).await => {}
             done => return done.map_err(|failure| failure.told("work on money")),
         }
@@ -55,9 +61,10 @@ async fn to_its_end(pool: Pool, work: Arc<dyn ErasedWork>) -> Result<bool, Store
 }
 
 /// The same, once. Afterwards there is nothing left of it on any connection.
-async fn attempt(pool: &Pool, work: &dyn ErasedWork) -> Result<bool, Failure> {
+async fn attempt(pool: &Pool, places: &Semaphore, work: &dyn ErasedWork) -> Result<bool, Failure> {
+    let _place = place(places).await?;
     // While there may be a transaction on it, a connection that is dropped is closed: nobody is given half of one.
-    let client = scopeguard::guard(free(pool).await?, |client| drop(Object::take(client)));
+    let client = closed_unless_done(free(pool).await?);
     let done = in_time(whole(&client, work)).await;
     let is_idle = match &done {
         Ok(_) => true,
@@ -281,7 +288,7 @@ impl Transaction for PostgresTransaction<'_> {
     async fn spend(&mut self, lineage: &KeyId, at: UnixMillis, minor: i64) -> Result<(), StoreError> {
         let (client, lineage) = (self.client, lineage.clone());
         let write = async move { spending::spend(client, &lineage, at, minor).await };
-        self.send("add to a budget", spending::SPEND, write).await
+        self.send("add to a budget", spending::spending(minor), write).await
     }
 
     async fn compensate(&mut self, compensation: &Compensation) -> Result<(), StoreError> {

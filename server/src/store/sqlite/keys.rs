@@ -66,6 +66,13 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<StoredKey>> {
     statement.query_map([], read)?.collect()
 }
 
+/// The key of a line that was made last.
+pub(super) fn newest(connection: &Connection, lineage: &KeyId) -> rusqlite::Result<StoredKey> {
+    connection
+        .prepare_cached(select_keys!("WHERE k.lineage = ?1 ORDER BY k.created_at DESC, k.id LIMIT 1"))?
+        .query_row([&lineage.0], read)
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
     let mode = match row.get_ref(6)?.as_str()? {
         "demo" => KeyMode::Demo,

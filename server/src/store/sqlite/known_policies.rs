@@ -124,7 +124,7 @@ mod tests {
 
     async fn allow(store: &SqliteStore, automatic_below_minor: i64) -> Result<Option<()>, StoreError> {
         let policy = PaymentPolicy { automatic_below_minor, ..PaymentPolicy::default() };
-        store.put_policy(&KeyId(KEY.to_owned()), policy).await
+        store.change_policy(&KeyId(KEY.to_owned()), policy.into()).await
     }
 
     fn behind_its_back(store: &SqliteStore, sql: &str) {

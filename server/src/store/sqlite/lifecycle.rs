@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{failure::unavailable, keys};
 use crate::{
     clock::UnixMillis,
-    store::{KeyId, Rotation, StoreError, StoredKey},
+    store::{KeyId, Replacement, Rotation, StoreError, StoredKey},
 };
 
 pub(super) fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
@@ -19,18 +19,23 @@ pub(super) fn rotate(
     connection: &Connection,
     old: &KeyId,
     until: UnixMillis,
-    new: &StoredKey,
+    replacement: Replacement,
 ) -> Result<Rotation, StoreError> {
     let Some(key) = by_id(connection, old)? else { return Ok(Rotation::Unknown) };
-    if let Some(end) = key.ended(new.created_at) {
+    if let Some(end) = key.ended(replacement.created_at) {
         return Ok(Rotation::Ended(end));
     }
+    let newest = keys::newest(connection, &key.lineage).map_err(unavailable("read a line of keys"))?;
+    if newest.id != key.id && newest.ended(replacement.created_at).is_none() {
+        return Ok(Rotation::Replaced(newest.id));
+    }
+    let new = replacement.of(&key, &newest);
     connection
         .prepare_cached("UPDATE api_keys SET expires_at = min (COALESCE (expires_at, ?2), ?2) WHERE id = ?1")
         .and_then(|mut statement| statement.execute(params![old.0, until.as_millis()]))
         .map_err(unavailable("end a key that is replaced"))?;
-    create(connection, new)?;
-    Ok(Rotation::Done)
+    create(connection, &new)?;
+    Ok(Rotation::Done(Box::new(new)))
 }
 
 pub(super) fn revoke(
@@ -77,6 +82,26 @@ pub(super) fn touch(connection: &Connection, id: &KeyId, at: UnixMillis) -> Resu
         .and_then(|mut statement| statement.execute(params![id.0, at.as_millis()]))
         .map_err(unavailable("note the use of a key"))?;
     Ok(())
+}
+
+pub(super) fn note_pepper(
+    connection: &Connection,
+    mark: &[u8; 32],
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let run = || -> rusqlite::Result<bool> {
+        connection
+            .prepare_cached(
+                "INSERT INTO peppers (one, mark) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET mark = ?1
+                 WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE mode <> 'demo' AND revoked_at IS NULL
+                                   AND COALESCE (expires_at > ?2, TRUE))",
+            )?
+            .execute(params![mark.as_slice(), now.as_millis()])?;
+        connection
+            .prepare_cached("SELECT mark = ?1 FROM peppers")?
+            .query_row([mark.as_slice()], |row| row.get(0))
+    };
+    run().map_err(unavailable("note the pepper"))
 }
 
 pub(super) fn by_id(connection: &Connection, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {

@@ -16,8 +16,8 @@ use crate::{
     clock::UnixMillis,
     store::{
         AccountBalance, BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, LedgerStore, Month,
-        MonthlyTransfers, NewTransfer, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer,
-        StoreError, StoredPayment, UserId,
+        MonthlyTransfers, NewTransfer, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PolicyChange,
+        PostedTransfer, StoreError, StoredPayment, UserId,
     },
 };
 
@@ -96,10 +96,10 @@ impl PaymentStore for SqliteStore {
         self.write(Durability::Process, move |connection| claims::release(connection, &claim)).await
     }
 
-    async fn put_policy(&self, key: &KeyId, policy: PaymentPolicy) -> Result<Option<()>, StoreError> {
+    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError> {
         let key = key.clone();
-        let put = move |connection: &Connection| spending::put_policy(connection, &key, &policy);
-        self.write(Durability::Power, put).await
+        let change = move |connection: &Connection| spending::change_policy(connection, &key, change.clone());
+        self.write(Durability::Power, change).await
     }
 
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {

@@ -6,7 +6,9 @@ use super::{failure::unavailable, keys, ledger};
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
-    store::{AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, StoreError, UserId},
+    store::{
+        AccountState, Compensation, IdempotencyRecord, KeyId, PaymentPolicy, PolicyChange, StoreError, UserId,
+    },
 };
 
 /// How many expired idempotency keys are forgotten whenever one is kept: more than come, so that they never pile up.
@@ -60,12 +62,17 @@ pub(super) fn lineage(connection: &Connection, key: &KeyId) -> Result<Option<Key
         .map_err(unavailable("read a key"))
 }
 
-pub(super) fn put_policy(
+pub(super) fn change_policy(
     connection: &Connection,
     key: &KeyId,
-    policy: &PaymentPolicy,
+    change: PolicyChange,
 ) -> Result<Option<()>, StoreError> {
     let Some(lineage) = lineage(connection, key)? else { return Ok(None) };
+    if change == PolicyChange::default() {
+        return Ok(Some(()));
+    }
+    let mut policy = policy(connection, &lineage)?;
+    change.apply(&mut policy);
     connection
         .prepare_cached(
             "INSERT INTO payment_policies
@@ -105,11 +112,15 @@ pub(super) fn spend(
     at: UnixMillis,
     minor: i64,
 ) -> Result<(), StoreError> {
+    let sql = if minor < 0 {
+        // What is forgotten has nothing to be given back to.
+        "UPDATE spendings SET spent_minor = spent_minor + ?3 WHERE lineage = ?1 AND minute = ?2"
+    } else {
+        "INSERT INTO spendings (lineage, minute, spent_minor) VALUES (?1, ?2, ?3)
+         ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = spent_minor + ?3"
+    };
     connection
-        .prepare_cached(
-            "INSERT INTO spendings (lineage, minute, spent_minor) VALUES (?1, ?2, max (?3, 0))
-             ON CONFLICT (lineage, minute) DO UPDATE SET spent_minor = spent_minor + ?3",
-        )
+        .prepare_cached(sql)
         .and_then(|mut statement| statement.execute(params![lineage.0, at.minute(), minor]))
         .map_err(unavailable("write a budget"))?;
     Ok(())

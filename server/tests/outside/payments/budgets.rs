@@ -25,7 +25,7 @@ use crate::support::{
 /// Lets Bob's key spend a hundred dollars a day.
 async fn a_hundred_a_day(app: &App) {
     let policy = PaymentPolicy { day_budget_minor: Some(10_000), ..PaymentPolicy::default() };
-    app.store.put_policy(&KeyId("1".to_owned()), policy).await.unwrap().unwrap();
+    app.store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
 }
 
 /// That so many dollars can be prepared, and not a cent more; they are given back.

@@ -108,7 +108,7 @@ async fn a_memo_of_a_batch_stays_in_its_own_line() {
 /// Lets Bob's key pay without a question.
 async fn automatic(app: &App) {
     let policy = PaymentPolicy { automatic_below_minor: 10_000, ..PaymentPolicy::default() };
-    app.store.put_policy(&KeyId("1".to_owned()), policy).await.unwrap().unwrap();
+    app.store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

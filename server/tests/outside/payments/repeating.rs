@@ -90,7 +90,7 @@ async fn a_key_of_what_was_refused_is_free_for_the_next_attempt() {
 async fn the_same_payment_under_another_key_is_asked_about_even_where_nobody_else_is() {
     let app = spawn().await;
     let automatic = PaymentPolicy { automatic_below_minor: 10_000, ..PaymentPolicy::default() };
-    app.store.put_policy(&KeyId("1".to_owned()), automatic).await.unwrap().unwrap();
+    app.store.change_policy(&KeyId("1".to_owned()), automatic.into()).await.unwrap().unwrap();
     let bob = Person::bob(&app);
     let first = bob.prepares(json!({ "to": "alice", "amount": 30 })).await;
     assert_eq!(first["possibleDuplicateOf"], Value::Null);

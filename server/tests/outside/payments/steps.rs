@@ -28,9 +28,9 @@ pub(super) async fn paid_until(app: &App, status: &str, amount: u32) -> Value {
         "failed" => {
             let key = KeyId("1".to_owned());
             let strict = PaymentPolicy { day_budget_minor: Some(1), ..PaymentPolicy::default() };
-            app.store.put_policy(&key, strict).await.unwrap().unwrap();
+            app.store.change_policy(&key, strict.into()).await.unwrap().unwrap();
             assert_eq!(bob.does("confirmPayment", named).await, "limit_exceeded");
-            app.store.put_policy(&key, PaymentPolicy::default()).await.unwrap().unwrap();
+            app.store.change_policy(&key, PaymentPolicy::default().into()).await.unwrap().unwrap();
         }
         "succeeded" => drop(bob.does("confirmPayment", named).await),
         "partially_refunded" => {

@@ -13,7 +13,7 @@ use server::{
     http::tls::TlsSettings,
     identity::{Pepper, Role, ServiceName},
     risk::{self, BreakerSettings, RiskAssessor, RiskCredentials, RiskError, RiskSettings, Verdict},
-    store::{AccountHolder, StoredKey, UserId},
+    store::{AccountHolder, PolicyChange, StoredKey, UserId},
 };
 
 use super::{
@@ -99,7 +99,7 @@ async fn a_certificate_does_as_well_as_a_token() {
     let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
     let service = Some(service.to_string());
     let row = key(PAYMENTS.1, PAYMENTS.0, Role::RiskClient);
-    app.store.create_key(StoredKey { digest, service, ..row }).await.unwrap();
+    app.store.create_key(StoredKey { digest, service, ..row }, PolicyChange::default()).await.unwrap();
 
     let url = format!("https://localhost:{}/mcp", app.address.port());
     let with = |certificate, roots| RiskSettings {

@@ -69,7 +69,7 @@ async fn what_it_says_reaches_the_model_and_the_record_short_and_plain() {
     let settings = RiskSettings { timeout: Duration::from_secs(5), ..counterpart.settings() };
     let app = spawn_app_with(|config| config.risk = Some(settings)).await;
     let policy = PaymentPolicy { automatic_below_minor: i64::MAX, ..PaymentPolicy::default() };
-    app.store.put_policy(&KeyId("1".to_owned()), policy).await.unwrap().unwrap();
+    app.store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
     let bob = Client::open(app.address, BOB).await;
     let made = bob.result("createPayment", json!({ "to": "alice", "amount": 150 })).await;
     let arguments = json!({ "paymentId": made["structuredContent"]["paymentId"] });

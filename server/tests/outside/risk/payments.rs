@@ -30,7 +30,7 @@ use crate::support::{
 /// Lets Bob's key pay whatever it likes without a question.
 async fn let_pay(store: &dyn Store) {
     let policy = PaymentPolicy { automatic_below_minor: i64::MAX, ..PaymentPolicy::default() };
-    store.put_policy(&KeyId("1".to_owned()), policy).await.unwrap().unwrap();
+    store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
 }
 
 /// A payment server that asks before 100 dollars move.

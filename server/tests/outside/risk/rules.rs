@@ -7,7 +7,7 @@ use super::{OTHER, PAYMENTS, RiskServer, key};
 use crate::support::{client::BOB, modern::Caller};
 use server::{
     identity::{ApiKey, Pepper, Role},
-    store::KeyMode,
+    store::{KeyMode, PolicyChange},
 };
 
 fn question(payment: &str, from: &str, amount: &str) -> Value {
@@ -140,7 +140,10 @@ async fn a_key_that_somebody_holds_may_not_ask_whatever_the_store_says() {
     let row = key(PAYMENTS.1, PAYMENTS.0, Role::RiskClient);
     risk.app
         .store
-        .create_key(server::store::StoredKey { lineage: id.clone(), id, digest, ..row })
+        .create_key(
+            server::store::StoredKey { lineage: id.clone(), id, digest, ..row },
+            PolicyChange::default(),
+        )
         .await
         .unwrap();
     let holder = Caller::new(risk.app.address, secret.expose());

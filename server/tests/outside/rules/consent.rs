@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use server::{
     clock::UnixMillis,
     identity::Role,
-    store::{Rotation, StoredKey, UserId},
+    store::{Replacement, Rotation, UserId},
 };
 
 use super::{key, spawn_known};
@@ -144,9 +144,10 @@ async fn rule_08_a_key_that_replaced_another_asks_again() {
     let asked = bob.call("confirmPayment", payment.clone()).await;
     let (id, fresh) = server::identity::ApiKey::generate(server::store::KeyMode::Live).unwrap();
     let pepper = server::identity::Pepper::from_secret(&super::PEPPER.into());
-    let new = StoredKey { id, digest: pepper.digest(&fresh), ..kept.clone() };
+    let digest = pepper.digest(&fresh);
+    let new = Replacement { id, digest, last_four: kept.last_four.clone(), created_at: UnixMillis::now() };
     let until = UnixMillis::now().plus(std::time::Duration::from_secs(60));
-    assert_eq!(app.store.rotate_key(&kept.id, until, new).await.unwrap(), Rotation::Done);
+    assert!(matches!(app.store.rotate_key(&kept.id, until, new).await.unwrap(), Rotation::Done(_)));
     let replaced = asker(&app, fresh.expose());
     let answer = replaced.answer("tools/call", agreed("confirmPayment", &payment, &asked)).await;
     assert_eq!(answer.code(), Some(-32602), "{answer:?}");

@@ -23,7 +23,7 @@ async fn paying(app: &App, policy: PaymentPolicy) -> (Client, KeyId) {
 }
 
 async fn limit(app: &App, key: &KeyId, policy: PaymentPolicy) {
-    app.store.put_policy(key, policy).await.unwrap().unwrap();
+    app.store.change_policy(key, policy.into()).await.unwrap().unwrap();
 }
 
 /// Pays anything below ten million unasked.

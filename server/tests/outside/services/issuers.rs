@@ -15,7 +15,7 @@ use server::{
         IssuerSettings, Pepper, ServiceName,
         issuer::{KeySource, TokenAlgorithm},
     },
-    store::{KeyId, StoredKey},
+    store::{KeyId, PolicyChange, StoredKey},
 };
 use tokio::sync::watch;
 
@@ -126,7 +126,13 @@ impl Source {
         let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
         let (id, row) = (KeyId("billing".to_owned()), app.store.keys().await.unwrap().remove(0));
         let service = Some(service.to_string());
-        app.store.create_key(StoredKey { lineage: id.clone(), id, digest, service, ..row }).await.unwrap();
+        app.store
+            .create_key(
+                StoredKey { lineage: id.clone(), id, digest, service, ..row },
+                PolicyChange::default(),
+            )
+            .await
+            .unwrap();
         app
     }
 }

@@ -16,8 +16,8 @@ use server::{
         Payments, Unasked,
     },
     store::{
-        AccountHolder, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus, Store,
-        StoredKey, StoredPayment, UserId,
+        AccountHolder, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
+        PolicyChange, Store, StoredKey, StoredPayment, UserId,
     },
 };
 
@@ -103,7 +103,7 @@ impl World {
                 username: world.name(owner),
                 ..engines::key(&world.key(at).0, 1, 0)
             };
-            world.store.create_key(key).await.unwrap();
+            world.store.create_key(key, PolicyChange::default()).await.unwrap();
             world.limit(at, &Limit::default()).await;
         }
         world
@@ -132,7 +132,7 @@ impl World {
             day_budget_minor: limit.budget,
             payees: limit.payee.map(|payee| self.name(payee)).into_iter().collect(),
         };
-        self.store.put_policy(&self.key(key), policy).await.unwrap().unwrap();
+        self.store.change_policy(&self.key(key), policy.into()).await.unwrap().unwrap();
     }
 
     async fn create(&self, key: usize, order: &Order, name: Option<u8>) -> Told {
