@@ -1,11 +1,17 @@
 //! Just enough of an HTTP/1.1 client to keep a server busy: one kept-alive connection, requests as prepared bytes,
 //! answers in JSON or as an event stream that ends. The load generator's own cost must stay small beside the server's.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
+
+/// How long an answer may take, and a connection.
+const MOST: Duration = Duration::from_secs(30);
 
 /// One kept-alive connection.
 #[derive(Debug)]
@@ -44,7 +50,9 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 impl Wire {
     /// Connects.
     pub(crate) async fn connect(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
+        let connected = timeout(MOST, TcpStream::connect(address)).await;
+        let stream = connected.map_err(anyhow::Error::from).and_then(|stream| Ok(stream?));
+        let stream = stream.with_context(|| format!("cannot reach {address}"))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), joined: Vec::new() })
     }
@@ -55,8 +63,12 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its answer, which may take 30 seconds.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        timeout(MOST, self.send_and_read(request)).await.context("no answer within 30 s")?
+    }
+
+    async fn send_and_read(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head_end = loop {
@@ -158,7 +170,20 @@ pub(crate) fn get(host: &str, path: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_event;
+    use tokio::net::TcpListener;
+
+    use super::{Wire, last_event};
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let mut wire = Wire::connect(&address).await.expect("a connection");
+        // From here on time passes as soon as there is nothing to do but wait.
+        tokio::time::pause();
+        let error = wire.exchange(b"GET / HTTP/1.1\r\n\r\n").await.expect_err("nobody answers");
+        assert_eq!(error.to_string(), "no answer within 30 s");
+    }
 
     #[test]
     fn the_last_event_with_data_is_the_answer() {
