@@ -51,7 +51,7 @@ impl<'a> Ask<'a> {
     }
 
     /// The bytes of it.
-    pub(crate) fn request(&self, address: &str, id: &str) -> Vec<u8> {
+    pub(crate) fn request(&self, address: &str, id: u64) -> Vec<u8> {
         let Self { method, name, .. } = self;
         let mut headers = vec![(API_KEY, self.key)];
         if let Some(session) = self.session {
@@ -94,15 +94,15 @@ pub(crate) struct Work {
 enum Expected {
     /// The same result, with its members in whatever order.
     Same(Value),
-    /// A result that says so: it changes from call to call.
-    Saying(String),
+    /// So many records of the audit trail, which are others from call to call.
+    Records(usize),
 }
 
 /// How many digits every JSON-RPC id has, so that `Content-Length` never changes.
 const ID_DIGITS: usize = 9;
 
 /// The id of the call that shows what the answers are.
-const FIRST_ID: &str = "111111111";
+const FIRST_ID: u64 = 111_111_111;
 
 impl Work {
     /// Sends a request, whose answer must say something, and learns from it what every answer must be.
@@ -113,22 +113,23 @@ impl Work {
         must_say: &str,
     ) -> anyhow::Result<Self> {
         let request = ask.request(address, FIRST_ID);
+        let first_id = FIRST_ID.to_string();
         let answer = wire.exchange(&request).await?;
         ensure!(answer.status == 200, "{} was answered with {}: {}", ask.name, answer.status, answer.body);
-        let result = result(answer.body)?;
+        let result = result(answer.body, FIRST_ID)?;
         ensure!(answer.body.contains(must_say), "{} was answered with {result}", ask.name);
-        let parts = answer.body.split_once(FIRST_ID).context("the answer lost its id")?;
+        let parts = answer.body.split_once(&first_id).context("the answer lost its id")?;
         let parts = (parts.0.to_owned(), parts.1.to_owned());
-        let at = request.windows(ID_DIGITS).rposition(|window| window == FIRST_ID.as_bytes());
+        let at = request.windows(ID_DIGITS).rposition(|window| window == first_id.as_bytes());
         let (before_id, rest) = request.split_at(at.context("the request lost its id")?);
         let after_id = rest.get(ID_DIGITS..).unwrap_or_default().to_vec();
         Ok(Self { before_id: before_id.to_vec(), after_id, answer: parts, expected: Expected::Same(result) })
     }
 
-    /// The same, whose answers change from call to call but always say something.
+    /// The same, whose answers are so many records of the audit trail, others from call to call.
     #[must_use]
-    pub(crate) fn saying(self, text: &str) -> Self {
-        Self { expected: Expected::Saying(text.to_owned()), ..self }
+    pub(crate) fn with_records(self, many: usize) -> Self {
+        Self { expected: Expected::Records(many), ..self }
     }
 
     /// Sends it under an id of its own and checks the answer.
@@ -157,16 +158,20 @@ impl Work {
         );
         let is_right = match &self.expected {
             Expected::Same(result) => message.get("result") == Some(result),
-            Expected::Saying(text) => message.get("result").is_some() && answer.body.contains(text),
+            Expected::Records(many) => {
+                let records = message.pointer("/result/structuredContent/records").and_then(Value::as_array);
+                records.is_some_and(|records| records.len() == *many)
+            }
         };
         ensure!(is_right, "a wrong answer: {}", answer.body);
         Ok(())
     }
 }
 
-/// The `result` of an answer.
-pub(crate) fn result(body: &str) -> anyhow::Result<Value> {
+/// The `result` of the answer to the request with this id.
+pub(crate) fn result(body: &str, id: u64) -> anyhow::Result<Value> {
     let mut message: Value = serde_json::from_str(body).with_context(|| format!("not JSON: {body}"))?;
+    ensure!(message.get("id").and_then(Value::as_u64) == Some(id), "another call's answer: {body}");
     match message.get_mut("result") {
         Some(result) => Ok(result.take()),
         None => bail!("no result: {body}"),

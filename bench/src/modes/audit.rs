@@ -44,14 +44,12 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
         database.fill_records(wanted)?;
         let added = began.elapsed().as_secs();
         let began = Instant::now();
-        if wanted > 0 {
-            operate(setup, &database.url(), &["audit", "verify"]).await?;
-        }
+        operate(setup, &database.url(), &["audit", "verify"]).await?;
         let verified = u64::try_from(began.elapsed().as_millis())?;
         let process = database.start(setup).await?;
         let page = Ask { key: AUDITOR_API_KEY, ..Ask::tool("listAuditRecords", "{}") };
-        let page = drive(setup, &process, &page, "\"records\"").await?;
-        let call = drive(setup, &process, &Ask::tool("getAccountBalance", "{}"), "-200").await?;
+        let page = drive(setup, &process, &page, "\"records\"", |work| work.with_records(20)).await?;
+        let call = drive(setup, &process, &Ask::tool("getAccountBalance", "{}"), "-200", |work| work).await?;
         process.stop().await?;
         let size = if wanted == 0 { "short" } else { "long" };
         let cpu = |rounds: &[Round]| spread(rounds, Round::cpu_nanos);
@@ -75,12 +73,13 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
     Ok(findings)
 }
 
-/// Keeps 32 connections busy with one request.
+/// Keeps 32 connections busy with one request; `checked` tells how its answers are.
 async fn drive(
     setup: &Setup,
     process: &Process,
     ask: &Ask<'_>,
     must_say: &str,
+    checked: impl Fn(Work) -> Work,
 ) -> anyhow::Result<Vec<Round>> {
     let open = async || {
         let mut lanes = Vec::new();
@@ -88,8 +87,8 @@ async fn drive(
             let mut wire = Wire::connect(&process.address).await?;
             let session = open_session_with(&mut wire, &process.address, ask.key).await?;
             let ask = Ask { session: Some(&session), ..*ask };
-            let work = Work::learn(&mut wire, &ask, &process.address, must_say).await?.saying(must_say);
-            lanes.push((wire, vec![work]));
+            let work = Work::learn(&mut wire, &ask, &process.address, must_say).await?;
+            lanes.push((wire, vec![checked(work)]));
         }
         anyhow::Ok(Lanes::of(lanes))
     };

@@ -145,7 +145,7 @@ async fn drive(
     }
     let until = Instant::now() + time;
     let lanes = lanes.into_iter().map(|(wire, session, payer)| {
-        let till = Till { wire, session, payer, address: process.address.clone() };
+        let till = Till { wire, session, payer, address: process.address.clone(), id: 0 };
         till.pay(Arc::clone(amount), until)
     });
     measure(process, lanes.collect()).await
@@ -157,6 +157,8 @@ struct Till {
     session: String,
     payer: Payer,
     address: String,
+    /// The JSON-RPC id of the latest request.
+    id: u64,
 }
 
 impl Till {
@@ -175,22 +177,31 @@ impl Till {
     }
 
     async fn create_and_confirm(&mut self, cents: u64) -> anyhow::Result<()> {
-        let order = format!(r#"{{"to":"{}","amount":{}.{:02}}}"#, self.payer.payee, cents / 100, cents % 100);
+        let (payee, amount) = (self.payer.payee.clone(), format!("{}.{:02}", cents / 100, cents % 100));
+        let order = format!(r#"{{"to":"{payee}","amount":{amount}}}"#);
         let created = self.call("createPayment", &order).await?;
         let handle = created.get("paymentId").and_then(Value::as_str).context("no handle")?;
         let paid = self.call("confirmPayment", &format!(r#"{{"paymentId":"{handle}"}}"#)).await?;
-        let status = paid.get("status").and_then(Value::as_str);
-        ensure!(status == Some("succeeded"), "a payment ended as {paid}");
+        let amount: f64 = amount.parse()?;
+        for (payment, status) in [(&created, "requires_confirmation"), (&paid, "succeeded")] {
+            let text = |member| payment.get(member).and_then(Value::as_str);
+            let is_right = text("paymentId") == Some(handle)
+                && text("to") == Some(&*payee)
+                && text("status") == Some(status)
+                && payment.get("amount").and_then(Value::as_f64) == Some(amount);
+            ensure!(is_right, "a payment of {amount} to {payee}: {payment}");
+        }
         Ok(())
     }
 
     async fn call(&mut self, tool: &str, arguments: &str) -> anyhow::Result<Value> {
         let (key, session) = (&*self.payer.key, Some(&*self.session));
         let ask = Ask { key, session, ..Ask::tool(tool, arguments) };
-        let request = ask.request(&self.address, "111111111");
+        self.id += 1;
+        let request = ask.request(&self.address, self.id);
         let answer = self.wire.exchange(&request).await?;
         ensure!(answer.status == 200, "{tool} was answered with {}: {}", answer.status, answer.body);
-        let mut result = result(answer.body)?;
+        let mut result = result(answer.body, self.id)?;
         let content = result.get_mut("structuredContent").map(Value::take);
         content.with_context(|| format!("{tool} was answered with {result}"))
     }
