@@ -123,7 +123,6 @@ pub(crate) async fn prepare(
     let mut works = Vec::new();
     for (tool, must_say) in CALLS {
         let ask = Ask { session: session.as_deref(), era, ..Ask::tool(tool, "{}") };
-        let must_say = if server == Server::Bare { "" } else { must_say };
         works.push(Work::learn(wire, &ask, address, must_say).await?);
     }
     Ok(works)

@@ -30,7 +30,7 @@ pub(crate) async fn in_sessions(setup: &Setup) -> anyhow::Result<Findings> {
         "Read calls in open sessions",
         "`getAccountBalance` and `getLatestTransactions` in turn, on 32 connections with a session each (revision \
          2025-11-25; the TypeScript SDK v2 keeps no sessions). Every answer is checked. The ceiling is axum with one JSON \
-         body in and one out: no protocol, no key, no store.",
+         body in and the tool's answer out: no protocol, no key, no store.",
         &HEAD,
     );
     let contenders = [
