@@ -26,6 +26,10 @@ const RUNS: u32 = 15;
 const LONG: usize = 18;
 const SHORT: usize = 1;
 
+/// What the model is called, and what it says at last.
+const MODEL: &str = "bench";
+const ANSWER: &str = "Not much.";
+
 /// Runs the client as a person would, against a model that answers at once.
 pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
@@ -37,7 +41,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     );
     let scratch = tempfile::tempdir().context("no scratch folder")?;
     let client = setup.binaries.join("client");
-    let help = timed(&Program::of(&client, &["--help"]), scratch.path()).await?;
+    let usage = |told: &str| ensure_that(told.contains("Usage"), told);
+    let help = timed(&Program::of(&client, &["--help"]), scratch.path(), usage).await?;
     findings.figure("help_micros", help.median);
     findings.row(["`client --help`".to_owned(), help.thousandths()]);
 
@@ -45,7 +50,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let mut spreads = Vec::new();
     for calls in [SHORT, LONG] {
         let question = ask(&client, &server, &model(calls).await?);
-        let spread = timed(&question, scratch.path()).await?;
+        let spread = timed(&question, scratch.path(), |told| has_called(told, calls)).await?;
         findings.row([format!("a question that takes {calls} tool calls"), spread.thousandths()]);
         spreads.push(spread.median);
     }
@@ -57,8 +62,12 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// How long it takes from start to end, in microseconds.
-async fn timed(program: &Program, scratch: &Path) -> anyhow::Result<Spread> {
+/// How long it takes from start to end, in microseconds. What it tells is checked.
+async fn timed(
+    program: &Program,
+    scratch: &Path,
+    check: impl Fn(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<Spread> {
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let began = Instant::now();
@@ -67,19 +76,38 @@ async fn timed(program: &Program, scratch: &Path) -> anyhow::Result<Spread> {
             tokio::time::timeout(Duration::from_secs(30), run).await.context("the client hangs")??;
         times.push(u64::try_from(began.elapsed().as_micros())?);
         ensure!(output.status.success(), "the client failed: {}", String::from_utf8_lossy(&output.stderr));
+        check(std::str::from_utf8(&output.stdout)?)?;
     }
     Ok(Spread::of(times))
 }
 
+fn ensure_that(is_right: bool, told: &str) -> anyhow::Result<()> {
+    ensure!(is_right, "the client told something else: {told}");
+    Ok(())
+}
+
+/// The client must have told of so many results of the tool, and of the model's answer.
+fn has_called(told: &str, calls: usize) -> anyhow::Result<()> {
+    let events: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let named = |name| events.iter().filter(move |event| event.get("event") == Some(&json!(name)));
+    let is_result = |event: &&Value| {
+        let transactions = event.pointer("/result/structuredContent/transactions");
+        transactions.and_then(Value::as_array).is_some_and(|transactions| !transactions.is_empty())
+    };
+    let results = named("tool_call_finished").filter(is_result).count();
+    let answered = named("answer").any(|event| event.get("text") == Some(&json!(ANSWER)));
+    ensure_that(results == calls && answered, told)
+}
+
 fn ask(client: &Path, server: &Process, model: &str) -> Program {
     let (url, endpoint) = (format!("http://{}/mcp", server.address), format!("http://{model}/v1"));
-    Program::of(client, &["ask", "What happened on my account?", "--as", "bob", "--json"]).with(&[
-        ("MCP_URL", &url),
-        (demo::BOB_KEY_VARIABLE, demo::BOB_API_KEY),
-        ("OPENAI_BASE_URL", &endpoint),
-        ("OPENAI_API_KEY", "none"),
-        ("OPENAI_MODEL", "bench"),
-    ])
+    Program::of(client, &["ask", "What happened on my account?", "--as", "bob", "--model", MODEL, "--json"])
+        .with(&[
+            ("MCP_URL", &url),
+            (demo::BOB_KEY_VARIABLE, demo::BOB_API_KEY),
+            ("OPENAI_BASE_URL", &endpoint),
+            ("OPENAI_API_KEY", "none"),
+        ])
 }
 
 /// Starts a model that asks for so many tool calls, one after the other, and then has an answer.
@@ -104,11 +132,11 @@ fn reply(body: &str, calls: usize) -> impl IntoResponse + use<> {
             json!({ "index": 0, "id": format!("call_{done}"), "type": "function", "function": function });
         (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
     } else {
-        (json!({ "role": "assistant", "content": "Not much." }), "stop")
+        (json!({ "role": "assistant", "content": ANSWER }), "stop")
     };
     let chunk = |delta: Value, finish: Option<&str>| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
-        json!({ "id": "1", "object": "chat.completion.chunk", "created": 1, "model": "bench", "choices": [choice] })
+        json!({ "id": "1", "object": "chat.completion.chunk", "created": 1, "model": MODEL, "choices": [choice] })
     };
     let events =
         [chunk(delta, None).to_string(), chunk(json!({}), Some(finish)).to_string(), "[DONE]".to_owned()];
