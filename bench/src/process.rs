@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -97,10 +97,34 @@ impl Process {
         Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
     }
 
-    /// Ends it.
+    /// Ends it at once, as the loss of power would.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("cannot stop the server")
     }
+
+    /// Ends it as an operator does, and waits until it has ended.
+    pub(crate) async fn shut_down(mut self) -> anyhow::Result<()> {
+        terminate(self.pid)?;
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        let status = ended.context("the server does not end")??;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn terminate(pid: u32) -> anyhow::Result<()> {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+
+    kill(Pid::from_raw(pid.try_into()?), Signal::SIGTERM).context("cannot stop the server")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn terminate(_pid: u32) -> anyhow::Result<()> {
+    bail!("servers are measured on Linux only")
 }
 
 /// CPU time of this very process so far, in microseconds.

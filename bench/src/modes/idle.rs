@@ -63,9 +63,9 @@ async fn one(
     let process = server.start(setup, scratch.path(), &caps).await?;
     open(&process, first).await?;
     let before = process.resident_kib()?;
-    let mut idle = 0;
+    let (mut idle, mut millis) = (0, 0);
     for lot in lots {
-        let millis = open(&process, *lot).await?;
+        millis += open(&process, *lot).await?;
         idle += lot;
         let after = process.resident_kib()?;
         let each = after.saturating_sub(before) * 1_024 / u64::from(idle.max(1));

@@ -22,10 +22,11 @@ const STARTS: usize = 5;
 pub(crate) async fn run(setup: &Setup, left: Option<Database>) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(
         "Start-up",
-        "From the start of the program until `/readyz` is answered with 200, and five times the same again. On a new \
-         database the first start makes the schema and writes the demo's data; on the large one, which has both the \
-         transfers of the large ledger and the records of the long audit trail, it is the first after they were written in \
-         bulk. Memory is what is resident then.",
+        "From the start of the program until `/readyz` is answered with 200, and five times the same again, each after \
+         the server was stopped with SIGTERM. On a new database the first start makes the schema and writes the demo's data; \
+         on the large one, which has both the transfers of the large ledger and the records of the long audit trail, it is \
+         the first after the server of the mode before was killed, or after the rows were written in bulk where that mode was \
+         not measured. Memory is what is resident then.",
         &["server", "database", "first start, ms", "again, ms (min-max)", "memory, MiB"],
     );
     for server in [Server::Sqlite, Server::Postgres] {
@@ -75,7 +76,7 @@ struct Starts {
 }
 
 impl Starts {
-    /// Starts a server, waits until it is ready and stops it, again and again.
+    /// Starts a server, waits until it is ready and shuts it down, again and again.
     async fn of(start: impl AsyncFn() -> anyhow::Result<Process>) -> anyhow::Result<Self> {
         let mut micros = Vec::new();
         let mut resident = Vec::new();
@@ -85,7 +86,7 @@ impl Starts {
             ready(&process).await?;
             micros.push(u64::try_from(began.elapsed().as_micros())?);
             resident.push(process.resident_kib()?);
-            process.stop().await?;
+            process.shut_down().await?;
         }
         let first = micros.first().copied().unwrap_or_default();
         Ok(Self { first, again: Spread::of(micros.into_iter().skip(1)), resident: Spread::of(resident) })
