@@ -6,8 +6,17 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+/// Why something was not measured, where that is nobody's mistake: there is nothing to measure it with, or no time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LeftOut(pub(crate) &'static str);
+
+/// Where the time of a mode is used up.
+pub(crate) const TOO_LATE: LeftOut = LeftOut("the time for this was used up");
+
 /// What one mode found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Findings {
     /// The heading.
     pub(crate) title: String,
@@ -19,7 +28,9 @@ pub(crate) struct Findings {
     pub(crate) rows: Vec<Vec<String>>,
     /// Numbers by name, which targets and plots are made from.
     pub(crate) figures: BTreeMap<String, u64>,
-    /// What could not be measured or went wrong, and why.
+    /// What was left out, and why.
+    left_out: Vec<String>,
+    /// What went wrong, and how.
     pub(crate) failures: Vec<String>,
     /// When it was measured, how long that took, and of which revision of the code.
     pub(crate) taken: String,
@@ -47,11 +58,12 @@ impl Findings {
         *self.figures.entry(name.into()).or_default() += more;
     }
 
-    /// Notes that something could not be measured or went wrong.
+    /// Notes that something was left out or went wrong.
     pub(crate) fn failed(&mut self, what: &str, why: &anyhow::Error) {
         let failure = format!("{what}: {why:#}");
-        if !self.failures.contains(&failure) {
-            self.failures.push(failure);
+        let noted = if why.is::<LeftOut>() { &mut self.left_out } else { &mut self.failures };
+        if !noted.contains(&failure) {
+            noted.push(failure);
         }
     }
 
@@ -69,15 +81,28 @@ impl Findings {
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
+    /// Keeps nothing of a mode any longer.
+    pub(crate) fn forget(folder: &Path, mode: &str) -> anyhow::Result<()> {
+        let file = folder.join(format!("{mode}.json"));
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", file.display()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// As a section in Markdown.
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("## {}\n\n{}\n\n{}", self.title, self.said, line(&self.head));
         text.push_str(&format!("|{}\n", "---|".repeat(self.head.len())));
         text.extend(self.rows.iter().map(|row| line(row)));
-        if !self.failures.is_empty() {
-            text.push_str("\nNot measured, or gone wrong:\n\n");
-            text.extend(self.failures.iter().map(|failure| format!("- {}\n", failure.replace('\n', " "))));
+        for (heading, noted) in [("Left out", &self.left_out), ("Gone wrong", &self.failures)] {
+            if !noted.is_empty() {
+                text.push_str(&format!("\n{heading}:\n\n"));
+                text.extend(noted.iter().map(|noted| format!("- {}\n", noted.replace('\n', " "))));
+            }
         }
         text.push_str(&format!("\n{}\n", self.taken));
         text
@@ -86,7 +111,19 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::Findings;
+    use super::{Findings, TOO_LATE};
+
+    #[test]
+    fn what_was_left_out_is_no_failure() {
+        let mut findings = Findings::default();
+        findings.failed("round 2", &anyhow::Error::from(TOO_LATE).context("late"));
+        assert!(findings.failures.is_empty(), "{findings:?}");
+        findings.failed("round 2", &anyhow::anyhow!("no answer"));
+        assert_eq!(findings.failures, ["round 2: no answer"]);
+        let text = findings.markdown();
+        assert!(text.contains("Left out:\n\n- round 2: late: the time for this was used up\n"), "{text}");
+        assert!(text.contains("Gone wrong:\n\n- round 2: no answer\n"), "{text}");
+    }
 
     #[test]
     fn what_went_wrong_at_first_is_not_forgotten_when_all_goes_well_later() {

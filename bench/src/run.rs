@@ -42,6 +42,9 @@ pub(crate) struct RunArguments {
 }
 
 /// Measures, and prints each mode as it is done. A mode that fails is reported, and does not keep the others from running.
+///
+/// # Errors
+/// After everything else, where something went wrong: a mode, one who takes part in it, or a call.
 pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let setup = Setup {
@@ -50,7 +53,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         ..Setup::of(absolute(&arguments.binaries)?, absolute(&arguments.kept)?, effort)
     };
     std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
-    let mut failures = Vec::new();
+    let mut wrong = Vec::new();
     let mut left = None;
     for mode in Mode::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&mode) {
@@ -60,28 +63,37 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         let setup = Setup { until: began + mode.budget(), ..setup.clone() };
         match mode.run(&setup, &mut left).await {
             Ok(mut findings) => {
+                if !findings.failures.is_empty() {
+                    wrong.push(mode.name());
+                }
                 findings.taken = taken(&arguments.revision, began)?;
                 findings.keep(&arguments.kept, mode.name())?;
-                report(&findings)?;
+                print(&format!("{}\n", findings.markdown()))?;
             }
             Err(error) => {
                 print(&format!("## {} failed: {error:#}\n\n", mode.name()))?;
-                failures.push(mode.name());
+                // What was found earlier is not of this run.
+                Findings::forget(&arguments.kept, mode.name())?;
+                wrong.push(mode.name());
             }
         }
     }
-    let command = if arguments.quick { "scripts/bench --quick" } else { "scripts/bench" };
-    let targets = page::write(&arguments.kept, &arguments.page, command)?;
-    print(&format!(
-        "## Targets\n\n{targets}\nThe page: {}\n",
-        arguments.page.join("performance.md").display()
-    ))?;
-    anyhow::ensure!(failures.is_empty(), "these modes failed: {}", failures.join(", "));
+    write_page(arguments)?;
+    anyhow::ensure!(wrong.is_empty(), "something went wrong, as is told above, in: {}", wrong.join(", "));
     Ok(())
 }
 
-fn report(findings: &Findings) -> anyhow::Result<()> {
-    print(&format!("{}\n", findings.markdown()))
+/// Writes the page and prints the targets. A part of the modes makes no whole page: where nothing was kept of the others, it
+/// is written beside what was kept.
+fn write_page(arguments: &RunArguments) -> anyhow::Result<()> {
+    let command = if arguments.quick { "scripts/bench --quick" } else { "scripts/bench" };
+    let is_missing = |mode: &Mode| Findings::read(&arguments.kept, mode.name()).is_none();
+    let is_part = !arguments.only.is_empty() && Mode::ALL.iter().any(is_missing);
+    let folder = if is_part { &arguments.kept } else { &arguments.page };
+    let targets = page::write(&arguments.kept, folder, command)?;
+    let page = folder.join("performance.md");
+    let why = if is_part { ", for not every mode was measured or kept" } else { "" };
+    print(&format!("## Targets\n\n{targets}\nThe page: {}{why}\n", page.display()))
 }
 
 /// When it was measured, how long that took, and of what.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::process::Program;
+use crate::{findings::LeftOut, process::Program};
 
 /// Everything that a mode needs.
 #[derive(Debug, Clone)]
@@ -82,7 +82,8 @@ impl Setup {
 
     /// A program that Node.js runs.
     pub(crate) fn counterpart(&self, file: &str, argument: &str) -> anyhow::Result<Program> {
-        let folder = self.counterparts.as_ref().context("Node.js or its packages cannot be had here")?;
+        let folder =
+            self.counterparts.as_ref().ok_or(LeftOut("Node.js or its packages cannot be had here"))?;
         let file = folder.join(file).display().to_string();
         Ok(Program::of("node".as_ref(), &[&file, argument]).with(&[
             (shared::demo::BOB_KEY_VARIABLE, shared::demo::BOB_API_KEY),
@@ -94,7 +95,7 @@ impl Setup {
     /// Makes an empty database and returns its URL.
     pub(crate) async fn new_database(&self) -> anyhow::Result<String> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let url = self.postgres.as_ref().context("there is no PostgreSQL here")?;
+        let url = self.postgres.as_ref().ok_or(LeftOut("there is no PostgreSQL here"))?;
         let name = format!("bench_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
         let connection = tokio::spawn(connection);

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::{
     contender::Server,
     figures::{grouped, ratio, thousandths},
-    findings::Findings,
+    findings::{Findings, TOO_LATE},
     http::Wire,
     load::{CONNECTIONS, Tally, measure},
     process::Process,
@@ -40,7 +40,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     ];
     for (server, first, lots) in servers {
         let measured = if Instant::now() > setup.until {
-            Err(anyhow::anyhow!("left out, the time for this was used up"))
+            Err(TOO_LATE.into())
         } else {
             one(setup, server, first, &lots, &mut findings).await
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::{
     contender::Server,
     figures::{Spread, grouped, thousandths},
-    findings::Findings,
+    findings::{Findings, TOO_LATE},
     load::{Lanes, Round},
     process::Process,
     setup::Setup,
@@ -27,8 +27,7 @@ pub(super) async fn interleaved<P: Copy, R>(
         participants.into_iter().map(|participant| (participant, Vec::new(), false)).collect();
     for number in 1..=setup.effort.rounds {
         if number > 1 && Instant::now() > setup.until {
-            let late = anyhow::anyhow!("left out, the time for this was used up");
-            findings.failed(&format!("round {number} of {}", setup.effort.rounds), &late);
+            findings.failed(&format!("round {number} of {}", setup.effort.rounds), &TOO_LATE.into());
             break;
         }
         for (participant, rounds, has_failed) in all.iter_mut().filter(|(.., has_failed)| !has_failed) {
