@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::Context as _;
+use tempfile::TempDir;
 
 use crate::{
     ask::Era,
@@ -12,7 +12,7 @@ use crate::{
     load::Lanes,
     print,
     process::Process,
-    setup::{Effort, Setup},
+    setup::{Effort, Places, Setup},
 };
 
 /// What to compare.
@@ -27,6 +27,8 @@ pub(crate) struct CompareArguments {
     /// How often each has its turn.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     turns: u32,
+    #[command(flatten)]
+    places: Places,
 }
 
 /// How long a turn takes, and what comes before it unmeasured.
@@ -35,23 +37,18 @@ const WARM: Duration = Duration::from_millis(50);
 
 /// Measures read calls on SQLite, and prints what each costs, and how many times what the ceiling does in the same turn.
 pub(crate) async fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
-    let setup = |binaries: &PathBuf| {
-        let binaries = std::path::absolute(binaries).context("no path")?;
-        anyhow::Ok(Setup::of(binaries, scratch.path().to_owned(), Effort::QUICK))
-    };
     let mut servers = Vec::new();
     for (number, binaries) in arguments.binaries.iter().enumerate() {
-        let setup = setup(binaries)?;
+        let setup = Setup::new(binaries, &arguments.places, Effort::QUICK)?;
         if number == 0 {
-            servers.push(("bare axum".to_owned(), Server::Bare, start(&setup, Server::Bare, "bare").await?));
+            servers.push(("bare axum".to_owned(), Server::Bare, start(&setup, Server::Bare).await?));
         }
-        let process = start(&setup, Server::Sqlite, &number.to_string()).await?;
-        servers.push((binaries.display().to_string(), Server::Sqlite, process));
+        let started = start(&setup, Server::Sqlite).await?;
+        servers.push((binaries.display().to_string(), Server::Sqlite, started));
     }
     let mut turns: Vec<Vec<u64>> = servers.iter().map(|_| Vec::new()).collect();
     for _ in 0..arguments.turns {
-        for ((_, server, process), turns) in servers.iter().zip(&mut turns) {
+        for ((_, server, (process, _)), turns) in servers.iter().zip(&mut turns) {
             let era = if arguments.modern { Era::Modern } else { Era::Sessions };
             let open = || Lanes::open(*server, era, &process.address);
             open().await?.drive(process, WARM).await?;
@@ -71,15 +68,15 @@ pub(crate) async fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
         let cpu = Spread::of(turns.iter().copied()).thousandths();
         print(&format!("| {name} | {cpu} | {middle} ({least}-{most}) |\n"))?;
     }
-    for (.., process) in servers {
+    for (.., (process, _scratch)) in servers {
         process.stop().await?;
     }
     Ok(())
 }
 
 /// Starts a server in a folder of its own.
-async fn start(setup: &Setup, server: Server, folder: &str) -> anyhow::Result<Process> {
-    let folder = setup.disk.join(folder);
-    std::fs::create_dir_all(&folder).context("cannot make a folder")?;
-    server.start(setup, &folder, &[("MAX_SESSIONS_PER_KEY", "1000000")]).await
+async fn start(setup: &Setup, server: Server) -> anyhow::Result<(Process, TempDir)> {
+    let scratch = setup.scratch()?;
+    let process = server.start(setup, scratch.path(), &[("MAX_SESSIONS_PER_KEY", "1000000")]).await?;
+    Ok((process, scratch))
 }

@@ -1,16 +1,22 @@
 //! What an operator does with a database through the server's own commands, and the payers that are made that way.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use tokio::time::timeout;
 
-use crate::{process::Program, setup::Setup};
+use crate::setup::Setup;
+
+/// How long a command may take: there is one that reads the whole audit trail.
+const MOST: Duration = Duration::from_secs(300);
 
 /// Runs a command of the server on a database and returns what it told in JSON.
 pub(crate) async fn operate(setup: &Setup, database: &str, command: &[&str]) -> anyhow::Result<Value> {
-    let scratch = tempfile::tempdir()?;
-    let program = Program::of(&setup.binaries.join("server"), &[command, &["--json"]].concat());
-    let program = program.with(&[("DATABASE_URL", database), ("RUST_LOG", "error")]);
-    let output = program.command(None).current_dir(scratch.path()).output().await?;
+    let scratch = setup.scratch()?;
+    let program = setup.payment_command(database, &[command, &["--json"]].concat());
+    let output = timeout(MOST, program.command(None).current_dir(scratch.path()).output()).await;
+    let output = output.with_context(|| format!("{command:?} takes longer than 5 minutes"))??;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::setup::cores;
+use crate::setup::Setup;
 
 /// The machine, the versions and the command, as a list in Markdown.
-pub(crate) fn described(command: &str) -> String {
+pub(crate) fn described(command: &str, setup: &Setup, postgres_in_memory: bool) -> String {
     let cpu = said_in("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
     let memory = said_in("/proc/meminfo", "MemTotal").unwrap_or_default();
     let memory: u64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
@@ -14,12 +14,20 @@ pub(crate) fn described(command: &str) -> String {
         ("Command", format!("`{command}`")),
         (
             "Machine",
-            format!("{} cores of {cpu}, {} GiB, Linux {}", cores(), memory / 1_048_576, kernel.trim()),
+            // Those of the servers, and the load generator's own.
+            format!(
+                "{} cores of {cpu}, {} GiB, Linux {}",
+                setup.cores.len() + 1,
+                memory / 1_048_576,
+                kernel.trim()
+            ),
         ),
         ("Rust", printed("rustc", &["--version"])),
         ("Node.js", printed("node", &["--version"])),
-        ("PostgreSQL", printed("postgres", &["--version"])),
     ];
+    let where_it_is =
+        if postgres_in_memory { "; its data is in memory, where no disk is waited for" } else { "" };
+    lines.push(("PostgreSQL", printed("postgres", &["--version"]) + where_it_is));
     lines.push(("rmcp", locked("rmcp").unwrap_or_default().to_owned()));
     lines.push(("FastMCP", pinned("fastmcp")));
     lines.push(("TypeScript SDK", pinned("@modelcontextprotocol/server")));

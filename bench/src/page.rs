@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::Context as _;
 
-use crate::{findings::Findings, machine, modes::Mode, plot, targets};
+use crate::{findings::Findings, modes::Mode, plot, targets};
 
 /// What is between these lines was written by hand and is kept.
 const BY_HAND: (&str, &str) = ("<!-- written by hand: from here -->", "<!-- written by hand: to here -->");
 
 /// Writes the page and its plot into a folder from everything that was kept, and returns the table of the targets.
-pub(crate) fn write(kept: &Path, folder: &Path, command: &str) -> anyhow::Result<String> {
+pub(crate) fn write(kept: &Path, folder: &Path, machine: &str) -> anyhow::Result<String> {
     let findings: BTreeMap<&str, Findings> = Mode::ALL
         .into_iter()
         .filter_map(|mode| Some((mode.name(), Findings::read(kept, mode.name())?)))
@@ -18,7 +18,7 @@ pub(crate) fn write(kept: &Path, folder: &Path, command: &str) -> anyhow::Result
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let page = folder.join("performance.md");
     let targets = targets::table(&findings);
-    let mut text = format!("{INTRODUCTION}\n{}\n", machine::described(command));
+    let mut text = format!("{INTRODUCTION}\n{machine}\n");
     let _ = writeln!(text, "## Targets\n\n{targets}");
     let old = std::fs::read_to_string(&page).unwrap_or_default();
     let _ = writeln!(text, "{}\n{}\n{}\n", BY_HAND.0, by_hand(&old), BY_HAND.1);

@@ -23,7 +23,7 @@ pub(crate) struct Database {
 impl Database {
     /// A new one, with the schema and the demo's data that the server makes when it starts.
     pub(crate) async fn new(setup: &Setup) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir_in(&setup.disk).context("no scratch folder")?;
+        let folder = setup.scratch()?;
         let database = Self { folder, transfers: 0, records: 0 };
         database.start(setup).await?.stop().await?;
         Ok(database)

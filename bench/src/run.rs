@@ -6,9 +6,10 @@ use anyhow::Context as _;
 
 use crate::{
     findings::Findings,
+    machine,
     modes::Mode,
     page, print,
-    setup::{Effort, Setup},
+    setup::{Effort, Places, Setup},
 };
 
 /// How to measure.
@@ -24,6 +25,11 @@ pub(crate) struct RunArguments {
     /// out.
     #[arg(long)]
     postgres: Option<String>,
+    /// The data of that PostgreSQL is in memory, which the page then says.
+    #[arg(long)]
+    postgres_in_memory: bool,
+    #[command(flatten)]
+    places: Places,
     /// The folder in which what was found is kept.
     #[arg(long, default_value = "target/bench")]
     kept: PathBuf,
@@ -47,12 +53,12 @@ pub(crate) struct RunArguments {
 /// After everything else, where something went wrong: a mode, one who takes part in it, or a call.
 pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let counterparts = arguments.counterparts.as_ref().map(std::path::absolute).transpose();
     let setup = Setup {
-        counterparts: arguments.counterparts.as_ref().map(absolute).transpose()?,
+        counterparts: counterparts.context("no path of the counterparts")?,
         postgres: arguments.postgres.clone(),
-        ..Setup::of(absolute(&arguments.binaries)?, absolute(&arguments.kept)?, effort)
+        ..Setup::new(&arguments.binaries, &arguments.places, effort)?
     };
-    std::fs::create_dir_all(&setup.disk).context("cannot make the folder for what is found")?;
     let mut wrong = Vec::new();
     let mut left = None;
     for mode in Mode::ALL {
@@ -78,19 +84,20 @@ pub(crate) async fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             }
         }
     }
-    write_page(arguments)?;
+    write_page(arguments, &setup)?;
     anyhow::ensure!(wrong.is_empty(), "something went wrong, as is told above, in: {}", wrong.join(", "));
     Ok(())
 }
 
 /// Writes the page and prints the targets. A part of the modes makes no whole page: where nothing was kept of the others, it
 /// is written beside what was kept.
-fn write_page(arguments: &RunArguments) -> anyhow::Result<()> {
+fn write_page(arguments: &RunArguments, setup: &Setup) -> anyhow::Result<()> {
     let command = if arguments.quick { "scripts/bench --quick" } else { "scripts/bench" };
+    let machine = machine::described(command, setup, arguments.postgres_in_memory);
     let is_missing = |mode: &Mode| Findings::read(&arguments.kept, mode.name()).is_none();
     let is_part = !arguments.only.is_empty() && Mode::ALL.iter().any(is_missing);
     let folder = if is_part { &arguments.kept } else { &arguments.page };
-    let targets = page::write(&arguments.kept, folder, command)?;
+    let targets = page::write(&arguments.kept, folder, &machine)?;
     let page = folder.join("performance.md");
     let why = if is_part { ", for not every mode was measured or kept" } else { "" };
     print(&format!("## Targets\n\n{targets}\nThe page: {}{why}\n", page.display()))
@@ -100,8 +107,4 @@ fn write_page(arguments: &RunArguments) -> anyhow::Result<()> {
 fn taken(revision: &str, began: Instant) -> anyhow::Result<String> {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
     Ok(format!("Measured {now} in {} s, revision {revision}.", began.elapsed().as_secs()))
-}
-
-fn absolute(path: &PathBuf) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
 }

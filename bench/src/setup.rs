@@ -1,14 +1,27 @@
 //! What there is to measure with: programs, a PostgreSQL, counterparts, cores; and how much effort is made.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
 use crate::{findings::LeftOut, process::Program};
+
+/// Where servers run, for every command that starts some.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Places {
+    /// The folder, on a disk, in which databases are made.
+    #[arg(long, default_value = "target/bench")]
+    disk: PathBuf,
+    /// The cores of the servers, with commas between them. The load generator stays where it was started, which must be
+    /// on another one.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    cores: Vec<u32>,
+}
 
 /// Everything that a mode needs.
 #[derive(Debug, Clone)]
@@ -19,8 +32,10 @@ pub(crate) struct Setup {
     pub(crate) counterparts: Option<PathBuf>,
     /// A PostgreSQL for this run alone, where databases are made.
     pub(crate) postgres: Option<String>,
-    /// A folder on a disk.
+    /// A folder on a disk, for scratch folders.
     pub(crate) disk: PathBuf,
+    /// The cores of the servers.
+    pub(crate) cores: Vec<u32>,
     /// How much is done.
     pub(crate) effort: Effort,
     /// From when on no more rounds are begun.
@@ -65,13 +80,37 @@ impl Effort {
 
 impl Setup {
     /// With neither counterparts nor a PostgreSQL.
-    pub(crate) fn of(binaries: PathBuf, disk: PathBuf, effort: Effort) -> Self {
-        Self { binaries, counterparts: None, postgres: None, disk, effort, until: Instant::now() }
+    pub(crate) fn new(binaries: &Path, places: &Places, effort: Effort) -> anyhow::Result<Self> {
+        let disk = std::path::absolute(&places.disk).context("no path of a folder on a disk")?;
+        std::fs::create_dir_all(&disk).with_context(|| format!("cannot make {}", disk.display()))?;
+        Ok(Self {
+            binaries: std::path::absolute(binaries).context("no path of binaries")?,
+            counterparts: None,
+            postgres: None,
+            disk,
+            cores: places.cores.clone(),
+            effort,
+            until: Instant::now(),
+        })
+    }
+
+    /// A new folder on the disk to run in, which is gone when it is dropped. What is in memory alone, as the system's own
+    /// folder for such things may be, waits for nothing.
+    pub(crate) fn scratch(&self) -> anyhow::Result<TempDir> {
+        let scratch = tempfile::tempdir_in(&self.disk).context("no scratch folder")?;
+        // Server and client look for one from here upwards, and would find that of whoever measures.
+        std::fs::write(scratch.path().join(".env"), "").context("cannot write an empty .env")?;
+        Ok(scratch)
     }
 
     /// The payment server on a database, with the demo's data, nothing limited and every record of the audit kept.
     pub(crate) fn payment_server(&self, database: &str) -> Program {
-        Program::of(&self.binaries.join("server"), &[]).with(&[
+        self.payment_command(database, &[])
+    }
+
+    /// One of the payment server's commands, likewise.
+    pub(crate) fn payment_command(&self, database: &str, command: &[&str]) -> Program {
+        Program::of(&self.binaries.join("server"), command).with(&[
             ("HOST", "127.0.0.1"),
             ("PORT", "0"),
             ("DATABASE_URL", database),
@@ -106,14 +145,9 @@ impl Setup {
         Ok(format!("{server}/{name}"))
     }
 
-    /// The core of the server number `number`: never the last one, which the load generator has.
+    /// The core of the server number `number`: its own, as far as there are cores.
     pub(crate) fn server_core(&self, number: usize) -> String {
-        (number % cores().saturating_sub(1).max(1)).to_string()
+        let mut cores = self.cores.iter().cycle().skip(number % self.cores.len().max(1));
+        cores.next().copied().unwrap_or_default().to_string()
     }
-}
-
-/// How many cores the machine has; this process itself may use one of them only.
-pub(crate) fn cores() -> usize {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    cpus.lines().filter(|line| line.starts_with("processor")).count()
 }

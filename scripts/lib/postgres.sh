@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # A real PostgreSQL in a folder of its own, on a free loopback port, under a user without rights. Needs base.sh.
 
 # Sets POSTGRES_BIN to where initdb and postgres are; installs them on Debian, as root or by sudo.
@@ -66,10 +66,12 @@ become_postgres() {
         -c unix_socket_directories= -c fsync="${POSTGRES_FSYNC:-off}" -c max_connections=200
 }
 
-# start_postgres: starts one that is stopped and gone at the end of the script. Sets POSTGRES_URL and POSTGRES_PID.
+# start_postgres: starts one that is stopped and gone at the end of the script. Sets POSTGRES_URL, POSTGRES_PID and
+# POSTGRES_FOLDER, which its data is in.
 start_postgres() {
     local folder port attempt
     folder=$(mktemp -d)
+    POSTGRES_FOLDER=$folder
     at_exit rm -rf "$folder"
     for attempt in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))

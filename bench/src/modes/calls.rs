@@ -81,7 +81,7 @@ async fn compare(
 }
 
 async fn round(setup: &Setup, server: Server, era: Era) -> anyhow::Result<Round> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let process = server.start(setup, scratch.path(), &[]).await?;
     Lanes::open(server, era, &process.address).await?.drive(&process, server.warms_for(setup)).await?;
     let round = Lanes::open(server, era, &process.address).await?.drive(&process, setup.effort.time).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use shared::{
     demo::BOB_API_KEY,
     headers::{API_KEY, SESSION_ID},
@@ -57,7 +57,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
 }
 
 async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let process = server.start(setup, scratch.path(), &[]).await?;
     drive(&process, Instant::now() + server.warms_for(setup)).await?;
     let round = drive(&process, Instant::now() + setup.effort.time).await?;

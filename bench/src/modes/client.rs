@@ -39,7 +39,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
          each call more: the server's answer and the model's, which answers at once from the load generator, are in it.",
         &["what", "median, ms (min-max)"],
     );
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let client = setup.binaries.join("client");
     let usage = |told: &str| ensure_that(told.contains("Usage"), told);
     let help = timed(&Program::of(&client, &["--help"]), scratch.path(), usage).await?;

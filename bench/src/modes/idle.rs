@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use anyhow::Context as _;
-
 use crate::{
     contender::Server,
     figures::{grouped, ratio, thousandths},
@@ -58,7 +56,7 @@ async fn one(
     lots: &[u32],
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let caps = [("MAX_SESSIONS_PER_KEY", "1000000"), ("MAX_SESSIONS", "1000000")];
     let process = server.start(setup, scratch.path(), &caps).await?;
     open(&process, first).await?;

@@ -1,7 +1,5 @@
 //! How long a call takes at half of the rate that a server can take at most, its callers not waiting for one another.
 
-use anyhow::Context as _;
-
 use super::rounds::{errors, interleaved, own_share, spread};
 use crate::{
     ask::Era,
@@ -55,7 +53,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
 }
 
 async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let process = server.start(setup, scratch.path(), &[]).await?;
     let open = || Lanes::open(server, Era::Sessions, &process.address);
     open().await?.drive(&process, server.warms_for(setup)).await?;

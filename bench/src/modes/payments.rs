@@ -114,8 +114,7 @@ fn row(findings: &mut Findings, who: Who, took: Vec<Took>) {
 }
 
 async fn round(setup: &Setup, server: Server) -> anyhow::Result<Round> {
-    // On the disk that the code is on: what is in memory alone, as a scratch folder may be, waits for nothing.
-    let scratch = tempfile::tempdir_in(&setup.disk).context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let database = server.database(setup, scratch.path()).await?;
     let process = start(setup, &database, scratch.path()).await?;
     let payers = payers(setup, &database, PAYERS).await?;

@@ -20,7 +20,7 @@ pub(super) const WARM: u64 = 2;
 
 /// How many payments a second `pgbench` makes on a new database, in the mean over the seconds that are counted.
 pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u64> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let database = Server::Postgres.database(setup, scratch.path()).await?;
     let program = setup.payment_server(&database);
     Process::start(&program, scratch.path(), &setup.server_core(0)).await?.stop().await?;

@@ -1,6 +1,5 @@
 //! Several servers on one PostgreSQL database: what they answer together.
 
-use anyhow::Context as _;
 use tokio::task::JoinSet;
 
 use super::rounds::{errors, interleaved};
@@ -11,7 +10,7 @@ use crate::{
     findings::Findings,
     load::{Lanes, Round},
     process::Process,
-    setup::{Setup, cores},
+    setup::Setup,
 };
 
 /// How many servers there are.
@@ -22,7 +21,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
     let said = format!(
         "Read calls in sessions, on 32 connections to each of several servers on one database. Each server has a core of its \
          own as far as there are cores: here {} for all servers and PostgreSQL, and one for the load.",
-        cores().saturating_sub(1).max(1)
+        setup.cores.len()
     );
     let head = [
         "servers",
@@ -70,7 +69,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
 
 /// One round of so many servers at once.
 async fn round(setup: &Setup, replicas: usize) -> anyhow::Result<Vec<Round>> {
-    let scratch = tempfile::tempdir().context("no scratch folder")?;
+    let scratch = setup.scratch()?;
     let database = setup.new_database().await?;
     let mut servers = Vec::new();
     for number in 0..replicas {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use crate::{
     contender::Server,
@@ -31,7 +31,7 @@ pub(crate) async fn run(setup: &Setup, left: Option<Database>) -> anyhow::Result
     );
     for server in [Server::Sqlite, Server::Postgres] {
         let started = async {
-            let scratch = tempfile::tempdir().context("no scratch folder")?;
+            let scratch = setup.scratch()?;
             let url = server.database(setup, scratch.path()).await?;
             let start = async || {
                 Process::start(&setup.payment_server(&url), scratch.path(), &setup.server_core(0)).await
