@@ -31,6 +31,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use setup::Places;
+
 /// Measures the payment server beside others.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -53,6 +55,8 @@ enum Command {
         /// The folder of the release binary `server`.
         #[arg(long, default_value = "target/release")]
         binaries: PathBuf,
+        #[command(flatten)]
+        places: Places,
     },
     /// Builds of the payment server beside one another: what a read call costs each.
     Compare(compare::CompareArguments),
@@ -66,7 +70,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         Command::Bare => runtime.block_on(peers::bare::serve()),
         Command::Rmcp { sessions } => runtime.block_on(peers::rmcp::serve(sessions)),
-        Command::Security { binaries } => runtime.block_on(security::run(&binaries)),
+        Command::Security { binaries, places } => runtime.block_on(security::run(&binaries, &places)),
         Command::Compare(arguments) => runtime.block_on(compare::run(&arguments)),
         Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
     }

@@ -8,14 +8,22 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use shared::{demo::BOB_API_KEY, headers::API_KEY};
-use tokio::{io::AsyncReadExt as _, net::TcpStream, process::Command, task::JoinSet, time::sleep};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
+    contender::Server,
+    desk::operate,
     figures::percentile,
     http::{Wire, post},
     print,
-    process::{Process, Program},
+    process::Process,
     session::{open_session, open_session_with},
+    setup::{Effort, Places, Setup},
 };
 
 /// How many sessions are abandoned, and how many wrong keys are tried.
@@ -28,60 +36,78 @@ const FLOOD: u32 = 8;
 /// How often a key is revoked.
 const REVOCATIONS: usize = 20;
 
+/// How many are opened before those, so that what the allocator takes at first is no session's.
+const FIRST_SESSIONS: u32 = 1_000;
+
+/// How long a session lives unused, and how long after that the sweep has come by for sure.
+const IDLE: Duration = Duration::from_secs(20);
+const SWEPT: Duration = Duration::from_secs(10);
+
 /// Most memory that an idle session may take, in bytes.
 const SESSION_BYTES_MAX: u64 = 1_024;
 
 /// Measures everything, prints it, and fails where a session takes more than it may.
-pub(crate) async fn run(binaries: &Path) -> anyhow::Result<()> {
-    print(&revocation(binaries).await?)?;
-    print(&wrong_keys(binaries).await?)?;
-    print(&abandoned_sessions(binaries).await?)
+pub(crate) async fn run(binaries: &Path, places: &Places) -> anyhow::Result<()> {
+    let setup = Setup::new(binaries, places, Effort::FULL)?;
+    print(&revocation(&setup).await?)?;
+    print(&wrong_keys(&setup).await?)?;
+    print(&abandoned_sessions(&setup).await?)
 }
 
-async fn start(binaries: &Path, folder: &Path, more: &[(&'static str, &str)]) -> anyhow::Result<Process> {
-    let database = format!("sqlite://{}", folder.join("payments.db").display());
-    let settings = [("PORT", "0"), ("DATABASE_URL", &*database), ("RUST_LOG", "error")];
-    let program = Program::of(&std::path::absolute(binaries.join("server"))?, &[]).with(&settings).with(more);
-    Process::start(&program, folder, "0").await
+/// Starts the payment server on a new database of SQLite, whose URL it returns too.
+async fn start(
+    setup: &Setup,
+    folder: &Path,
+    more: &[(&'static str, &str)],
+) -> anyhow::Result<(Process, String)> {
+    let database = Server::Sqlite.database(setup, folder).await?;
+    let program = setup.payment_server(&database).with(&[("RUST_LOG", "error")]).with(more);
+    Ok((Process::start(&program, folder, &setup.server_core(0)).await?, database))
 }
 
-/// 10,000 sessions are opened and never used again. Twice: what the first lot leaves in the allocator is no session's.
-async fn abandoned_sessions(binaries: &Path) -> anyhow::Result<String> {
-    let folder = tempfile::tempdir()?;
-    let settings = [("MAX_SESSIONS_PER_KEY", "100000"), ("SESSION_IDLE_SECS", "20"), ("RATE_LIMIT", "off")];
-    let process = start(binaries, folder.path(), &settings).await?;
-    let began = process.resident_kib()?;
+/// 10,000 sessions are opened and never used again; and as many again when those have ended, which find their memory.
+async fn abandoned_sessions(setup: &Setup) -> anyhow::Result<String> {
+    let folder = setup.scratch()?;
+    let idle = IDLE.as_secs().to_string();
+    let settings = [("MAX_SESSIONS_PER_KEY", "100000"), ("SESSION_IDLE_SECS", &idle)];
+    let (process, _) = start(setup, folder.path(), &settings).await?;
+    let mut began = Instant::now();
+    abandon(&process, FIRST_SESSIONS).await?;
     let mut text = String::new();
-    let mut before = began;
     for round in 1..=2 {
-        let opened = Instant::now();
-        let mut wire = Wire::connect(&process.address).await?;
-        for _ in 0..SESSIONS {
-            open_session(&mut wire, &process.address).await?;
-        }
-        drop(wire);
+        let before = process.resident_kib()?;
+        let millis = abandon(&process, SESSIONS).await?;
         sleep(Duration::from_secs(1)).await;
         let with = process.resident_kib()?;
+        ensure!(began.elapsed() < IDLE, "it took so long to open the sessions that the first have ended");
         let each = with.saturating_sub(before) * 1_024 / u64::from(SESSIONS);
-        // Longer than a session lives, and than the sweep takes to come by.
-        sleep(Duration::from_secs(30)).await;
+        sleep(IDLE + SWEPT).await;
         let after = process.resident_kib()?;
         text.push_str(&format!(
-            "abandoned sessions, round {round}   {SESSIONS} opened in {} ms: {before} KiB before, {with} KiB with them \
-             ({each} bytes each), {after} KiB after they ended\n",
-            opened.elapsed().as_millis().saturating_sub(31_000),
+            "abandoned sessions, round {round}   {SESSIONS} opened in {millis} ms: {before} KiB before, {with} KiB with \
+             them ({each} bytes each), {after} KiB after they ended\n",
         ));
-        ensure!(round == 1 || each <= SESSION_BYTES_MAX, "an idle session takes {each} bytes\n{text}");
-        before = after;
+        ensure!(each <= SESSION_BYTES_MAX, "an idle session takes {each} bytes\n{text}");
+        began = Instant::now();
     }
     process.stop().await?;
     Ok(text)
 }
 
+/// Opens so many sessions on one connection, and returns how many milliseconds that took.
+async fn abandon(process: &Process, sessions: u32) -> anyhow::Result<u128> {
+    let began = Instant::now();
+    let mut wire = Wire::connect(&process.address).await?;
+    for _ in 0..sessions {
+        open_session(&mut wire, &process.address).await?;
+    }
+    Ok(began.elapsed().as_millis())
+}
+
 /// One caller with a good key, alone and then beside a flood of wrong ones from the same address.
-async fn wrong_keys(binaries: &Path) -> anyhow::Result<String> {
-    let folder = tempfile::tempdir()?;
-    let process = start(binaries, folder.path(), &[]).await?;
+async fn wrong_keys(setup: &Setup) -> anyhow::Result<String> {
+    let folder = setup.scratch()?;
+    let (process, _) = start(setup, folder.path(), &[("RATE_LIMIT", "on")]).await?;
     let mut wire = Wire::connect(&process.address).await?;
     let session = open_session(&mut wire, &process.address).await?;
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -153,15 +179,14 @@ async fn flood(address: &str, lane: u32) -> anyhow::Result<(u64, u64)> {
 
 /// From the moment that the operator's command is done until an open stream has ended, and whether the next call after
 /// that moment is refused.
-async fn revocation(binaries: &Path) -> anyhow::Result<String> {
-    let folder = tempfile::tempdir()?;
-    let process = start(binaries, folder.path(), &[]).await?;
+async fn revocation(setup: &Setup) -> anyhow::Result<String> {
+    let folder = setup.scratch()?;
+    let (process, database) = start(setup, folder.path(), &[("RATE_LIMIT", "on")]).await?;
     let mut streams = Vec::new();
     let mut calls = Vec::new();
     for _ in 0..REVOCATIONS {
-        let made =
-            operate(binaries, folder.path(), &["keys", "create", "--user", "bob", "--role", "customer"])
-                .await?;
+        let create = ["keys", "create", "--user", "bob", "--role", "customer"];
+        let made = operate(setup, &database, &create).await?;
         let key = made.get("key").and_then(|key| key.as_str()).context("no key")?;
         let id = made.get("id").and_then(|id| id.as_str()).context("no id")?;
         let mut wire = Wire::connect(&process.address).await?;
@@ -177,15 +202,14 @@ async fn revocation(binaries: &Path) -> anyhow::Result<String> {
             }
             Instant::now()
         });
-        operate(binaries, folder.path(), &["keys", "revoke", id]).await?;
+        operate(setup, &database, &["keys", "revoke", id]).await?;
         let done = Instant::now();
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
         let request = post(&process.address, &[(API_KEY, key), ("mcp-session-id", &session)], body);
         let answer = wire.exchange(&request).await?;
         ensure!(answer.status == 401, "the next call was answered with {}", answer.status);
         calls.push(u64::try_from(done.elapsed().as_micros())?);
-        let ended =
-            tokio::time::timeout(Duration::from_secs(5), ended).await.context("a stream goes on")??;
+        let ended = timeout(Duration::from_secs(5), ended).await.context("a stream goes on")??;
         streams.push(u64::try_from(ended.saturating_duration_since(done).as_micros())?);
     }
     process.stop().await?;
@@ -200,15 +224,6 @@ async fn revocation(binaries: &Path) -> anyhow::Result<String> {
     ))
 }
 
-async fn operate(binaries: &Path, folder: &Path, command: &[&str]) -> anyhow::Result<serde_json::Value> {
-    let database = format!("sqlite://{}", folder.join("payments.db").display());
-    let program = binaries.join("server");
-    let output =
-        Command::new(program).args(command).arg("--json").env("DATABASE_URL", database).output().await?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
 /// A GET stream, whose head has arrived.
 async fn open_stream(address: &str, key: &str, session: &str) -> anyhow::Result<TcpStream> {
     use tokio::io::AsyncWriteExt as _;
@@ -219,7 +234,8 @@ async fn open_stream(address: &str, key: &str, session: &str) -> anyhow::Result<
     );
     stream.write_all(request.as_bytes()).await?;
     let mut head = [0; 1_024];
-    let read = stream.read(&mut head).await?;
+    let read =
+        timeout(Duration::from_secs(30), stream.read(&mut head)).await.context("no stream in time")??;
     ensure!(head.get(..read).is_some_and(|head| head.starts_with(b"HTTP/1.1 200")), "no stream");
     Ok(stream)
 }
