@@ -23,6 +23,10 @@ const rows = z.object({
     z.object({ id: z.number().int(), from: z.string(), to: z.string(), amount: z.number(), date: z.string() }),
   ),
 });
+const wanted = z.object({
+  limit: z.number().int().min(1).max(100).default(DEFAULT_LIMIT).describe('Number of latest transactions to return'),
+});
+const account = z.object({ username: z.string(), balance: z.number() });
 const counted = { legacy: 0, modern: 0 };
 
 function result(shown, structuredContent) {
@@ -47,10 +51,7 @@ function paymentServer({ era, requestInfo }) {
     'getLatestTransactions',
     {
       description: 'Get the latest transactions for the authenticated user',
-      inputSchema: z.object({
-        limit: z.number().int().min(1).max(100).default(DEFAULT_LIMIT)
-          .describe('Number of latest transactions to return'),
-      }),
+      inputSchema: wanted,
       outputSchema: rows,
       annotations,
     },
@@ -60,7 +61,7 @@ function paymentServer({ era, requestInfo }) {
     'getAccountBalance',
     {
       description: 'Get the current account balance for the authenticated user',
-      outputSchema: z.object({ username: z.string(), balance: z.number() }),
+      outputSchema: account,
       annotations,
     },
     async () => result(balance(name), balance(name)),
