@@ -151,3 +151,25 @@ impl Setup {
         cores.next().copied().unwrap_or_default().to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{Effort, Setup};
+
+    #[test]
+    fn servers_share_cores_where_there_are_too_few() {
+        let setup = Setup {
+            binaries: "release".into(),
+            counterparts: None,
+            postgres: None,
+            disk: "disk".into(),
+            cores: vec![0, 2, 3],
+            effort: Effort::QUICK,
+            until: Instant::now(),
+        };
+        let cores: Vec<String> = (0..5).map(|number| setup.server_core(number)).collect();
+        assert_eq!(cores, ["0", "2", "3", "0", "2"]);
+    }
+}

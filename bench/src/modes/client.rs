@@ -143,3 +143,25 @@ fn reply(body: &str, calls: usize) -> impl IntoResponse + use<> {
     let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     ([(CONTENT_TYPE, "text/event-stream")], body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::has_called;
+
+    #[test]
+    fn a_run_counts_with_every_result_and_the_answer() {
+        let result = |structured: &str| {
+            format!(r#"{{"event":"tool_call_finished","result":{{"structuredContent":{structured}}}}}"#)
+        };
+        let (right, answer) =
+            (result(r#"{"transactions":[{}]}"#), r#"{"event":"answer","text":"Not much."}"#);
+        assert!(has_called(&format!("{right}\n{right}\n{answer}\n"), 2).is_ok());
+        for told in [
+            format!("{right}\n{answer}"),
+            format!("{right}\n{right}"),
+            format!("{right}\n{}\n{answer}", result("null")),
+        ] {
+            assert!(has_called(&told, 2).is_err(), "{told}");
+        }
+    }
+}
