@@ -5,13 +5,17 @@
 //! method parses them once, into its own type. Writing serialises straight from the typed parts.
 
 mod error;
+mod malformed;
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-pub use self::error::{ErrorCode, ErrorObject};
+pub use self::{
+    error::{ErrorCode, ErrorObject},
+    malformed::MessageError,
+};
 
 /// The id of a request: a string or an integer, unique for its sender within a session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -90,28 +94,6 @@ pub enum Incoming<'a> {
     },
 }
 
-/// Why bytes are not a JSON-RPC message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MessageError {
-    /// The bytes are not JSON. Answer with [`ErrorCode::PARSE_ERROR`].
-    #[error("the body is not valid JSON: {0}")]
-    NotJson(String),
-    /// JSON, but not a message. Answer with [`ErrorCode::INVALID_REQUEST`].
-    #[error("not a JSON-RPC 2.0 message: {0}")]
-    NotAMessage(String),
-}
-
-impl MessageError {
-    /// The code to answer with.
-    #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::NotJson(_) => ErrorCode::PARSE_ERROR,
-            Self::NotAMessage(_) => ErrorCode::INVALID_REQUEST,
-        }
-    }
-}
-
 /// Every member a message can have; which ones are there decides what it is.
 #[derive(Deserialize)]
 struct Members<'a> {
@@ -144,11 +126,12 @@ impl<'a> Incoming<'a> {
     pub fn parse(text: &'a str) -> Result<Self, MessageError> {
         if !text.trim_ascii_start().starts_with('{') {
             // Serde would take an array for the members in their order.
-            serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| parse_error(&error))?;
-            return Err(MessageError::NotAMessage("it must be an object".to_owned()));
+            serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| MessageError::of(text, &error))?;
+            return Err(MessageError::not_a_message(text, "it must be an object"));
         }
-        let members: Members<'a> = serde_json::from_str(text).map_err(|error| parse_error(&error))?;
-        Self::from_members(members).map_err(|reason| MessageError::NotAMessage(reason.to_owned()))
+        let members: Members<'a> =
+            serde_json::from_str(text).map_err(|error| MessageError::of(text, &error))?;
+        Self::from_members(members).map_err(|reason| MessageError::not_a_message(text, reason))
     }
 
     fn from_members(members: Members<'a>) -> Result<Self, &'static str> {
@@ -174,15 +157,6 @@ impl<'a> Incoming<'a> {
             (None, None, None) => Err("one of `method`, `result` or `error` is needed"),
             _ => Err("only one of `method`, `result` and `error` may be present"),
         }
-    }
-}
-
-fn parse_error(error: &serde_json::Error) -> MessageError {
-    match error.classify() {
-        serde_json::error::Category::Data => MessageError::NotAMessage(error.to_string()),
-        serde_json::error::Category::Io
-        | serde_json::error::Category::Syntax
-        | serde_json::error::Category::Eof => MessageError::NotJson(error.to_string()),
     }
 }
 

@@ -36,13 +36,12 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
     let refused = |refusal| Refused { id: None, refusal };
     if depth::is_too_deep(text) {
         let reason = format!("it nests deeper than {}", depth::DEPTH_MAX);
-        return Err(refused(MessageError::NotAMessage(reason).into()));
+        return Err(MessageError::not_a_message(text, reason).into());
     }
     if text.trim_ascii_start().starts_with('[') {
         return batch::answer(engine, exchange, text).await.map_err(refused);
     }
-    let message = Incoming::parse(text).map_err(|error| refused(error.into()))?;
-    match message {
+    match Incoming::parse(text)? {
         Incoming::Request { id, method, params } => {
             let reply = if method == methods::INITIALIZE {
                 initialize::answer(engine, &exchange, &id, params).await

@@ -45,12 +45,12 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
     let refused = |refusal| Refused { id: None, refusal };
     if depth::is_too_deep(text) {
         let reason = format!("it nests deeper than {}", depth::DEPTH_MAX);
-        return Err(refused(MessageError::NotAMessage(reason).into()));
+        return Err(MessageError::not_a_message(text, reason).into());
     }
     if text.trim_ascii_start().starts_with('[') {
         return Err(refused(Refusal::Batch("Batches exist in 2025-03-26 only: send one message a request")));
     }
-    match Incoming::parse(text).map_err(|error| refused(error.into()))? {
+    match Incoming::parse(text)? {
         Incoming::Request { id, method, params } => {
             let request = Request { id, method: &method, params };
             let answered = request.answer(engine, exchange).await;

@@ -46,6 +46,12 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
+impl From<MessageError> for Refused {
+    fn from(error: MessageError) -> Self {
+        Self { id: error.id().cloned(), refusal: error.into() }
+    }
+}
+
 impl From<ErrorObject> for Refusal {
     fn from(error: ErrorObject) -> Self {
         Self::Stateless(error)

@@ -71,6 +71,6 @@ async fn answer_one(
             notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
             None
         }
-        Err(error) => Some(reply::error(None, &ErrorObject::new(error.code(), error.to_string()))),
+        Err(error) => Some(reply::error(error.id(), &ErrorObject::new(error.code(), error.to_string()))),
     }
 }

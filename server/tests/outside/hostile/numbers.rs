@@ -6,6 +6,8 @@ use super::{answer_to, assert_holds, assert_served};
 use crate::support::{
     app::spawn_app,
     client::{BOB, Client},
+    modern::{Caller, STATELESS},
+    wire::Answer,
 };
 
 fn ping(id: &str) -> String {
@@ -106,4 +108,38 @@ async fn an_array_that_is_too_long_or_opens_a_session_is_refused_whole() {
         assert_eq!(answer.status, 400, "{answer:?}");
     }
     assert_served(&bob).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_malformed_is_refused_by_its_id_where_that_can_be_read() {
+    let app = spawn_app().await;
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let refused = |answer: &Answer, id: Value, what: &str| {
+        assert_holds(answer, what);
+        assert_eq!((answer.status, answer.code()), (400, Some(-32600)), "{what}: {answer:?}");
+        assert_eq!(answer.json().get("id").cloned().unwrap_or_default(), id, "{what}: {answer:?}");
+    };
+    for (id, body) in [
+        (json!(5), r#"{"jsonrpc":"2.0","id":5,"method":"tools/list","params":[]}"#.to_owned()),
+        (json!("five"), r#"{"jsonrpc":"2.0","id":"five","method":7}"#.to_owned()),
+        (json!(5), r#"{"jsonrpc":"2.0","id":5}"#.to_owned()),
+        (json!(5), format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{deep}}}"#)),
+        (Value::Null, r#"{"jsonrpc":"1.0","id":5,"method":"tools/list"}"#.to_owned()),
+        (Value::Null, r#"{"jsonrpc":"2.0","id":5,"id":6,"method":"tools/list"}"#.to_owned()),
+        // It would be an id of ours.
+        (Value::Null, r#"{"jsonrpc":"2.0","id":5,"result":{},"error":{"code":1,"message":"m"}}"#.to_owned()),
+    ] {
+        for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+            let bob = Client::open_in(app.address, BOB, version).await;
+            refused(&answer_to(&bob, &bob.post(body.clone())).await, id.clone(), &body);
+        }
+        let stateless = Caller::new(app.address, BOB).ask("tools/list", json!({})).saying(body.clone());
+        refused(&stateless.send(app.address).await, id, &format!("{STATELESS}: {body}"));
+    }
+    let bob = Client::open_in(app.address, BOB, "2025-03-26").await;
+    let batch = format!(r#"[{},{{"jsonrpc":"2.0","id":5,"method":"tools/list","params":[]}}]"#, ping("1"));
+    let answers = answer_to(&bob, &bob.post(batch)).await.json();
+    let of = |id: i64| answers.as_array().unwrap().iter().find(|answer| answer["id"] == id);
+    assert_eq!(of(5).unwrap()["error"]["code"], -32600, "{answers}");
+    assert_eq!(of(1).unwrap()["result"], json!({}), "{answers}");
 }
