@@ -17,7 +17,8 @@ use super::{
     depth,
     dispatch::{self, Answer, Begun},
     event_stream::EventStream,
-    log::{Log, Reader},
+    live::{Permitted, Presence},
+    log::{Log, Reader, Seat},
     outbox::{Next, Outbox, Progressing, Step},
     reply::{self, Lifetime, Refusal, Refused, Reply},
     run_to_end::RunToEnd,
@@ -104,28 +105,34 @@ pub(super) async fn open_stream(
     refuse_stateless(exchange)?;
     let activity = session(engine, exchange).await?;
     let streams = activity.session().streams();
-    let resumed = match last_event_id.map(|id| streams.resume(id)) {
+    let seat = match last_event_id.map(|id| streams.resume(id)) {
         Some(Err(CannotResume::Unknown)) => return Err(Refusal::CannotResume),
-        Some(Ok(place)) => Some(place),
-        Some(Err(CannotResume::Standing)) | None => None,
+        Some(Ok(seat)) => seat,
+        Some(Err(CannotResume::Standing)) | None => {
+            streams.open_standing().map_err(|_| Refusal::TooManyStreams)?
+        }
     };
-    let (log, next) = match resumed {
-        Some(place) => place,
-        None => (streams.open_standing().map_err(|_| Refusal::TooManyStreams)?, 1),
-    };
+    let presence = listen(engine, exchange, &activity);
+    let primed = is_primed(&activity);
+    Ok(EventStream::of(Reader::begin(seat, primed, activity, presence, engine.stop.clone())))
+}
+
+/// Tells a session that its lists are others when the key may do something else than the client was last told of: now,
+/// and as long as the presence lives. However many streams it has open, it is told once.
+fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
     let told = activity.weak();
     let changes = engine.list_changes();
-    let presence = engine.live.enter(
-        &exchange.principal,
-        exchange.principal.proven_until(),
-        Arc::new(move || {
-            if let Some(session) = told.upgrade() {
-                changes.iter().for_each(|method| session.streams().notify(written(method, json!({}))));
-            }
-        }),
-    );
-    let primed = is_primed(&activity);
-    Ok(EventStream::of(Reader::begin(log, next, primed, activity, presence, engine.stop.clone())))
+    let permitted: Permitted = Arc::new(move |permissions| {
+        if let Some(session) = told.upgrade()
+            && session.streams().permit(permissions)
+        {
+            changes.iter().for_each(|method| session.streams().notify(written(method, json!({}))));
+        }
+    });
+    let principal = &exchange.principal;
+    let presence = engine.live.enter(principal, principal.proven_until(), Arc::clone(&permitted));
+    permitted(principal.permissions());
+    presence
 }
 
 /// Whether the client knows events without data (since 2025-11-25).
@@ -166,8 +173,9 @@ fn stream(
     let log = activity.session().streams().open_reply();
     let primed = is_primed(&activity);
     // The request was made in time: whoever waits for its answer gets it.
-    let presence = engine.live.enter(context.principal(), None, Arc::new(|| {}));
-    let reader = Reader::begin(Arc::clone(&log), 1, primed, activity, presence, engine.stop.clone());
+    let presence = engine.live.enter(context.principal(), None, Arc::new(|_| {}));
+    let seat = Seat::take(Arc::clone(&log), 1);
+    let reader = Reader::begin(seat, primed, activity, presence, engine.stop.clone());
     take(&log, first);
     engine.left_behind.spawn(async move {
         let answer = loop {

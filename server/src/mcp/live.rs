@@ -26,8 +26,8 @@ use crate::{
 /// How often the store is asked whether something was revised. Well below the second within which it is to be known.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Told that the key may do something else than before.
-pub(super) type Permitted = Arc<dyn Fn() + Send + Sync>;
+/// Told what the key may do, when that is something else than before.
+pub(super) type Permitted = Arc<dyn Fn(PermissionSet) + Send + Sync>;
 
 /// Everything that is open.
 #[derive(Default)]
@@ -120,7 +120,7 @@ impl Live {
         for id in keys {
             let key = store.key(&id).await?;
             let key = key.filter(|key| key.ended(UnixMillis::now()).is_none());
-            let mut told = Vec::new();
+            let mut told: Vec<(Permitted, PermissionSet)> = Vec::new();
             for open in self.open.lock().values_mut().filter(|open| open.key == id) {
                 open.is_new = false;
                 let Some(key) = &key else {
@@ -133,10 +133,10 @@ impl Live {
                     open.ended.cancel();
                 } else if permissions != open.permissions {
                     open.permissions = permissions;
-                    told.push(Arc::clone(&open.permitted));
+                    told.push((Arc::clone(&open.permitted), permissions));
                 }
             }
-            told.iter().for_each(|permitted| permitted());
+            told.iter().for_each(|(permitted, permissions)| permitted(*permissions));
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ mod tests {
         let live = Arc::new(Live::default());
         let principal = Principal::for_test("customer");
         assert!(store.key(principal.key()).await.unwrap().is_none(), "the key is gone");
-        let presence = live.enter(&principal, None, Arc::new(|| {}));
+        let presence = live.enter(&principal, None, Arc::new(|_| {}));
         live.revise(&store, Whose::New).await.unwrap();
         assert!(presence.ended().is_cancelled());
     }

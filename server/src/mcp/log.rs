@@ -154,36 +154,16 @@ impl State {
     }
 }
 
-/// Whoever reads a log at this moment. The session is in use while it lives.
-pub(super) struct Reader {
+/// The place of whoever reads a log, and how far that has come. Whoever takes it after that has it instead.
+pub(super) struct Seat {
     log: Arc<Log>,
     me: u64,
     next: u64,
-    opening: Option<Bytes>,
-    alive_at: Instant,
-    ended: CancellationToken,
-    stop: CancellationToken,
-    presence: Presence,
-    over: bool,
-    _activity: Activity,
 }
 
-impl Reader {
-    /// Reads `log` from the event `next` on. With `primed` the first thing it says is the stream's own id, from which
-    /// the client can resume before anything has happened.
-    pub(super) fn begin(
-        log: Arc<Log>,
-        next: u64,
-        primed: bool,
-        activity: Activity,
-        presence: Presence,
-        stop: CancellationToken,
-    ) -> Self {
-        let opening = if primed {
-            sse::priming(Position { event: next.saturating_sub(1), ..log.start })
-        } else {
-            Bytes::from_static(sse::KEEP_ALIVE)
-        };
+impl Seat {
+    /// From the event `next` on.
+    pub(super) fn take(log: Arc<Log>, next: u64) -> Self {
         let me = {
             let mut state = log.state.lock();
             state.reader = state.reader.wrapping_add(1);
@@ -195,12 +175,54 @@ impl Reader {
             state.reader
         };
         log.changed.notify_waiters();
+        Self { log, me, next }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.log.state.lock();
+        if state.reader == self.me {
+            state.read = false;
+            // A standing stream has no last event: it counts as finished while nobody reads it.
+            if self.log.start.standing {
+                state.finished_at = Some(Instant::now());
+            }
+        }
+    }
+}
+
+/// Whoever reads a log at this moment. The session is in use while it lives.
+pub(super) struct Reader {
+    seat: Seat,
+    opening: Option<Bytes>,
+    alive_at: Instant,
+    ended: CancellationToken,
+    stop: CancellationToken,
+    presence: Presence,
+    over: bool,
+    _activity: Activity,
+}
+
+impl Reader {
+    /// Reads from its seat on. With `primed` the first thing it says is the stream's own id, from which the client can
+    /// resume before anything has happened.
+    pub(super) fn begin(
+        seat: Seat,
+        primed: bool,
+        activity: Activity,
+        presence: Presence,
+        stop: CancellationToken,
+    ) -> Self {
+        let opening = if primed {
+            sse::priming(Position { event: seat.next.saturating_sub(1), ..seat.log.start })
+        } else {
+            Bytes::from_static(sse::KEEP_ALIVE)
+        };
         let ended = activity.session().ended();
         let alive_at = Instant::now() + KEEP_ALIVE;
         Self {
-            log,
-            me,
-            next,
+            seat,
             opening: Some(opening),
             alive_at,
             ended,
@@ -214,7 +236,7 @@ impl Reader {
     /// The next bytes to send. `None` when the log is finished, when somebody else has taken over, when the session has
     /// ended or the key that it was opened with, and for a stream that no request waits for also when the server stops.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        let stopped = self.log.is_standing() && self.stop.is_cancelled();
+        let stopped = self.seat.log.is_standing() && self.stop.is_cancelled();
         let ended = self.ended.is_cancelled() || self.presence.ended().is_cancelled();
         if self.over || stopped || ended {
             return None;
@@ -222,7 +244,7 @@ impl Reader {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        let log = Arc::clone(&self.log);
+        let log = Arc::clone(&self.seat.log);
         loop {
             let changed = log.changed.notified();
             tokio::pin!(changed);
@@ -247,12 +269,12 @@ impl Reader {
     }
 
     fn at_hand(&mut self) -> Step {
-        let state = self.log.state.lock();
-        if state.reader != self.me {
+        let state = self.seat.log.state.lock();
+        if state.reader != self.seat.me {
             return Step::End;
         }
-        if let Some((event, next)) = state.event(self.next) {
-            self.next = next;
+        if let Some((event, next)) = state.event(self.seat.next) {
+            self.seat.next = next;
             self.alive_at = Instant::now() + KEEP_ALIVE;
             return Step::Send(event);
         }
@@ -271,17 +293,4 @@ enum Step {
     Send(Bytes),
     Wait,
     End,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.log.state.lock();
-        if state.reader == self.me {
-            state.read = false;
-            // A standing stream has no last event: it counts as finished while nobody reads it.
-            if self.log.start.standing {
-                state.finished_at = Some(Instant::now());
-            }
-        }
-    }
 }

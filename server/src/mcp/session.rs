@@ -124,7 +124,7 @@ impl Session {
 
     /// Its streams.
     pub(super) fn streams(&self) -> &Streams {
-        self.streams.get_or_init(|| Box::new(Streams::new()))
+        self.streams.get_or_init(|| Box::new(Streams::new(PermissionSet::from_bits(self.permissions))))
     }
 
     /// Its streams, if it ever had one.

@@ -15,9 +15,10 @@ use shared::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    log::{Log, Position},
+    log::{Log, Position, Seat},
     watching::{WATCHED_MAX, Watch},
 };
+use crate::identity::PermissionSet;
 
 /// How many finished streams are kept to be read again.
 const FINISHED_MAX: usize = 16;
@@ -44,6 +45,8 @@ struct State {
     questions: Vec<(String, oneshot::Sender<Answer>)>,
     level: LoggingLevel,
     watches: Vec<Watch>,
+    /// What the key could do when the client was last told of other lists; at first, when it opened the session.
+    told: PermissionSet,
 }
 
 /// The result, or the error that the client answered with.
@@ -63,7 +66,8 @@ pub(super) enum CannotResume {
 }
 
 impl Streams {
-    pub(super) fn new() -> Self {
+    /// The streams of a session that was opened with these permissions.
+    pub(super) fn new(permissions: PermissionSet) -> Self {
         let mut epoch = [0; 4];
         // Without randomness an id from before a restart may seem to be known; then it names the wrong event at worst.
         let _without = getrandom::fill(&mut epoch);
@@ -76,6 +80,7 @@ impl Streams {
             questions: Vec::new(),
             level: LoggingLevel::Info,
             watches: Vec::new(),
+            told: permissions,
         }))
     }
 
@@ -87,30 +92,41 @@ impl Streams {
         log
     }
 
-    /// A stream for what belongs to no request. What waited for one is in it already.
-    pub(super) fn open_standing(&self) -> Result<Arc<Log>, TooManyStreams> {
+    /// A seat at a new stream for what belongs to no request. What waited for one is in it already, and what comes from
+    /// here on does not wait.
+    pub(super) fn open_standing(&self) -> Result<Seat, TooManyStreams> {
         let mut state = self.0.lock();
         if state.logs.iter().filter(|log| log.is_standing() && log.is_read()).count() >= STANDING_MAX {
             return Err(TooManyStreams);
         }
         let log = state.new_log(true);
-        for message in std::mem::take(&mut state.waiting) {
-            log.push(&message);
-        }
+        let seat = Seat::take(Arc::clone(&log), 1);
+        state.hand_over(&log);
         state.trim();
-        Ok(log)
+        Ok(seat)
     }
 
-    /// The stream, and the position in it, after the event of this id.
-    pub(super) fn resume(&self, last_event_id: &[u8]) -> Result<(Arc<Log>, u64), CannotResume> {
+    /// A seat at a stream, after the event of this id. One that belongs to no request has in it what waited for one.
+    pub(super) fn resume(&self, last_event_id: &[u8]) -> Result<Seat, CannotResume> {
         let position = Position::parse(last_event_id).ok_or(CannotResume::Unknown)?;
         let unknown = if position.standing { CannotResume::Standing } else { CannotResume::Unknown };
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         if position.epoch != state.epoch {
             return Err(unknown);
         }
-        let log = state.logs.iter().find(|log| log.number() == position.stream).ok_or(unknown)?;
-        Ok((Arc::clone(log), position.event.saturating_add(1)))
+        let log =
+            state.logs.iter().find(|log| log.number() == position.stream).map(Arc::clone).ok_or(unknown)?;
+        let seat = Seat::take(Arc::clone(&log), position.event.saturating_add(1));
+        if log.is_standing() {
+            state.hand_over(&log);
+        }
+        Ok(seat)
+    }
+
+    /// The key may do this now. Whether the client is to be told: it was last told of something else.
+    pub(super) fn permit(&self, permissions: PermissionSet) -> bool {
+        let told = std::mem::replace(&mut self.0.lock().told, permissions);
+        told != permissions
     }
 
     /// Sends a message that belongs to no request: on one stream, or later on the next to be opened.
@@ -203,6 +219,13 @@ impl State {
         log
     }
 
+    /// Puts what waited for a stream into one.
+    fn hand_over(&mut self, log: &Log) {
+        for message in std::mem::take(&mut self.waiting) {
+            log.push(&message);
+        }
+    }
+
     fn trim(&mut self) {
         let finished = self.logs.iter().filter(|log| log.finished_at().is_some()).count();
         let mut surplus = finished.saturating_sub(FINISHED_MAX);
@@ -251,5 +274,28 @@ impl Question<'_> {
 impl Drop for Question<'_> {
     fn drop(&mut self) {
         self.streams.0.lock().questions.retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_once_a_stream_has_a_seat_does_not_wait() {
+        let streams = Streams::new(PermissionSet::default());
+        let waiting = || streams.0.lock().waiting.len();
+        streams.notify(b"1".to_vec());
+        assert_eq!(waiting(), 1);
+        let seat = streams.open_standing().unwrap();
+        streams.notify(b"2".to_vec());
+        assert_eq!(waiting(), 0);
+        drop(seat);
+        streams.notify(b"3".to_vec());
+        assert_eq!(waiting(), 1);
+        let start = format!("{:08x}-s-1-0", streams.0.lock().epoch);
+        let _seat = streams.resume(start.as_bytes()).unwrap();
+        streams.notify(b"4".to_vec());
+        assert_eq!(waiting(), 0);
     }
 }

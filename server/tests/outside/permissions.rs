@@ -203,6 +203,65 @@ async fn rule_06_a_key_that_may_do_less_loses_its_streams_and_one_that_may_do_mo
     soon("the end of the subscription", listening.rest()).await;
 }
 
+/// The lists that the client of a session is told have changed, until the session has ended.
+async fn changed(client: &Client, streams: Vec<Events>) -> Vec<String> {
+    assert_eq!(client.end().await.status, 204);
+    let mut methods = Vec::new();
+    for stream in streams {
+        let events = soon("the end of the stream", stream.rest()).await;
+        let said = events.iter().filter(|event| event.data.as_deref().is_some_and(|data| !data.is_empty()));
+        methods.extend(said.map(|event| event.json()["method"].as_str().unwrap().to_owned()));
+    }
+    methods
+}
+
+const EVERY_LIST: [&str; 3] = [
+    "notifications/tools/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/prompts/list_changed",
+];
+
+#[tokio::test]
+async fn a_session_is_told_once_of_other_lists_however_many_streams_it_has() {
+    let app = spawn_app().await;
+    let charlie = Client::open(app.address, CHARLIE).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = Events::open(&charlie.dress(crate::support::wire::Ask::get()), app.address).await;
+        stream.one().await;
+        streams.push(stream);
+    }
+    permit(&app, "3", Role::Customer.permissions()).await;
+    let first = soon("the newest stream is told", streams[2].one()).await.json();
+    assert_eq!(first["method"], EVERY_LIST[0]);
+    assert_eq!(changed(&charlie, streams).await, EVERY_LIST[1..]);
+}
+
+#[tokio::test]
+async fn a_session_is_told_of_lists_that_changed_while_it_had_no_stream() {
+    let app = spawn_app().await;
+    let get = crate::support::wire::Ask::get;
+    let charlie = Client::open(app.address, CHARLIE).await;
+    let more = [Permission::IdentityRead, Permission::BalanceRead, Permission::TransactionsRead];
+    permit(&app, "3", PermissionSet::of(&more)).await;
+    let mut first = Events::open(&charlie.dress(get()), app.address).await;
+    let mut last = first.one().await.id().to_owned();
+    for method in EVERY_LIST {
+        let event = soon("of before it was opened", first.one()).await;
+        assert_eq!(event.json()["method"], method);
+        last = event.id().to_owned();
+    }
+    drop(first);
+    permit(&app, "3", Role::Customer.permissions()).await;
+    let mut resumed = Events::open(&charlie.resume(&last), app.address).await;
+    resumed.one().await;
+    for method in EVERY_LIST {
+        assert_eq!(soon("of between", resumed.one()).await.json()["method"], method);
+    }
+    let another = Events::open(&charlie.dress(get()), app.address).await;
+    assert!(changed(&charlie, vec![resumed, another]).await.is_empty(), "nothing is new");
+}
+
 #[tokio::test]
 async fn rule_06_a_key_whose_time_is_over_takes_its_streams_along() {
     let app = spawn_app().await;

@@ -182,6 +182,30 @@ async fn a_subscriber_is_told_when_the_balance_changes_until_it_unsubscribes() {
 }
 
 #[tokio::test]
+async fn what_changed_while_nobody_read_is_told_to_whoever_goes_on_with_the_stream() {
+    let app = spawn_app().await;
+    let balance = json!({ "uri": "payments://balance" });
+    let (bob, witness) = (Client::open(app.address, BOB).await, Client::open(app.address, BOB).await);
+    for client in [&bob, &witness] {
+        assert_eq!(ask(client, "resources/subscribe", balance.clone()).await["result"], json!({}));
+    }
+    let mut seen = Events::open(&witness.dress(Ask::get()), app.address).await;
+    seen.one().await;
+    let mut lost = Events::open(&bob.dress(Ask::get()), app.address).await;
+    let priming = lost.one().await.id().to_owned();
+    drop(lost);
+    pay(&app, "bob", "alice", 100).await;
+    // Both watch the same balance, and he was the first.
+    soon("the notification", seen.one()).await;
+    let mut resumed = Events::open(&bob.resume(&priming), app.address).await;
+    assert_eq!(resumed.one().await.id(), priming);
+    let told = soon("the notification", resumed.one()).await.json();
+    assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &balance));
+    assert_eq!(bob.end().await.status, 204);
+    assert!(resumed.rest().await.is_empty(), "it is told once");
+}
+
+#[tokio::test]
 async fn what_cannot_be_subscribed_to_says_so() {
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;

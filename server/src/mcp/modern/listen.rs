@@ -99,7 +99,7 @@ pub(super) async fn open(
     let acknowledged =
         tagged(&context, methods::SUBSCRIPTIONS_ACKNOWLEDGED, json!({ "notifications": filter }));
     let told = Arc::clone(&changed);
-    let permitted = Arc::new(move || {
+    let permitted = Arc::new(move |_| {
         told.lists.lock().extend(lists.iter().copied());
         told.news.notify_one();
     });
