@@ -18,15 +18,16 @@ use shared::{
         methods,
         modern::{LoggingLevel, LoggingMessageNotificationParams},
         sampling::{CreateMessageRequestParams, CreateMessageResult},
-        utilities::{ProgressNotificationParams, ProgressToken},
+        utilities::{CancelledNotificationParams, ProgressNotificationParams, ProgressToken},
     },
 };
 
 use super::{
     abilities, answers,
     context::{Peer, RequestContext},
-    outbox::Step,
+    outbox::{Outbox, Step},
     session::Session,
+    streams::Question,
 };
 use crate::store::ClientAbilities;
 
@@ -161,12 +162,12 @@ impl RequestContext {
         if !self.outbox().is_open() {
             return Err(AskError::CannotBeAsked(abilities::required_for(question)));
         }
-        let asked = session.streams().ask();
-        let message = asked.written(question);
+        let mut asked = Asked { question: session.streams().ask(), outbox: self.outbox() };
+        let message = asked.question.written(question);
         self.outbox().send(Step::Message(message));
         let ended = session.ended();
         tokio::select! {
-            answer = asked.answer() => answer.ok_or(AskError::NoAnswer)?.map_err(AskError::Refused),
+            answer = asked.question.answer() => answer.ok_or(AskError::NoAnswer)?.map_err(AskError::Refused),
             () = ended.cancelled() => Err(AskError::NoAnswer),
             () = self.stopping().cancelled() => Err(AskError::NoAnswer),
             () = tokio::time::sleep(ANSWER_WITHIN) => Err(AskError::NoAnswer),
@@ -185,6 +186,26 @@ impl RequestContext {
         match self.peer() {
             Peer::Session(activity) => Some(activity.session().streams().level()),
             Peer::Rounds(rounds) => rounds.log_level,
+        }
+    }
+}
+
+/// A question that is asked in a session. Dropped before it was answered, because nobody waits for it any more, it is
+/// taken back at the client: what shows it there need not go on showing it (lifecycle, "Timeouts").
+struct Asked<'a> {
+    question: Question<'a>,
+    outbox: &'a Outbox,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.question.is_open() {
+            let params = CancelledNotificationParams {
+                request_id: self.question.id(),
+                reason: Some("nobody waits for the answer any more".to_owned()),
+                meta: None,
+            };
+            self.outbox.send(Step::Message(written(methods::CANCELLED, params)));
         }
     }
 }

@@ -247,7 +247,7 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// The request that asks it.
     pub(super) fn written(&self, question: &InputRequest) -> Vec<u8> {
-        let id = RequestId::String(self.id.clone());
+        let id = self.id();
         let written = match question {
             InputRequest::Elicit { params } => {
                 serde_json::to_vec(&Request::new(&id, methods::ELICIT, params))
@@ -265,8 +265,18 @@ impl Question<'_> {
         written.unwrap_or_default()
     }
 
+    /// What it is known by at the client.
+    pub(super) fn id(&self) -> RequestId {
+        RequestId::String(self.id.clone())
+    }
+
+    /// Whether it was not answered.
+    pub(super) fn is_open(&self) -> bool {
+        self.streams.0.lock().questions.iter().any(|(id, _)| *id == self.id)
+    }
+
     /// The answer; `None` when there will be none.
-    pub(super) async fn answer(mut self) -> Option<Answer> {
+    pub(super) async fn answer(&mut self) -> Option<Answer> {
         self.receiver.take()?.await.ok()
     }
 }

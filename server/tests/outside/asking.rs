@@ -27,6 +27,13 @@ async fn asked(stage: &Stage, bob: &Client) -> (Events, Value) {
     (events, question)
 }
 
+/// Fails unless the client is told that nobody waits for the answer to this question any more.
+fn assert_taken_back(message: &Value, question: &Value) {
+    assert_eq!(message["method"], "notifications/cancelled", "{message}");
+    assert_eq!(message["params"]["requestId"], question["id"], "{message}");
+    assert!(message["params"]["reason"].is_string(), "{message}");
+}
+
 #[tokio::test]
 async fn a_tool_asks_and_goes_on_with_the_answer() {
     let stage = spawn_stage().await;
@@ -113,14 +120,50 @@ async fn an_error_or_nonsense_for_an_answer_ends_the_call_with_an_error_that_say
 async fn a_person_may_take_longer_than_a_tool_but_not_for_ever() {
     let stage = spawn_stage().await;
     let bob = able(&stage).await;
-    let (events, _question) = asked(&stage, &bob).await;
+    let (events, question) = asked(&stage, &bob).await;
     tokio::time::pause();
     let began = tokio::time::Instant::now();
-    let result = tokio::time::timeout(std::time::Duration::from_secs(3_600), events.rest()).await.unwrap();
-    let result = result.last().unwrap().json()["result"].clone();
+    let rest = tokio::time::timeout(std::time::Duration::from_secs(3_600), events.rest()).await.unwrap();
+    let [taken_back, result] = &rest[..] else { panic!("{rest:?}") };
+    assert_taken_back(&taken_back.json(), &question);
+    let result = result.json()["result"].clone();
     assert!(result["content"][0]["text"].as_str().unwrap().contains("nobody answered"), "{result}");
     let took = began.elapsed().as_secs();
     assert!((290..400).contains(&took), "{took} s");
+}
+
+#[tokio::test]
+async fn when_one_of_several_questions_fails_the_others_are_taken_back() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage).await;
+    let call = bob.call("curious", json!({ "at_once": true, "of": ["colour", "hue", "shade"] }));
+    let mut events = Events::open(&call, stage.app.address).await;
+    events.one().await;
+    let mut questions = Vec::new();
+    for _ in 0..3 {
+        questions.push(events.one().await.json());
+    }
+    let red = json!({ "action": "accept", "content": { "colour": "red" } });
+    bob.post(response(&questions[0]["id"], &red)).send(stage.app.address).await;
+    bob.post(response(&questions[1]["id"], &json!({}))).send(stage.app.address).await;
+    let rest = events.rest().await;
+    let [taken_back, result] = &rest[..] else { panic!("{rest:?}") };
+    assert_taken_back(&taken_back.json(), &questions[2]);
+    assert_eq!(result.json()["result"]["isError"], true);
+}
+
+#[tokio::test]
+async fn the_question_of_a_call_that_is_cancelled_is_taken_back() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage).await;
+    let (events, question) = asked(&stage, &bob).await;
+    // The id of `call` is 2.
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 2 } });
+    assert_eq!(bob.post(cancelled.to_string()).send(stage.app.address).await.status, 202);
+    let rest = events.rest().await;
+    let [taken_back] = &rest[..] else { panic!("{rest:?}") };
+    assert_taken_back(&taken_back.json(), &question);
 }
 
 #[tokio::test]
@@ -132,9 +175,11 @@ async fn the_end_of_the_session_or_of_the_server_ends_the_question() {
     assert!(events.rest().await.is_empty(), "the stream ended with its session");
 
     let bob = able(&stage).await;
-    let (events, _question) = asked(&stage, &bob).await;
+    let (events, question) = asked(&stage, &bob).await;
     let stopping = stage.app.begin_stop();
-    let result = events.rest().await.last().unwrap().json()["result"].clone();
-    assert_eq!(result["isError"], true, "the call was finished");
+    let rest = events.rest().await;
+    let [taken_back, result] = &rest[..] else { panic!("{rest:?}") };
+    assert_taken_back(&taken_back.json(), &question);
+    assert_eq!(result.json()["result"]["isError"], true, "the call was finished");
     soon("the shutdown", stopping).await.unwrap().unwrap();
 }

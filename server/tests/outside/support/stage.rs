@@ -18,7 +18,8 @@ use server::{
     mcp::{Definition, EngineBuilder, RequestContext, ServerIdentity, Tool, ToolError},
 };
 use shared::mcp::{
-    JsonObject, elicitation::ElicitRequestParams, modern::LoggingLevel, tools::ToolAnnotations,
+    JsonObject, elicitation::ElicitRequestParams, input::InputRequest, modern::LoggingLevel,
+    tools::ToolAnnotations,
 };
 use tokio::sync::Semaphore;
 
@@ -122,7 +123,18 @@ impl Tool for Patient {
 struct Curious;
 
 #[derive(Deserialize, JsonSchema)]
-struct Nothing {}
+struct Manner {
+    /// Asks for all of it at once
+    #[serde(default)]
+    at_once: bool,
+    /// What to ask for
+    #[serde(default = "colour_and_shade")]
+    of: Vec<String>,
+}
+
+fn colour_and_shade() -> Vec<String> {
+    vec!["colour".to_owned(), "shade".to_owned()]
+}
 
 #[derive(Serialize, JsonSchema)]
 struct Told {
@@ -131,14 +143,13 @@ struct Told {
 }
 
 impl Tool for Curious {
-    type Arguments = Nothing;
+    type Arguments = Manner;
     type Output = Told;
     const DEFINITION: Definition = definition("curious");
 
-    async fn call(&self, context: RequestContext, _nothing: Nothing) -> Result<Told, ToolError> {
-        let mut answers = Vec::new();
-        for what in ["colour", "shade"] {
-            let form: ElicitRequestParams = serde_json::from_value(json!({
+    async fn call(&self, context: RequestContext, manner: Manner) -> Result<Told, ToolError> {
+        let form = |what: &String| -> Result<ElicitRequestParams, ToolError> {
+            serde_json::from_value(json!({
                 "message": format!("Which {what}?"),
                 "requestedSchema": {
                     "type": "object",
@@ -146,8 +157,16 @@ impl Tool for Curious {
                     "required": [what],
                 },
             }))
-            .map_err(|error| ToolError::Failed(Box::new(error)))?;
-            let answer = context.elicit(what, form).await?;
+            .map_err(|error| ToolError::Failed(Box::new(error)))
+        };
+        if manner.at_once {
+            let question = |what: &String| Ok((what.clone(), InputRequest::Elicit { params: form(what)? }));
+            let questions = manner.of.iter().map(question).collect::<Result<_, ToolError>>()?;
+            return Ok(Told { answers: context.ask(questions).await?.into_values().collect() });
+        }
+        let mut answers = Vec::new();
+        for what in &manner.of {
+            let answer = context.elicit(what, form(what)?).await?;
             let accepted = answer.content.is_some();
             answers.push(json!(answer));
             if !accepted {
