@@ -28,6 +28,7 @@ use super::{
     stopwatch::Stopwatch,
 };
 
+mod canonical;
 mod discover;
 mod headers;
 mod listen;

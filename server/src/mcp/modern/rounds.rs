@@ -14,7 +14,7 @@ use shared::{
     },
 };
 
-use super::params::Members;
+use super::{canonical::canonical, params::Members};
 use crate::{
     clock::UnixMillis,
     identity::Principal,
@@ -35,7 +35,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How many rounds a request may take.
 const ROUNDS_MAX: u32 = 10;
 
-/// What a request's state is bound to: it is worth nothing for anybody or anything else.
+/// What a request's state is bound to: it is worth nothing for anybody or anything else. Of arguments it is what they
+/// say, for a client may write them anew in each round; none are as good as empty ones.
 pub(super) struct Binding(Vec<u8>);
 
 impl Binding {
@@ -49,8 +50,8 @@ impl Binding {
         if !has_rounds(method) {
             return Self(Vec::new());
         }
-        let arguments = members.arguments.map_or("", RawValue::get);
-        let digest: [u8; 32] = Sha256::digest(arguments).into();
+        let arguments = members.arguments.map_or("{}", RawValue::get);
+        let digest: [u8; 32] = Sha256::digest(canonical(arguments)).into();
         let parts: [&[u8]; 6] = [
             &principal.user().0.to_be_bytes(),
             principal.key().0.as_bytes(),

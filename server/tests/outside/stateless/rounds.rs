@@ -13,6 +13,7 @@ use crate::support::{
     eventually,
     modern::Caller,
     stage::{Stage, spawn_stage, spawn_stage_with},
+    wire::Ask,
 };
 
 fn able(stage: &Stage, key: &str) -> Caller {
@@ -90,6 +91,44 @@ async fn rule_08_a_state_is_worth_nothing_changed_spent_or_in_other_hands() {
     );
     let again = bob.answer("tools/call", with(&state)).await;
     assert_eq!((again.status, again.code()), (400, Some(-32602)), "spent: {again:?}");
+}
+
+/// The call in which the arguments are written like this.
+fn written(bob: &Caller, arguments: Option<&str>, more: &Value) -> Ask {
+    let mut params = call(more);
+    let members = params.as_object_mut().unwrap();
+    match arguments {
+        Some(_) => members.insert("arguments".to_owned(), json!("HERE")),
+        None => members.remove("arguments"),
+    };
+    let body = bob.body(7, "tools/call", params);
+    bob.dress(&body).saying(body.to_string().replace("\"HERE\"", arguments.unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn arguments_may_be_written_anew_in_the_next_round_and_must_say_the_same() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    let tight = r#"{"at_once":false,"of":["colour","shade"]}"#;
+    let loose = "{ \"of\" : [\"col\\u006fur\", \"shade\"],\n\"at_once\": false }";
+    for (first, next, same) in [
+        (None, Some("{}"), true),
+        (Some("{}"), None, true),
+        (Some("{ }"), Some("{}"), true),
+        (Some(tight), Some(loose), true),
+        (Some(loose), Some(tight), true),
+        (Some(tight), Some(r#"{"at_once":false,"of":["shade","colour"]}"#), false),
+        (Some(tight), Some(r#"{"of":["colour","shade"]}"#), false),
+    ] {
+        let asked = written(&bob, first, &json!({})).send(stage.app.address).await.json();
+        let state = asked["result"]["requestState"].as_str().unwrap().to_owned();
+        let answered = json!({ "requestState": state, "inputResponses": accepted("colour", "red") });
+        let answer = written(&bob, next, &answered).send(stage.app.address).await;
+        assert_eq!(answer.status == 200, same, "{first:?} {next:?}: {answer:?}");
+        if same {
+            assert!(answer.json()["result"]["inputRequests"]["shade"].is_object(), "{answer:?}");
+        }
+    }
 }
 
 #[tokio::test]
