@@ -12,12 +12,17 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mcp_server::{Act, Step, TestServer, json_result, status, steps, text_result},
+    mcp_server::{Act, Step, TestServer, json_result, status, steps, stream, text_result},
     open_with, options,
 };
 
 /// The tools: one that reads, one that takes a key, and one of which nothing is known.
 const TOOLS: [&str; 3] = ["look", "pay", "push"];
+
+/// What our server says at a limit: it is the status that says that nothing ran.
+const LIMITED: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"Too many calls"}}"#;
+const LIMITED_IN_STREAM: &str =
+    concat!(r#"data: {"jsonrpc":"2.0","id":ID,"error":{"code":-32005,"message":"Too many calls"}}"#, "\n\n",);
 
 fn tool_list() -> Value {
     let plain = json!({ "type": "object" });
@@ -59,9 +64,10 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     let now = [("retry-after", "0")];
     // How often it arrives: reading, with a key, without one; and whether it may have run.
-    let matrix: [(&str, Act, [usize; 3], bool); 11] = [
+    let matrix: [(&str, Act, [usize; 3], bool); 13] = [
         ("401", refuse(401, &[]), [1, 1, 1], false),
         ("429", refuse(429, &now), [3, 3, 3], false),
+        ("a limit of our server", status(429, &now, "application/json", LIMITED), [3, 3, 3], false),
         ("503 with Retry-After", refuse(503, &now), [3, 3, 3], false),
         ("503 of something in between", refuse(503, &[]), [3, 3, 1], true),
         ("500", refuse(500, &[]), [3, 3, 1], true),
@@ -70,7 +76,8 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
         ("an internal error", rpc_error(-32603), [1, 1, 1], true),
         ("an error of its own", rpc_error(-32001), [1, 1, 1], true),
         ("parameters it does not take", rpc_error(-32602), [1, 1, 1], false),
-        ("a limit of our server", rpc_error(-32005), [1, 1, 1], false),
+        ("what is a limit elsewhere", rpc_error(-32005), [1, 1, 1], true),
+        ("the same in a stream", stream(LIMITED_IN_STREAM), [1, 1, 1], true),
     ];
     for era in [Era::Sessions, Era::Stateless] {
         for (name, act, arrivals, may_have_run) in &matrix {

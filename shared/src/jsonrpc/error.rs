@@ -37,8 +37,8 @@ impl ErrorCode {
     /// The user has to open a page first, and the request is to be sent again after that (2025-11-25, "Elicitation").
     pub const URL_ELICITATION_REQUIRED: Self = Self(-32042);
 
-    /// Whether nothing of the request was done, by what the protocol says of the code, or this server of its own. Any
-    /// other code may come from something that began.
+    /// Whether nothing of the request was done, by what the protocol says of the code. Any other code may come from
+    /// something that began, and those that each server chooses for itself mean nothing to who does not know the server.
     #[must_use]
     pub const fn says_nothing_ran(self) -> bool {
         matches!(
@@ -47,7 +47,6 @@ impl ErrorCode {
                 | Self::INVALID_REQUEST
                 | Self::METHOD_NOT_FOUND
                 | Self::INVALID_PARAMS
-                | Self::LIMITED
                 | Self::HEADER_MISMATCH
                 | Self::MISSING_CLIENT_CAPABILITY
                 | Self::UNSUPPORTED_PROTOCOL_VERSION
