@@ -41,18 +41,16 @@ pub(super) fn capabilities(answerer: Option<&Arc<dyn Answerer>>) -> ClientCapabi
     ClientCapabilities { elicitation, ..ClientCapabilities::default() }
 }
 
-/// The answer, or a decline where there is nobody to ask.
+/// The answer; `None` where it was not announced that such a question can be asked.
 pub(super) async fn answer(
     answerer: Option<&Arc<dyn Answerer>>,
     question: &ElicitRequestParams,
-) -> ElicitResult {
-    match (answerer, question) {
-        (Some(answerer), ElicitRequestParams::Form(_)) => answerer.elicit(question).await,
-        (Some(answerer), ElicitRequestParams::Url(_)) if answerer.opens_pages() => {
-            answerer.elicit(question).await
-        }
-        (Some(_) | None, _) => declined(),
-    }
+) -> Option<ElicitResult> {
+    let answerer = answerer.filter(|answerer| match question {
+        ElicitRequestParams::Form(_) => true,
+        ElicitRequestParams::Url(_) => answerer.opens_pages(),
+    })?;
+    Some(answerer.elicit(question).await)
 }
 
 /// No.

@@ -76,15 +76,32 @@ async fn a_question_in_the_stream_of_a_call_is_answered_by_the_person() {
 }
 
 #[tokio::test]
-async fn with_nobody_to_ask_nothing_is_listened_to_and_a_question_is_declined() {
+async fn with_nobody_to_ask_nothing_is_listened_to_and_a_question_is_refused() {
     let server = TestServer::start().await;
     server.arm("tools/call", asks_then_answers());
     let connection = open(&server).await;
     call(&connection).await.unwrap();
-    assert_eq!(answer(&server)["result"], json!({ "action": "decline" }));
+    assert_eq!(answer(&server)["error"]["code"], -32602);
     assert_eq!(server.count("GET"), 0);
     let opening = server.first("initialize").await;
     assert_eq!(opening.body["params"]["capabilities"], json!({}));
+}
+
+#[tokio::test]
+async fn a_page_to_open_is_refused_where_only_forms_were_announced() {
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    let text = concat!(
+        r#"data: {"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"mode":"url","message":"Log in","#,
+        r#""url":"https://example.com/","elicitationId":"e"}}"#,
+        "\n\ndata: RESPONSE\n\n",
+    );
+    server.arm("tools/call", stream(text));
+    let (person, options) = with_person();
+    let connection = open_with(&server, options).await;
+    call(&connection).await.unwrap();
+    assert_eq!(answer(&server)["error"]["code"], -32602);
+    assert!(person.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

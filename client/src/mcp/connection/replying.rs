@@ -70,7 +70,7 @@ impl Peer {
         }
     }
 
-    /// Asks the person, if there is one.
+    /// Asks the person, in a way that was announced.
     async fn elicit(&self, params: Option<&RawValue>) -> Result<Value, ErrorObject> {
         let question = params.map(|params| serde_json::from_str::<ElicitRequestParams>(params.get()));
         let Some(Ok(question)) = question else {
@@ -78,7 +78,10 @@ impl Peer {
             return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
         };
         let _asking = self.asked_for.begin();
-        let answer = asking::answer(self.answerer.as_ref(), &question).await;
+        let answer = asking::answer(self.answerer.as_ref(), &question).await.ok_or_else(|| {
+            let text = "this client did not announce that it can be asked so";
+            ErrorObject::new(ErrorCode::INVALID_PARAMS, text)
+        })?;
         Ok(Value::Object(asking::object(&answer)))
     }
 }

@@ -161,7 +161,7 @@ impl Peer {
                 InputRequest::Elicit { params } => {
                     let _asking = self.asked_for.begin();
                     let answered = async { Ok(asking::answer(self.answerer.as_ref(), params).await) };
-                    patience.bound::<_, McpError>(answered).await?
+                    patience.bound::<_, McpError>(answered).await?.unwrap_or_else(asking::declined)
                 }
                 InputRequest::CreateMessage { .. } | InputRequest::ListRoots { .. } => {
                     let text = "it asks for something that this client did not offer";
