@@ -147,16 +147,18 @@ impl Connection {
 
     /// As [`Connection::list_tools`], under the limits of a caller.
     async fn list_tools_within(&self, patience: &mut Patience<'_>) -> Result<ToolList, McpError> {
-        let mut listing = match &self.shared.era {
+        let begin = || match &self.shared.era {
             Spoken::Sessions(_) => listing::Listing::default(),
             Spoken::Stateless { .. } => listing::Listing::with_headers(),
         };
-        let mut cursor = None;
+        let mut listing = begin();
+        let (mut cursor, mut began_anew) = (None, false);
         loop {
-            let params =
-                cursor.into_iter().map(|cursor| ("cursor".to_owned(), Value::String(cursor))).collect();
-            patience.renew_attempts();
-            let page = self.ask(Call::repeatable(methods::LIST_TOOLS, params), patience).await?;
+            let page = self.page(methods::LIST_TOOLS, cursor.take(), &mut began_anew, patience).await?;
+            let Some(page) = page else {
+                listing = begin();
+                continue;
+            };
             cursor = listing.add(page)?;
             if cursor.is_none() {
                 let (list, found) = listing.finish();
@@ -225,7 +227,7 @@ impl Connection {
             answered = peer.call_stateless(&mut call, annotations.as_ref(), patience).await;
         }
         let result = answered?;
-        if may_be_kept {
+        if may_be_kept && !stateless::is_later_round(&call.params) {
             peer.cache.keep(method, asked, &result);
         }
         read(method, &result, peer)

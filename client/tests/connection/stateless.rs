@@ -1,4 +1,4 @@
-//! The era without sessions: what every request carries, rounds, and lists that are kept.
+//! The era without sessions: what every request carries, and rounds.
 
 use std::{
     collections::VecDeque,
@@ -16,9 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     KEY, arguments, call,
-    mcp_server::{
-        Act, PATIENCE, Seen, Step, TestServer, initialized, json_result, response, status, steps, text_result,
-    },
+    mcp_server::{Act, PATIENCE, Seen, Step, TestServer, json_result, status, steps, text_result},
     open_with, options,
 };
 
@@ -164,7 +162,7 @@ async fn a_result_of_an_unknown_kind_is_an_error() {
     assert!(matches!(&error, McpError::Protocol(reason) if reason.contains("later")), "{error}");
 }
 
-fn list(ttl_ms: u64, header: &str) -> Act {
+pub(crate) fn list(ttl_ms: u64, header: &str) -> Act {
     let properties = json!({ "limit": { "type": "integer", "x-mcp-header": header } });
     json_result(json!({
         "resultType": "complete", "ttlMs": ttl_ms, "cacheScope": "public",
@@ -243,24 +241,6 @@ async fn a_call_whose_tools_cannot_be_listed_has_not_run() {
 }
 
 #[tokio::test]
-async fn a_list_is_kept_for_as_long_as_it_says_and_for_one_credential_alone() {
-    let server = server().await;
-    server.arm("tools/list", list(60_000, "Limit"));
-    server.arm("tools/list", list(0, "Limit"));
-    let connection = open_with(&server, stateless()).await;
-    for _ in 0..3 {
-        connection.list_tools().await.unwrap();
-    }
-    assert_eq!(server.count("tools/list"), 1);
-    // Public or not: what one credential was shown is not shown to another.
-    let other = open_with(&server, stateless()).await;
-    other.list_tools().await.unwrap();
-    assert_eq!(server.count("tools/list"), 2);
-    other.list_tools().await.unwrap();
-    assert_eq!(server.count("tools/list"), 3, "0 ms are not kept");
-}
-
-#[tokio::test]
 async fn cancelling_closes_the_stream_and_says_nothing() {
     let server = server().await;
     let hung = Arc::new(AtomicUsize::new(0));
@@ -308,79 +288,4 @@ async fn a_call_carries_the_trace_that_it_is_part_of_and_each_attempt_is_a_part_
         assert_ne!(first, second);
         assert_eq!(*untraced, Value::Null);
     }
-}
-
-#[tokio::test]
-async fn resources_and_prompts_are_listed_to_the_last_page_and_read() {
-    for era in [Era::Sessions, Era::Stateless] {
-        let server = server().await;
-        let mut opened = initialized("2025-11-25");
-        opened["capabilities"] = json!({ "resources": {}, "prompts": {} });
-        server.arm("initialize", json_result(opened));
-        let paged: fn(&str, Value) -> Act = |key, one| {
-            let key = key.to_owned();
-            Arc::new(move |seen| {
-                let mut page = json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private" });
-                page[&key] = json!([one]);
-                if seen.body["params"]["cursor"].is_null() {
-                    page["nextCursor"] = json!("second");
-                }
-                json_result(page)(seen)
-            })
-        };
-        server.arm_always("resources/list", paged("resources", json!({ "uri": "a://b", "name": "b" })));
-        server.arm_always(
-            "resources/templates/list",
-            paged("resourceTemplates", json!({ "uriTemplate": "a://{x}", "name": "x" })),
-        );
-        server.arm_always("prompts/list", paged("prompts", json!({ "name": "p" })));
-        let contents = json!({ "contents": [{ "uri": "a://b", "text": "hello" }] });
-        server.arm("resources/read", json_result(contents));
-        let message = json!({ "role": "user", "content": { "type": "text", "text": "hi" } });
-        server.arm("prompts/get", json_result(json!({ "messages": [message] })));
-        let connection = open_with(&server, ConnectOptions { era, ..options() }).await;
-        assert_eq!(connection.list_resources().await.unwrap().len(), 2);
-        assert_eq!(connection.list_resource_templates().await.unwrap().len(), 2);
-        assert_eq!(connection.list_prompts().await.unwrap().len(), 2);
-        let never = CancellationToken::new();
-        assert_eq!(connection.read_resource("a://b", &never).await.unwrap().contents.len(), 1);
-        let filled = connection.prompt("p", [("x".to_owned(), "y".to_owned())].into(), &never).await.unwrap();
-        assert_eq!(filled.messages.len(), 1);
-        let asked = server.first("prompts/get").await;
-        assert_eq!(asked.body["params"]["arguments"], json!({ "x": "y" }));
-        if era == Era::Stateless {
-            assert_eq!(asked.header("mcp-name"), Some("p"));
-            assert_eq!(server.first("resources/read").await.header("mcp-name"), Some("a://b"));
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_list_that_goes_in_a_circle_is_refused() {
-    let server = server().await;
-    server.arm_always(
-        "prompts/list",
-        Arc::new(|seen| {
-            let body = response(seen, json!({ "prompts": [], "nextCursor": "again" })).to_string();
-            status(200, &[], "application/json", &body)(seen)
-        }),
-    );
-    let connection = open_with(&server, stateless()).await;
-    assert!(matches!(connection.list_prompts().await, Err(McpError::Protocol(_))));
-}
-
-#[tokio::test]
-async fn a_list_of_too_many_bytes_is_refused() {
-    let server = server().await;
-    let page = |seen: &Seen| {
-        let cursor = seen.body["params"]["cursor"].as_str().unwrap_or_default();
-        let prompt = json!({ "name": "p", "description": "x".repeat(7 * 1024 * 1024) });
-        let result = json!({ "prompts": [prompt], "nextCursor": format!("{cursor}x") });
-        status(200, &[], "application/json", &response(seen, result).to_string())(seen)
-    };
-    server.arm_always("prompts/list", Arc::new(page));
-    let connection = open_with(&server, stateless()).await;
-    let error = connection.list_prompts().await.unwrap_err();
-    assert!(error.to_string().contains("more than 33554432 bytes"), "{error}");
-    assert_eq!(server.count("prompts/list"), 5);
 }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
-use shared::mcp::{
-    JsonObject, methods,
-    prompts::{GetPromptResult, ListPromptsResult, Prompt},
-    resources::{
-        ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
+use shared::{
+    jsonrpc::ErrorCode,
+    mcp::{
+        JsonObject, methods,
+        prompts::{GetPromptResult, ListPromptsResult, Prompt},
+        resources::{
+            ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
+        },
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -16,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connection,
     listing::{MAX_BYTES, MAX_PAGES},
-    peer::Call,
+    peer::{Call, Patience},
     read,
 };
 use crate::mcp::McpError;
@@ -91,6 +94,30 @@ impl Connection {
         self.ask(Call::repeatable(methods::GET_PROMPT, params), &mut patience).await
     }
 
+    /// One page of a list. `None` where the cursor is not good any more, as the one of a page that was kept may not be:
+    /// what was kept of the list is forgotten, and it is to be begun anew, once.
+    pub(super) async fn page<P: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        cursor: Option<String>,
+        began_anew: &mut bool,
+        patience: &mut Patience<'_>,
+    ) -> Result<Option<P>, McpError> {
+        let has_cursor = cursor.is_some();
+        let params = cursor.into_iter().map(|cursor| ("cursor".to_owned(), Value::from(cursor))).collect();
+        patience.renew_attempts();
+        match self.ask(Call::repeatable(method, params), patience).await {
+            Err(McpError::Rpc(error))
+                if error.code == ErrorCode::INVALID_PARAMS && has_cursor && !*began_anew =>
+            {
+                *began_anew = true;
+                self.shared.peer.cache.forget(&[method]);
+                Ok(None)
+            }
+            answered => answered.map(Some),
+        }
+    }
+
     async fn all_pages<P: DeserializeOwned, T>(
         &self,
         method: &'static str,
@@ -98,13 +125,15 @@ impl Connection {
     ) -> Result<Vec<T>, McpError> {
         let never = CancellationToken::new();
         let mut patience = self.shared.peer.patience(&never);
-        let (mut all, mut seen, mut cursor, mut bytes) =
-            (Vec::new(), HashSet::new(), None::<String>, 0_usize);
-        for _page in 0..MAX_PAGES {
-            let params =
-                cursor.take().into_iter().map(|cursor| ("cursor".to_owned(), Value::from(cursor))).collect();
-            patience.renew_attempts();
-            let page: Box<RawValue> = self.ask(Call::repeatable(method, params), &mut patience).await?;
+        let (mut cursor, mut began_anew) = (None, false);
+        let (mut all, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0_usize);
+        while seen.len() < MAX_PAGES {
+            let page =
+                self.page::<Box<RawValue>>(method, cursor.take(), &mut began_anew, &mut patience).await?;
+            let Some(page) = page else {
+                (all, seen, bytes) = (Vec::new(), HashSet::new(), 0);
+                continue;
+            };
             bytes = bytes.saturating_add(page.get().len());
             if bytes > MAX_BYTES {
                 let text = format!("its answer to {method} has more than {MAX_BYTES} bytes");

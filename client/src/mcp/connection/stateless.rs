@@ -175,10 +175,18 @@ impl Peer {
     }
 }
 
+/// Whether a request goes on with what one before it began. Its result is good for it alone, and is not kept (utilities,
+/// "Caching").
+pub(super) fn is_later_round(params: &JsonObject) -> bool {
+    params.contains_key("inputResponses") || params.contains_key("requestState")
+}
+
 /// Makes a request the first of its rounds again. Returns whether it was a later one.
 fn forget_rounds(params: &mut JsonObject) -> bool {
-    let (answers, state) = (params.remove("inputResponses"), params.remove("requestState"));
-    answers.is_some() || state.is_some()
+    let was_later = is_later_round(params);
+    params.remove("inputResponses");
+    params.remove("requestState");
+    was_later
 }
 
 /// The headers that repeat what a request says (Streamable HTTP transport, "Request Metadata").
