@@ -104,7 +104,7 @@ impl Attempts {
 }
 
 /// A random part of `whole`. Without a source of randomness: none of it.
-fn jitter(whole: Duration) -> Duration {
+pub(super) fn jitter(whole: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or_default();
     whole.checked_mul(random >> 16).map_or(Duration::ZERO, |product| product / (1 << 16))
 }

@@ -1,20 +1,14 @@
-//! What a server asks and says in a session beside its answers: questions, on either stream; and streams that broke.
+//! What a server asks and says in a session beside its answers: questions, on either stream.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use client::mcp::{Answerer, ConnectOptions, McpError, declined};
+use client::mcp::{Answerer, ConnectOptions, declined};
 use serde_json::{Value, json};
 use shared::mcp::elicitation::{ElicitRequestParams, ElicitResult};
 
 use crate::{
     call,
-    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, filled, status, stream},
+    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, status, stream},
     open, open_with, options,
     stateless::Person,
 };
@@ -164,105 +158,4 @@ async fn the_time_a_person_takes_is_not_held_against_the_call() {
     options.timeouts.call = Duration::from_millis(600);
     let connection = open_with(&server, options).await;
     call(&connection).await.unwrap();
-}
-
-/// A stream that breaks after an event.
-fn broken_after(event: &'static str) -> Act {
-    Arc::new(move |seen| {
-        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(filled(event, seen).into_bytes()), Step::Close]
-    })
-}
-
-#[tokio::test]
-async fn a_stream_that_broke_is_gone_on_with_after_its_last_event() {
-    let server = TestServer::start().await;
-    server.arm("tools/call", broken_after("id: 7\nretry: 20\ndata:\n\n"));
-    let resumed: Act = Arc::new(|_| {
-        let body = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
-        let text = format!("id: 8\ndata: {body}\n\n");
-        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(text.into_bytes()), Step::Close]
-    });
-    server.arm("GET", resumed);
-    let connection = open(&server).await;
-    // A call that may not be sent twice: it is not, and its answer is had all the same.
-    call(&connection).await.unwrap();
-    assert_eq!(server.count("tools/call"), 1);
-    assert_eq!(server.first("GET").await.header("last-event-id"), Some("7"));
-}
-
-const EMPTY: &str = "id: 7\nretry: 0\ndata:\n\n";
-
-/// A stream of a session that begins with this and ends, for so many times, and then has the response to request 2.
-fn answers_after(times: usize, before: &'static str) -> Act {
-    let opened = AtomicUsize::new(0);
-    Arc::new(move |_| {
-        let body = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
-        let text = match opened.fetch_add(1, Ordering::SeqCst) < times {
-            true => before.to_owned(),
-            false => format!("data: {body}\n\n"),
-        };
-        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(text.into_bytes()), Step::Close]
-    })
-}
-
-#[tokio::test]
-async fn streams_that_end_at_once_are_gone_on_with_slower_each_time_and_then_no_more() {
-    let server = TestServer::start().await;
-    server.arm("tools/call", broken_after(EMPTY));
-    server.arm_always("GET", broken_after(EMPTY));
-    let connection = open(&server).await;
-    let began = Instant::now();
-    let error = call(&connection).await.unwrap_err();
-    assert!(matches!(error, McpError::Broken(_)), "{error}");
-    assert!(began.elapsed() >= Duration::from_millis(100 + 200 + 400), "{:?}", began.elapsed());
-    assert_eq!((server.count("tools/call"), server.count("GET")), (1, 3));
-}
-
-#[tokio::test]
-async fn streams_that_deliver_something_or_are_to_be_polled_are_gone_on_with_to_the_answer() {
-    let notified = "id: 7\nretry: 0\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n";
-    for before in [notified, "id: 7\nretry: 1000\ndata:\n\n"] {
-        let server = TestServer::start().await;
-        server.arm("tools/call", broken_after(before));
-        server.arm_always("GET", answers_after(4, before));
-        let connection = open(&server).await;
-        call(&connection).await.unwrap();
-        assert_eq!((server.count("tools/call"), server.count("GET")), (1, 5), "{before}");
-    }
-}
-
-#[tokio::test]
-async fn a_stream_of_the_session_that_ends_at_once_is_opened_again_slower_each_time() {
-    let server = TestServer::start().await;
-    server.arm_always("GET", broken_after(EMPTY));
-    let (_, options) = with_person();
-    let began = Instant::now();
-    let connection = open_with(&server, options).await;
-    server
-        .wait_until("four streams", |seen| seen.iter().filter(|seen| seen.kind() == "GET").count() >= 4)
-        .await;
-    assert!(began.elapsed() >= Duration::from_millis(100 + 200 + 400), "{:?}", began.elapsed());
-    call(&connection).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_stream_that_cannot_be_gone_on_with_is_a_broken_one() {
-    for refused in [405, 404, 400] {
-        let server = TestServer::start().await;
-        server.arm("tools/call", broken_after("id: 7\nretry: 1\ndata:\n\n"));
-        server.arm_always("GET", status(refused, &[], "", ""));
-        let connection = open(&server).await;
-        let error = call(&connection).await.unwrap_err();
-        assert!(matches!(error, McpError::Broken(_)), "{refused}: {error}");
-        assert_eq!((server.count("tools/call"), server.count("GET")), (1, 1), "{refused}");
-    }
-}
-
-#[tokio::test]
-async fn without_an_event_id_there_is_nothing_to_go_on_from() {
-    let server = TestServer::start().await;
-    server.arm("tools/call", broken_after(": nothing yet\n\n"));
-    let connection = open(&server).await;
-    assert!(matches!(call(&connection).await, Err(McpError::Broken(_))));
-    assert_eq!(server.count("GET"), 0);
 }

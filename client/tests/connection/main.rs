@@ -14,6 +14,7 @@ mod official;
 mod refusals;
 mod repetition;
 mod replying;
+mod resuming;
 mod secrets;
 mod sessions;
 mod stateless;

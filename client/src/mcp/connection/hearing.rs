@@ -1,7 +1,5 @@
 //! Hears the answer to one request: the response, and what the server says before it.
 
-use std::time::Duration;
-
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 use shared::{
@@ -12,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{
     peer::Peer,
-    reopening::{Reopening, USUAL},
+    reopening::{Reopening, is_passing},
     stopwatch::Stopwatch,
 };
 use crate::mcp::{
@@ -54,10 +52,10 @@ struct Resumes {
 
 impl Resumes {
     /// A stream ended without the response. The count begins anew where it delivered something else, and where the server
-    /// asks to be polled no faster than it would be anyway.
-    fn ended(&mut self, has_delivered: bool, asked: Option<Duration>) {
-        self.reopening.ended(has_delivered);
-        if has_delivered || asked.is_some_and(|pause| pause >= USUAL) {
+    /// asks to be polled.
+    fn ended(&mut self, stream: &Messages<'_>) {
+        self.reopening.ended(stream);
+        if stream.has_delivered() || self.reopening.is_polling() {
             self.in_a_row = 0;
         }
     }
@@ -80,61 +78,54 @@ impl Hearing<'_> {
                     return Ok(Answered { result, session_id });
                 }
                 Err(error) => {
-                    let pause = messages.retry();
-                    let last = messages.last_event_id();
-                    resumes.ended(messages.has_delivered(), pause);
+                    resumes.ended(&messages);
                     messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
-                    let resumed = match (&error, self.session, last) {
-                        (McpError::Broken(_), Some(session), Some(last))
-                            if session.version.has_sessions() =>
-                        {
-                            self.resume(session, &last, pause, &mut resumes).await
+                    let resumed = match (&error, self.session) {
+                        (McpError::Broken(_), Some(session)) if session.version.has_sessions() => {
+                            self.resume(session, &mut resumes).await
                         }
                         _ => None,
                     };
                     match resumed {
                         Some(more) => messages = more,
-                        None => return Err(Failure::Error { error, pause }),
+                        None => return Err(Failure::Error { error, pause: resumes.reopening.asked() }),
                     }
                 }
             }
         }
     }
 
-    /// Goes on with a stream that broke after the event `last` (2025-11-25, Streamable HTTP transport, "Resumability and
+    /// Goes on with a stream that broke, after its last event (2025-11-25, Streamable HTTP transport, "Resumability and
     /// Redelivery"). `None` when it cannot be gone on with.
-    async fn resume(
-        &self,
-        session: &SessionHeaders,
-        last: &HeaderValue,
-        pause: Option<Duration>,
-        resumes: &mut Resumes,
-    ) -> Option<Messages<'_>> {
-        while resumes.in_a_row < RESUMES_MAX {
+    async fn resume(&self, session: &SessionHeaders, resumes: &mut Resumes) -> Option<Messages<'_>> {
+        resumes.reopening.last()?;
+        while resumes.in_a_row < RESUMES_MAX && !resumes.reopening.is_refused_for_long() {
             resumes.in_a_row = resumes.in_a_row.saturating_add(1);
-            let wait = resumes.reopening.pause(pause);
+            let wait = resumes.reopening.pause();
             tracing::debug!(
                 wait_ms = wait.as_millis(),
                 attempt = resumes.in_a_row,
                 "the stream broke; it will be gone on with"
             );
             sleep(wait).await;
-            let answer = match self.peer.wire.listen(session, Some(last)).await {
-                Ok(answer) => answer,
-                Err(McpError::Unreachable { .. } | McpError::Broken(_) | McpError::TimedOut(_)) => {
-                    resumes.reopening.ended(false);
-                    continue;
+            match self.peer.open_stream(session, resumes.reopening.last()).await {
+                Ok(messages) => return Some(messages),
+                Err(reason) if is_passing(&reason) => resumes.reopening.failed(&reason),
+                Err(reason) => {
+                    tracing::debug!(%reason, "the stream cannot be gone on with");
+                    return None;
                 }
-                Err(_) => return None,
-            };
-            return answer.messages(Some(session)).await.ok();
+            }
         }
         None
     }
 
     async fn response(&self, messages: &mut Messages<'_>) -> Result<Box<RawValue>, McpError> {
         while let Some(text) = self.next(messages).await? {
-            for message in self.unpacked(&text)? {
+            let version = self.session.map(|session| session.version);
+            let unpacked =
+                unpacked(&text, version).map_err(|error| self.not_understood(&error.to_string()))?;
+            for message in unpacked {
                 if let Some(result) = self.take(message).await? {
                     return Ok(result);
                 }
@@ -152,18 +143,6 @@ impl Hearing<'_> {
                 outcome => return outcome,
             }
         }
-    }
-
-    /// The messages in a text: one, or, in the one revision that has batches, several.
-    fn unpacked<'t>(&self, text: &'t str) -> Result<Vec<&'t str>, McpError> {
-        let may_be_batch =
-            self.session.is_some_and(|session| session.version == ProtocolVersion::V2025_03_26);
-        if !may_be_batch || !text.trim_ascii_start().starts_with('[') {
-            return Ok(vec![text]);
-        }
-        let batch: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| self.not_understood(&error.to_string()))?;
-        Ok(batch.into_iter().map(RawValue::get).collect())
     }
 
     /// Takes one message; the result, if it is the response.
@@ -218,4 +197,13 @@ impl Hearing<'_> {
     fn not_understood(&self, reason: &str) -> McpError {
         self.peer.wire.not_understood(self.session, self.peer.quote(reason))
     }
+}
+
+/// The messages in a text: one, or, in the one revision that has batches, several.
+pub(super) fn unpacked(text: &str, version: Option<ProtocolVersion>) -> serde_json::Result<Vec<&str>> {
+    if version != Some(ProtocolVersion::V2025_03_26) || !text.trim_ascii_start().starts_with('[') {
+        return Ok(vec![text]);
+    }
+    let batch: Vec<&RawValue> = serde_json::from_str(text)?;
+    Ok(batch.into_iter().map(RawValue::get).collect())
 }

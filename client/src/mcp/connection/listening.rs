@@ -3,14 +3,17 @@
 //!
 //! It is listened to where somebody can be asked, since a server may put its questions there.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use reqwest::header::HeaderValue;
 use shared::jsonrpc::Incoming;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{peer::Peer, reopening::Reopening, session::outside_a_session};
+use super::{
+    hearing::unpacked,
+    peer::Peer,
+    reopening::{Reopening, is_passing},
+};
 use crate::mcp::{
     McpError, TimedOut,
     exchange::{Messages, SessionHeaders},
@@ -44,46 +47,32 @@ struct Listener {
     begun: CancellationToken,
 }
 
-/// After which event, and after how long, to go on.
-#[derive(Debug, Default)]
-struct Place {
-    last: Option<HeaderValue>,
-    pause: Option<Duration>,
-    has_delivered: bool,
-}
-
 impl Listener {
     async fn run(self) {
-        let mut place = Place::default();
         let mut reopening = Reopening::default();
         let mut failed = 0_u32;
         while failed < ATTEMPTS_MAX {
-            match self.listen_once(&mut place).await {
+            match self.listen_once(&mut reopening).await {
                 Ok(()) => failed = 0,
-                Err(McpError::Broken(_) | McpError::Unreachable { .. } | McpError::TimedOut(_)) => {
-                    failed = failed.saturating_add(1);
-                }
+                Err(reason) if is_passing(&reason) => failed = failed.saturating_add(1),
                 Err(reason) => {
                     tracing::debug!(%reason, "nothing is listened to in this session");
                     break;
                 }
             }
             self.begun.cancel();
-            reopening.ended(mem::take(&mut place.has_delivered));
-            sleep(reopening.pause(place.pause)).await;
+            sleep(reopening.pause()).await;
         }
         self.begun.cancel();
     }
 
     /// Hears one stream to its end.
-    async fn listen_once(&self, place: &mut Place) -> Result<(), McpError> {
-        let answer = self.peer.wire.listen(&self.session, place.last.as_ref()).await?;
-        let mut messages = answer.messages(Some(&self.session)).await.map_err(outside_a_session)?;
+    async fn listen_once(&self, reopening: &mut Reopening) -> Result<(), McpError> {
+        let opened = self.peer.open_stream(&self.session, reopening.last()).await;
+        let mut messages = opened.inspect_err(|reason| reopening.failed(reason))?;
         self.begun.cancel();
         let heard = self.hear(&mut messages).await;
-        place.has_delivered = messages.has_delivered();
-        place.pause = messages.retry();
-        place.last = messages.last_event_id().or_else(|| place.last.take());
+        reopening.ended(&messages);
         messages.end(heard.as_ref().err()).await;
         heard
     }
@@ -97,15 +86,21 @@ impl Listener {
                 Err(McpError::TimedOut(TimedOut::Idle)) => continue,
                 Err(error) => return Err(error),
             };
-            match Incoming::parse(&text) {
-                Ok(Incoming::Request { id, method, params }) => {
-                    // Which call it was asked for is not said, so none ends because of it.
-                    self.peer.reply(&self.session, &id, &method, params).await.ok();
-                }
-                Ok(Incoming::Notification { method, .. }) => self.peer.cache.heed(&method),
-                Ok(Incoming::Response { .. }) | Err(_) => {
-                    tracing::debug!("a message on the stream of the session was not understood");
-                }
+            for message in unpacked(&text, Some(self.session.version)).unwrap_or_else(|_| vec![&text]) {
+                self.take(message).await;
+            }
+        }
+    }
+
+    async fn take(&self, message: &str) {
+        match Incoming::parse(message) {
+            Ok(Incoming::Request { id, method, params }) => {
+                // Which call it was asked for is not said, so none ends because of it.
+                self.peer.reply(&self.session, &id, &method, params).await.ok();
+            }
+            Ok(Incoming::Notification { method, .. }) => self.peer.cache.heed(&method),
+            Ok(Incoming::Response { .. }) | Err(_) => {
+                tracing::debug!("a message on the stream of the session was not understood");
             }
         }
     }
