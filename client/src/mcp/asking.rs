@@ -41,16 +41,15 @@ pub(super) fn capabilities(answerer: Option<&Arc<dyn Answerer>>) -> ClientCapabi
     ClientCapabilities { elicitation, ..ClientCapabilities::default() }
 }
 
-/// The answer; `None` where it was not announced that such a question can be asked.
-pub(super) async fn answer(
-    answerer: Option<&Arc<dyn Answerer>>,
+/// Whom to ask; `None` where it was not announced that such a question can be asked.
+pub(super) fn whom<'a>(
+    answerer: Option<&'a Arc<dyn Answerer>>,
     question: &ElicitRequestParams,
-) -> Option<ElicitResult> {
-    let answerer = answerer.filter(|answerer| match question {
+) -> Option<&'a Arc<dyn Answerer>> {
+    answerer.filter(|answerer| match question {
         ElicitRequestParams::Form(_) => true,
         ElicitRequestParams::Url(_) => answerer.opens_pages(),
-    })?;
-    Some(answerer.elicit(question).await)
+    })
 }
 
 /// No.

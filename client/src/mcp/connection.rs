@@ -2,9 +2,10 @@
 //! neither; used for any number of calls at once.
 //!
 //! [`peer`] gets one request answered, [`hearing`] hears what comes before the response, [`replying`] answers what the
-//! server asks there, and [`listening`] hears what it says unasked. [`session`] holds the session and opens it again when
-//! the server forgot it; [`stateless`] does without. [`calling`] calls tools, within the time that
-//! [`stopwatch`] counts; [`listing`] reads `tools/list`, [`offers`] the other lists.
+//! server asks there, [`replies`] several such requests at once, and [`listening`] hears what it says unasked. A stream
+//! that ended is opened again as [`reopening`] says. [`session`] holds the session and opens it again when the server
+//! forgot it; [`stateless`] does without. [`calling`] calls tools, within the time that [`stopwatch`] counts; [`listing`]
+//! reads `tools/list`, [`offers`] the other lists.
 
 mod calling;
 mod hearing;
@@ -13,6 +14,7 @@ mod listing;
 mod offers;
 mod peer;
 mod reopening;
+mod replies;
 mod replying;
 mod session;
 mod stateless;

@@ -8,7 +8,7 @@ use shared::mcp::elicitation::{ElicitRequestParams, ElicitResult};
 
 use crate::{
     call,
-    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, status, stream},
+    mcp_server::{Act, STREAM_HEAD, Step, TestServer, filled, status, stream},
     open, open_with, options,
     stateless::Person,
 };
@@ -48,9 +48,13 @@ pub(crate) fn no_stream() -> Act {
     status(405, &[], "", "")
 }
 
+/// Asks, and answers the call once it was answered itself.
 pub(crate) fn asks_then_answers() -> Act {
-    let text: &'static str = Box::leak(format!("{QUESTION}data: RESPONSE\n\n").into_boxed_str());
-    stream(text)
+    Arc::new(|seen| {
+        let asks = [STREAM_HEAD, QUESTION.as_bytes()].concat();
+        let answers = filled("data: RESPONSE\n\n", seen).into_bytes();
+        vec![Step::Send(asks), Step::Arrival("response"), Step::Send(answers), Step::Close]
+    })
 }
 
 #[tokio::test]
@@ -110,9 +114,11 @@ async fn a_question_that_cannot_be_read_is_refused_and_the_call_goes_on() {
     server.arm("tools/call", stream(text));
     let connection = open(&server).await;
     call(&connection).await.unwrap();
-    let answers: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.kind() == "response").collect();
-    let codes: Vec<&Value> = answers.iter().map(|seen| &seen.body["error"]["code"]).collect();
-    assert_eq!(codes, [&json!(-32602), &json!(-32601)]);
+    let answers = server.seen().into_iter().filter(|seen| seen.kind() == "response");
+    let mut codes: Vec<_> =
+        answers.map(|seen| (seen.body["id"].as_i64(), seen.body["error"]["code"].clone())).collect();
+    codes.sort_by_key(|(id, _)| *id);
+    assert_eq!(codes, [(Some(1), json!(-32602)), (Some(2), json!(-32601))]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod limits;
 mod lists;
 #[path = "../support/mcp_server.rs"]
 mod mcp_server;
+mod meanwhile;
 #[path = "../../../shared/tests/support/official.rs"]
 mod official;
 mod refusals;

@@ -57,6 +57,8 @@ pub(crate) enum Step {
     /// The same again and again without a pause, for as long as a test may wait.
     Flood(Vec<u8>),
     Await(Arc<Notify>),
+    /// Waits until a request of this kind has arrived.
+    Arrival(&'static str),
     /// Lets time pass.
     Pause(Duration),
     /// Says nothing until the client hangs up.
@@ -219,6 +221,11 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>, arrived: Arc<watc
                     }
                 }
                 Step::Await(signal) => signal.notified().await,
+                Step::Arrival(kind) => {
+                    let has_arrived =
+                        |_: &usize| state.lock().unwrap().seen.iter().any(|seen| seen.kind() == kind);
+                    arrived.subscribe().wait_for(has_arrived).await.unwrap();
+                }
                 Step::Pause(span) => tokio::time::sleep(span).await,
                 Step::Hang => {
                     let mut rest = Vec::new();

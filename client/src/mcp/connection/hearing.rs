@@ -11,6 +11,8 @@ use tokio::time::sleep;
 use super::{
     peer::Peer,
     reopening::{Reopening, is_passing},
+    replies::Replies,
+    replying::ServerRequest,
     stopwatch::Stopwatch,
 };
 use crate::mcp::{
@@ -61,7 +63,7 @@ impl Resumes {
     }
 }
 
-impl Hearing<'_> {
+impl<'a> Hearing<'a> {
     /// Sends the request and hears the answer to its end.
     ///
     /// # Errors
@@ -69,35 +71,48 @@ impl Hearing<'_> {
     pub(super) async fn converse(&self, headers: &HeaderMap, body: String) -> Result<Answered, Failure> {
         let answer = self.peer.wire.post(self.session, headers, body).await?;
         let session_id = answer.session_id();
-        let mut messages = answer.messages(self.session).await?;
+        let messages = answer.messages(self.session).await?;
+        let mut replies = Replies::default();
+        let outcome = self.hear(messages, &mut replies).await;
+        if let Ok(_) | Err(Failure::Error { error: McpError::Rpc(_), .. }) = &outcome {
+            replies.end().await;
+        }
+        Ok(Answered { result: outcome?, session_id })
+    }
+
+    /// Hears the answer to its end, on as many streams as it takes.
+    async fn hear(
+        &self,
+        mut messages: Messages<'a>,
+        replies: &mut Replies<'a>,
+    ) -> Result<Box<RawValue>, Failure> {
         let mut resumes = Resumes::default();
         loop {
-            match self.response(&mut messages).await {
+            let error = match self.response(&mut messages, replies).await {
                 Ok(result) => {
                     messages.end(None).await;
-                    return Ok(Answered { result, session_id });
+                    return Ok(result);
                 }
-                Err(error) => {
-                    resumes.ended(&messages);
-                    messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
-                    let resumed = match (&error, self.session) {
-                        (McpError::Broken(_), Some(session)) if session.version.has_sessions() => {
-                            self.resume(session, &mut resumes).await
-                        }
-                        _ => None,
-                    };
-                    match resumed {
-                        Some(more) => messages = more,
-                        None => return Err(Failure::Error { error, pause: resumes.reopening.asked() }),
-                    }
+                Err(error) => error,
+            };
+            resumes.ended(&messages);
+            messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
+            let resumed = match (&error, self.session) {
+                (McpError::Broken(_), Some(session)) if session.version.has_sessions() => {
+                    replies.beside(self.resume(session, &mut resumes)).await?
                 }
+                _ => None,
+            };
+            match resumed {
+                Some(more) => messages = more,
+                None => return Err(Failure::Error { error, pause: resumes.reopening.asked() }),
             }
         }
     }
 
     /// Goes on with a stream that broke, after its last event (2025-11-25, Streamable HTTP transport, "Resumability and
     /// Redelivery"). `None` when it cannot be gone on with.
-    async fn resume(&self, session: &SessionHeaders, resumes: &mut Resumes) -> Option<Messages<'_>> {
+    async fn resume(&self, session: &SessionHeaders, resumes: &mut Resumes) -> Option<Messages<'a>> {
         resumes.reopening.last()?;
         while resumes.in_a_row < RESUMES_MAX && !resumes.reopening.is_refused_for_long() {
             resumes.in_a_row = resumes.in_a_row.saturating_add(1);
@@ -120,13 +135,17 @@ impl Hearing<'_> {
         None
     }
 
-    async fn response(&self, messages: &mut Messages<'_>) -> Result<Box<RawValue>, McpError> {
-        while let Some(text) = self.next(messages).await? {
+    async fn response(
+        &self,
+        messages: &mut Messages<'_>,
+        replies: &mut Replies<'a>,
+    ) -> Result<Box<RawValue>, McpError> {
+        while let Some(text) = replies.beside(self.next(messages)).await?? {
             let version = self.session.map(|session| session.version);
             let unpacked =
                 unpacked(&text, version).map_err(|error| self.not_understood(&error.to_string()))?;
             for message in unpacked {
-                if let Some(result) = self.take(message).await? {
+                if let Some(result) = self.take(message, replies).await? {
                     return Ok(result);
                 }
             }
@@ -146,7 +165,11 @@ impl Hearing<'_> {
     }
 
     /// Takes one message; the result, if it is the response.
-    async fn take(&self, message: &str) -> Result<Option<Box<RawValue>>, McpError> {
+    async fn take(
+        &self,
+        message: &str,
+        replies: &mut Replies<'a>,
+    ) -> Result<Option<Box<RawValue>>, McpError> {
         match Incoming::parse(message).map_err(|error| self.not_understood(&error.to_string()))? {
             Incoming::Response { id: Some(id), outcome } if id == *self.id => match outcome {
                 Ok(result) => Ok(Some(result.to_owned())),
@@ -162,13 +185,17 @@ impl Hearing<'_> {
                 )))
             }
             Incoming::Notification { method, params } => {
+                replies.heed(&method, params);
                 self.heed(&method, params);
                 Ok(None)
             }
             Incoming::Request { id, method, params } => {
                 // Without sessions there are no such requests.
                 if let Some(session) = self.session.filter(|session| session.version.has_sessions()) {
-                    self.peer.reply(session, &id, &method, params).await?;
+                    let (peer, method) = (self.peer, method.into_owned());
+                    let request = ServerRequest { id, method, params: params.map(ToOwned::to_owned) };
+                    let reply = |request, taken_back| peer.reply(session, request, taken_back);
+                    replies.begin(request, reply).await?;
                 }
                 Ok(None)
             }

@@ -13,6 +13,8 @@ use super::{
     hearing::unpacked,
     peer::Peer,
     reopening::{Reopening, is_passing},
+    replies::Replies,
+    replying::ServerRequest,
 };
 use crate::mcp::{
     McpError, TimedOut,
@@ -50,9 +52,10 @@ struct Listener {
 impl Listener {
     async fn run(self) {
         let mut reopening = Reopening::default();
+        let mut replies = Replies::default();
         let mut failed = 0_u32;
         while failed < ATTEMPTS_MAX {
-            match self.listen_once(&mut reopening).await {
+            match self.listen_once(&mut reopening, &mut replies).await {
                 Ok(()) => failed = 0,
                 Err(reason) if is_passing(&reason) => failed = failed.saturating_add(1),
                 Err(reason) => {
@@ -61,25 +64,35 @@ impl Listener {
                 }
             }
             self.begun.cancel();
-            sleep(reopening.pause()).await;
+            replies.beside(sleep(reopening.pause())).await.ok();
         }
         self.begun.cancel();
+        replies.rest().await;
     }
 
     /// Hears one stream to its end.
-    async fn listen_once(&self, reopening: &mut Reopening) -> Result<(), McpError> {
-        let opened = self.peer.open_stream(&self.session, reopening.last()).await;
+    async fn listen_once<'l>(
+        &'l self,
+        reopening: &mut Reopening,
+        replies: &mut Replies<'l>,
+    ) -> Result<(), McpError> {
+        let opening = self.peer.open_stream(&self.session, reopening.last());
+        let opened = replies.beside(opening).await?;
         let mut messages = opened.inspect_err(|reason| reopening.failed(reason))?;
         self.begun.cancel();
-        let heard = self.hear(&mut messages).await;
+        let heard = self.hear(&mut messages, replies).await;
         reopening.ended(&messages);
         messages.end(heard.as_ref().err()).await;
         heard
     }
 
-    async fn hear(&self, messages: &mut Messages<'_>) -> Result<(), McpError> {
+    async fn hear<'l>(
+        &'l self,
+        messages: &mut Messages<'_>,
+        replies: &mut Replies<'l>,
+    ) -> Result<(), McpError> {
         loop {
-            let text = match messages.next().await {
+            let text = match replies.beside(messages.next()).await? {
                 Ok(Some(text)) => text,
                 Ok(None) => return Ok(()),
                 // Nobody has to say anything here.
@@ -87,21 +100,31 @@ impl Listener {
                 Err(error) => return Err(error),
             };
             for message in unpacked(&text, Some(self.session.version)).unwrap_or_else(|_| vec![&text]) {
-                self.take(message).await;
+                self.take(message, replies).await?;
             }
         }
     }
 
-    async fn take(&self, message: &str) {
+    async fn take<'l>(&'l self, message: &str, replies: &mut Replies<'l>) -> Result<(), McpError> {
         match Incoming::parse(message) {
             Ok(Incoming::Request { id, method, params }) => {
-                // Which call it was asked for is not said, so none ends because of it.
-                self.peer.reply(&self.session, &id, &method, params).await.ok();
+                let method = method.into_owned();
+                let request = ServerRequest { id, method, params: params.map(ToOwned::to_owned) };
+                let reply = |request, taken_back| async {
+                    // Which call it was asked for is not said, so none ends because of it.
+                    self.peer.reply(&self.session, request, taken_back).await.ok();
+                    Ok(())
+                };
+                replies.begin(request, reply).await?;
             }
-            Ok(Incoming::Notification { method, .. }) => self.peer.cache.heed(&method),
+            Ok(Incoming::Notification { method, params }) => {
+                replies.heed(&method, params);
+                self.peer.cache.heed(&method);
+            }
             Ok(Incoming::Response { .. }) | Err(_) => {
                 tracing::debug!("a message on the stream of the session was not understood");
             }
         }
+        Ok(())
     }
 }

@@ -19,10 +19,17 @@ use crate::mcp::{
 };
 
 /// How long one attempt to deliver an answer may take: the call it came with waits for it.
-const REPLY_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
+/// A request of the server.
+pub(super) struct ServerRequest {
+    pub(super) id: RequestId,
+    pub(super) method: String,
+    pub(super) params: Option<Box<RawValue>>,
+}
 
 impl Peer {
-    /// Answers a request of the server in `session`.
+    /// Answers a request of the server in `session`, unless what it asks a person is taken back before they answered.
     ///
     /// # Errors
     /// [`McpError::Protocol`] when the server did not take what a person answered: the call that it asked for waits in
@@ -30,13 +37,16 @@ impl Peer {
     pub(super) async fn reply(
         &self,
         session: &SessionHeaders,
-        id: &RequestId,
-        method: &str,
-        params: Option<&RawValue>,
+        request: ServerRequest,
+        taken_back: CancellationToken,
     ) -> Result<(), McpError> {
-        let outcome = match method {
+        let ServerRequest { id, method, params } = &request;
+        let outcome = match method.as_str() {
             methods::PING => Ok(json!({})),
-            methods::ELICIT => self.elicit(params).await,
+            methods::ELICIT => match self.elicit(params.as_deref(), &taken_back).await {
+                Some(outcome) => outcome,
+                None => return Ok(()),
+            },
             _ => {
                 let text =
                     "this client answers `ping` and, where somebody can be asked, `elicitation/create`";
@@ -70,18 +80,20 @@ impl Peer {
         }
     }
 
-    /// Asks the person, in a way that was announced.
-    async fn elicit(&self, params: Option<&RawValue>) -> Result<Value, ErrorObject> {
+    /// Asks the person, in a way that was announced. `None` where the question is taken back before they answered.
+    async fn elicit(
+        &self,
+        params: Option<&RawValue>,
+        taken_back: &CancellationToken,
+    ) -> Option<Result<Value, ErrorObject>> {
+        let refusal = |text| Some(Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text)));
         let question = params.map(|params| serde_json::from_str::<ElicitRequestParams>(params.get()));
-        let Some(Ok(question)) = question else {
-            let text = "the question cannot be read";
-            return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+        let Some(Ok(question)) = question else { return refusal("the question cannot be read") };
+        let Some(answerer) = asking::whom(self.answerer.as_ref(), &question) else {
+            return refusal("this client did not announce that it can be asked so");
         };
         let _asking = self.asked_for.begin();
-        let answer = asking::answer(self.answerer.as_ref(), &question).await.ok_or_else(|| {
-            let text = "this client did not announce that it can be asked so";
-            ErrorObject::new(ErrorCode::INVALID_PARAMS, text)
-        })?;
-        Ok(Value::Object(asking::object(&answer)))
+        let answer = taken_back.run_until_cancelled(answerer.elicit(&question)).await?;
+        Some(Ok(Value::Object(asking::object(&answer))))
     }
 }

@@ -160,8 +160,13 @@ impl Peer {
             let answer = match &question {
                 InputRequest::Elicit { params } => {
                     let _asking = self.asked_for.begin();
-                    let answered = async { Ok(asking::answer(self.answerer.as_ref(), params).await) };
-                    patience.bound::<_, McpError>(answered).await?.unwrap_or_else(asking::declined)
+                    let answered = async {
+                        Ok(match asking::whom(self.answerer.as_ref(), params) {
+                            Some(answerer) => answerer.elicit(params).await,
+                            None => asking::declined(),
+                        })
+                    };
+                    patience.bound::<_, McpError>(answered).await?
                 }
                 InputRequest::CreateMessage { .. } | InputRequest::ListRoots { .. } => {
                     let text = "it asks for something that this client did not offer";
