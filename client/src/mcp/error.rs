@@ -53,7 +53,7 @@ pub enum McpError {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The server, or what stands before it, answered with 5xx: the call may have run.
+    /// The server, or what stands before it, answered with 5xx or gave up waiting (408): the call may have run.
     #[error("the server failed with HTTP status {0}")]
     ServerFailed(u16),
     /// A limit of ours was reached. The call was cancelled at the server as far as that goes.

@@ -34,7 +34,7 @@ fn kind(outcome: &Result<(), McpError>) -> &'static str {
 async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run() {
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     // What the server does with every call; how the call ends and how often it arrived: repeatable, and not.
-    let matrix: [(&str, Act, [Ending; 2]); 11] = [
+    let matrix: [(&str, Act, [Ending; 2]); 12] = [
         ("404", refuse(404, &[]), [("session ended", 2), ("session ended", 2)]),
         ("401", refuse(401, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
         ("403", refuse(403, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
@@ -43,6 +43,7 @@ async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run(
         ("503", refuse(503, &[]), [("failed", 3), ("failed", 1)]),
         ("500", refuse(500, &[]), [("failed", 3), ("failed", 1)]),
         ("502", refuse(502, &[]), [("failed", 3), ("failed", 1)]),
+        ("408 of something in between", refuse(408, &[]), [("failed", 3), ("failed", 1)]),
         ("timeout", steps(vec![Step::Hang]), [("no first byte", 3), ("no first byte", 1)]),
         ("reset", steps(vec![Step::Reset]), [("broken", 3), ("broken", 1)]),
         (
@@ -218,6 +219,10 @@ async fn a_refused_request_of_an_open_session_did_not_run() {
     assert!(matches!(error, McpError::Rpc(_)) && !error.may_have_run(), "{error:?}");
     assert!(error.to_string().contains("HTTP status 413 Payload Too Large: too large"), "{error}");
     assert_eq!(server.count("tools/call"), 1);
+    let slow = r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"The body came too slowly"}}"#;
+    server.arm("tools/call", status(408, &[], "application/json", slow));
+    let error = call(&connection).await.unwrap_err();
+    assert!(matches!(error, McpError::Rpc(_)) && !error.may_have_run(), "{error:?}");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Wire {
                 McpError::Busy { retry_after: wait_asked_for(response) }
             }
             status if status.is_redirection() => self.not_mcp(self.redirection(response)),
-            status if status.is_server_error() => {
+            status if status.is_server_error() || is_given_up(status, body) => {
                 tracing::debug!(http.status = status.as_u16(), said = said.as_deref(), "the server failed");
                 McpError::ServerFailed(status.as_u16())
             }
@@ -137,6 +137,12 @@ impl Wire {
 fn named(status: StatusCode) -> String {
     let name = status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
     format!("HTTP status {}{name}", status.as_u16())
+}
+
+/// Whether it is something between here and the server that did not wait for the answer any longer. A server that did
+/// not get the whole request says so itself.
+fn is_given_up(status: StatusCode, body: &str) -> bool {
+    status == StatusCode::REQUEST_TIMEOUT && rpc_error(body).is_none()
 }
 
 fn rpc_error(body: &str) -> Option<ErrorObject> {
