@@ -369,8 +369,21 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         chapter: "Caching",
         says: "a page is kept for its own request and credential",
         test: (
-            "client/tests/connection/stateless.rs",
+            "client/tests/connection/lists.rs",
             "a_list_is_kept_for_as_long_as_it_says_and_for_one_credential_alone",
+        ),
+    },
+    Elsewhere {
+        chapter: "Caching, Cache Key",
+        says: "what came of several rounds is not kept",
+        test: ("client/tests/connection/lists.rs", "what_came_of_several_rounds_is_not_kept"),
+    },
+    Elsewhere {
+        chapter: "Caching, Interaction with Pagination",
+        says: "a list whose cursor is not good any more is begun anew",
+        test: (
+            "client/tests/connection/lists.rs",
+            "a_list_whose_cursor_is_not_good_any_more_is_begun_anew_once",
         ),
     },
     Elsewhere {
