@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use scopeguard::ScopeGuard;
 use shared::mcp::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitResult};
 use tokio::sync::Mutex;
 
@@ -19,6 +20,7 @@ use crate::{
 
 const SEND: &str = "send this answer? (yes, or no to decline; Ctrl-C to stop): ";
 const NO_MORE: &str = "not answered; nothing more is asked for this call, and Ctrl-C ends it";
+const TAKEN_BACK: &str = "\nnobody waits for this answer any more";
 const YES_OR_NO: &str = "yes or no? [no]: ";
 
 /// Whoever sits at this terminal, or whoever started the program and said beforehand what to answer.
@@ -143,6 +145,10 @@ impl Answerer for Person {
             return gone;
         }
         self.terminal.show(&Event::Asked { server: &self.server, message: &form.message });
+        let taken_back = scopeguard::guard(&self.terminal, |terminal| {
+            // Behind the prompt, on a line of its own.
+            terminal.show(&Event::Notice { text: TAKEN_BACK });
+        });
         let result = self.form(form).await.unwrap_or(gone);
         let said = match result.action {
             ElicitAction::Accept => "sent",
@@ -150,6 +156,7 @@ impl Answerer for Person {
             ElicitAction::Cancel if self.interrupts.may_ask() => "not answered",
             ElicitAction::Cancel => NO_MORE,
         };
+        ScopeGuard::into_inner(taken_back);
         self.terminal.show(&Event::Notice { text: said });
         self.terminal.working("waiting for the server");
         result

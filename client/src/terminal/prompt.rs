@@ -1,11 +1,12 @@
 //! Where a person types: a line editor on a terminal, plain lines from a pipe.
 //!
 //! Both wait for input in a thread of their own, which ends with the process: there is no way to take back a read. What
-//! can be taken back is the terminal ([`super::hold`]).
+//! can be taken back is the terminal ([`super::hold`]); and two editors never read at once, or they would share the keys.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _},
-    sync::Arc,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    mem,
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -13,6 +14,12 @@ use rustyline::{Config, Editor, error::ReadlineError, history::MemHistory};
 use tokio::sync::mpsc;
 
 use super::{escape, hold::Hold};
+
+/// Where an editor reads on whose line nobody waits for.
+static ABANDONED: Mutex<Option<mpsc::Receiver<Input>>> = Mutex::new(None);
+
+/// What is asked while another editor has the next line.
+const PRESS_ENTER: &str = "press Enter to go on: ";
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +62,9 @@ impl Prompt {
         let hold = Arc::<Hold>::default();
         let prompt = Shown { text: prompt, hold: Arc::clone(&hold) };
         Ok(Self::reading(Arc::clone(&hold), move || {
+            if let Some(interrupted) = end_abandoned() {
+                return interrupted;
+            }
             if !hold.take() {
                 return Input::End;
             }
@@ -117,8 +127,23 @@ impl Drop for Prompt {
     fn drop(&mut self) {
         if self.is_waiting {
             self.hold.give_up();
+            let reading = mem::replace(&mut self.typed, mpsc::channel(1).1);
+            *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
         }
     }
+}
+
+/// Waits until the editor whose line nobody waits for has read it. What is typed there was not meant for what is asked now,
+/// so it counts for nothing, except Ctrl-C.
+fn end_abandoned() -> Option<Input> {
+    let mut reading = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    if !matches!(reading.try_recv(), Err(mpsc::error::TryRecvError::Empty)) {
+        return None;
+    }
+    let mut out = io::stdout();
+    // Where it cannot be shown, Enter is waited for all the same.
+    drop(out.write_all(PRESS_ENTER.as_bytes()).and_then(|()| out.flush()));
+    reading.blocking_recv().filter(|input| *input == Input::Interrupted)
 }
 
 /// What the editor shows. It asks for the text once it has changed the terminal's settings.

@@ -85,3 +85,21 @@ fn so_does_the_second_signal_which_ends_the_program_at_once() {
     session.process_mut().signal(Signal::SIGINT).unwrap();
     assert_eq!(ended(&mut session), 130);
 }
+
+/// What was typed for a question that is gone answers nothing else, and no other editor reads along.
+#[test]
+fn what_is_typed_for_a_question_that_was_taken_back_counts_for_nothing() {
+    let server = Server::start(Script { reply: Reply::AskWithin, ..Script::default() });
+    let mut session = at_terminal(&["chat", "--as", "bob", "--url", &server.url()]);
+    session.exp_string("/quit to end.").unwrap();
+    session.send_line("What is my balance?").unwrap();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    session.send("y").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("nobody waits for this answer any more").unwrap();
+    session.exp_string("press Enter to go on: ").unwrap();
+    session.send_line("es").unwrap();
+    session.send_line("/quit").unwrap();
+    assert_eq!(ended(&mut session), 0);
+    assert_eq!(server.seen.calls.load(std::sync::atomic::Ordering::SeqCst), 1);
+}

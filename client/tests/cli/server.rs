@@ -46,6 +46,8 @@ pub(crate) enum Reply {
     /// As the payment server answers, after a question on the stream of the session; this and the end of the session
     /// wait until the server is told to go on.
     AskBeside,
+    /// The same, after a question on the stream of the call, for whose answer it does not wait.
+    AskWithin,
 }
 
 /// How the server behaves.
@@ -233,6 +235,10 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                 }
                 Reply::HangOnce(_) if call == 0 => std::future::pending().await,
                 Reply::HangOnce(result) => answer(&id, result),
+                Reply::AskWithin => {
+                    let result = json!({ "jsonrpc": "2.0", "id": id, "result": payment_result(user, tool) });
+                    asked_within(state.go_on.clone(), &result)
+                }
                 Reply::AskBeside => {
                     state.go_on.cancelled().await;
                     answer(&id, &payment_result(user, tool))
@@ -243,15 +249,31 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     }
 }
 
+/// The stream of a call, which ends with `last` once the server is told to go on.
+fn asked_within(go_on: CancellationToken, last: &Value) -> Response {
+    let last = format!("data: {last}\n\n");
+    let last = stream::once(async move {
+        go_on.cancelled().await;
+        Ok(last)
+    });
+    let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(question())]).chain(last));
+    ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// An event with a question.
+fn question() -> String {
+    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {
+        "message": "Are you still there?", "requestedSchema": { "type": "object", "properties": {} },
+    } });
+    format!("data: {question}\n\n")
+}
+
 /// The stream of a session.
 async fn beside(State(state): State<Arc<Shared>>) -> Response {
     if !matches!(state.script.reply, Reply::AskBeside) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {
-        "message": "Are you still there?", "requestedSchema": { "type": "object", "properties": {} },
-    } });
-    let event = stream::iter([Ok::<_, Infallible>(format!("data: {question}\n\n"))]);
+    let event = stream::iter([Ok::<_, Infallible>(question())]);
     let body = Body::from_stream(event.chain(stream::pending()));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
 }

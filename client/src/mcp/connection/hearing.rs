@@ -64,20 +64,20 @@ impl Resumes {
 }
 
 impl<'a> Hearing<'a> {
-    /// Sends the request and hears the answer to its end.
+    /// Sends the request and hears the answer to its end. What the server asks meanwhile is answered among `replies`.
     ///
     /// # Errors
     /// A [`Failure`] of this one attempt.
-    pub(super) async fn converse(&self, headers: &HeaderMap, body: String) -> Result<Answered, Failure> {
+    pub(super) async fn converse(
+        &self,
+        headers: &HeaderMap,
+        body: String,
+        replies: &mut Replies<'a>,
+    ) -> Result<Answered, Failure> {
         let answer = self.peer.wire.post(self.session, headers, body).await?;
         let session_id = answer.session_id();
         let messages = answer.messages(self.session).await?;
-        let mut replies = Replies::default();
-        let outcome = self.hear(messages, &mut replies).await;
-        if let Ok(_) | Err(Failure::Error { error: McpError::Rpc(_), .. }) = &outcome {
-            replies.end().await;
-        }
-        Ok(Answered { result: outcome?, session_id })
+        Ok(Answered { result: self.hear(messages, replies).await?, session_id })
     }
 
     /// Hears the answer to its end, on as many streams as it takes.
@@ -105,7 +105,7 @@ impl<'a> Hearing<'a> {
             };
             match resumed {
                 Some(more) => messages = more,
-                None => return Err(Failure::Error { error, pause: resumes.reopening.asked() }),
+                None => return Err(Failure::Error { error, pause: resumes.reopening.wait_asked() }),
             }
         }
     }
@@ -122,10 +122,17 @@ impl<'a> Hearing<'a> {
                 attempt = resumes.in_a_row,
                 "the stream broke; it will be gone on with"
             );
+            let asked_for = self.peer.asked_for.total();
             sleep(wait).await;
             match self.peer.open_stream(session, resumes.reopening.last()).await {
                 Ok(messages) => return Some(messages),
-                Err(reason) if is_passing(&reason) => resumes.reopening.failed(&reason),
+                Err(reason) if is_passing(&reason) => {
+                    resumes.reopening.failed(&reason);
+                    if self.peer.asked_for.total() > asked_for {
+                        // A person is being asked: their answer is worth waiting for, and so is the stream.
+                        resumes.in_a_row = 0;
+                    }
+                }
                 Err(reason) => {
                     tracing::debug!(%reason, "the stream cannot be gone on with");
                     return None;

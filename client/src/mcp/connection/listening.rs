@@ -55,8 +55,8 @@ impl Listener {
         let mut replies = Replies::default();
         let mut failed = 0_u32;
         while failed < ATTEMPTS_MAX {
-            match self.listen_once(&mut reopening, &mut replies).await {
-                Ok(()) => failed = 0,
+            match self.listen_once(&mut reopening, &mut replies, &mut failed).await {
+                Ok(()) => {}
                 Err(reason) if is_passing(&reason) => failed = failed.saturating_add(1),
                 Err(reason) => {
                     tracing::debug!(%reason, "nothing is listened to in this session");
@@ -75,10 +75,12 @@ impl Listener {
         &'l self,
         reopening: &mut Reopening,
         replies: &mut Replies<'l>,
+        failed: &mut u32,
     ) -> Result<(), McpError> {
         let opening = self.peer.open_stream(&self.session, reopening.last());
         let opened = replies.beside(opening).await?;
         let mut messages = opened.inspect_err(|reason| reopening.failed(reason))?;
+        *failed = 0;
         self.begun.cancel();
         let heard = self.hear(&mut messages, replies).await;
         reopening.ended(&messages);

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     deadline,
     hearing::{Answered, Hearing, TellProgress},
+    replies::Replies,
     stopwatch::Stopwatch,
 };
 use crate::mcp::{
@@ -291,7 +292,16 @@ impl Peer {
         let stopwatch = Stopwatch::new(call.timeout, &self.asked_for);
         let hearing =
             Hearing { peer: self, session, id: &id, progress: call.progress, stopwatch: &stopwatch };
-        let outcome = patience.bound(stopwatch.bound(hearing.converse(&call.headers, body))).await;
+        let mut replies = Replies::default();
+        let conversing = hearing.converse(&call.headers, body, &mut replies);
+        let outcome = patience.bound(stopwatch.bound(conversing)).await;
+        let is_given_up = matches!(
+            &outcome,
+            Err(Failure::Error { error: McpError::Cancelled | McpError::TimedOut(_), .. })
+        );
+        if !is_given_up {
+            patience.cancel.run_until_cancelled(replies.end()).await;
+        }
         if let (Some(session), Err(Failure::Error { error, .. })) = (session, &outcome) {
             self.say_cancelled(session, &id, error).await;
         }

@@ -55,9 +55,9 @@ impl Reopening {
         self.last.as_ref()
     }
 
-    /// The pause that a stream asked for.
-    pub(super) const fn asked(&self) -> Option<Duration> {
-        self.asked
+    /// How long the server wants to be left alone, as far as it said.
+    pub(super) fn wait_asked(&self) -> Option<Duration> {
+        self.asked.max(self.refused_for)
     }
 
     /// Whether the server asks to be polled, no faster than it would be anyway.

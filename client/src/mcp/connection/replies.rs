@@ -42,6 +42,10 @@ impl<'p> Replies<'p> {
     where
         F: Future<Output = Result<(), McpError>> + Send + 'p,
     {
+        if self.open.iter().any(|(open, _)| *open == request.id) {
+            // It was sent once more, and is being answered.
+            return Ok(());
+        }
         while self.open.len() >= AT_ONCE_MAX {
             self.next().await?;
         }

@@ -18,7 +18,8 @@ use crate::mcp::{
     exchange::{Failure, SessionHeaders},
 };
 
-/// How long one attempt to deliver an answer may take: the call it came with waits for it.
+/// How long one attempt to deliver an answer may take, and how long those that are on their way are waited for when the call
+/// they came with has ended.
 pub(super) const REPLY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A request of the server.
