@@ -2,6 +2,7 @@
 //! request and what has to come back. What takes more than one exchange is shown by a test of its own, which the row
 //! names.
 
+mod elsewhere;
 mod stateless;
 mod with_sessions;
 
@@ -160,12 +161,12 @@ async fn check_all(rules: &[Rule], elsewhere: &[Elsewhere]) {
 
 #[tokio::test]
 async fn every_rule_of_2025_11_25_is_kept() {
-    check_all(with_sessions::RULES, with_sessions::ELSEWHERE).await;
+    check_all(with_sessions::RULES, elsewhere::WITH_SESSIONS).await;
 }
 
 #[tokio::test]
 async fn every_rule_of_2026_07_28_is_kept() {
-    check_all(stateless::RULES, stateless::ELSEWHERE).await;
+    check_all(stateless::RULES, elsewhere::STATELESS).await;
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Revision 2025-11-25. Chapters are those of its specification.
 
-use super::{Elsewhere, OPEN, Rule};
+use super::{OPEN, Rule};
 
 /// What one exchange shows.
 pub(super) const RULES: &[Rule] = &[
@@ -195,40 +195,5 @@ pub(super) const RULES: &[Rule] = &[
         status: 200,
         headers: &["content-type: application/json"],
         body: &[r#"{"id":1,"result":{"isError":true}}"#],
-    },
-];
-
-/// What takes more than one.
-pub(super) const ELSEWHERE: &[Elsewhere] = &[
-    Elsewhere {
-        chapter: "Transports, Listening for Messages from the Server, 4",
-        says: "no response comes on a stream that GET opened, unless it goes on with one that broke",
-        test: (
-            "server/tests/outside/resuming.rs",
-            "a_client_that_lost_its_connection_gets_exactly_what_it_missed",
-        ),
-    },
-    Elsewhere {
-        chapter: "Transports, Multiple Connections, 2",
-        says: "a message is sent on one stream only",
-        test: ("server/tests/outside/telling.rs", "several_calls_of_a_session_stream_at_once"),
-    },
-    Elsewhere {
-        chapter: "Transports, Resumability and Redelivery, 1",
-        says: "an event's id is unique in its session",
-        test: ("server/tests/outside/telling.rs", "several_calls_of_a_session_stream_at_once"),
-    },
-    Elsewhere {
-        chapter: "Progress, Progress Flow",
-        says: "progress increases, refers to the token that was given, and stops with the answer",
-        test: (
-            "server/tests/outside/telling.rs",
-            "progress_comes_before_the_answer_under_the_token_that_was_given",
-        ),
-    },
-    Elsewhere {
-        chapter: "Tools, Output Schema",
-        says: "structured results are what the output schema says",
-        test: ("server/tests/outside/tools.rs", "every_structured_result_is_what_its_output_schema_says"),
     },
 ];
