@@ -5,6 +5,7 @@ use anyhow::{Context as _, ensure};
 use crate::{
     contender::Server,
     desk::payers,
+    findings::LeftOut,
     process::{Process, Program},
     setup::Setup,
 };
@@ -20,6 +21,8 @@ pub(super) const WARM: u64 = 2;
 
 /// How many payments a second `pgbench` makes on a new database, in the mean over the seconds that are counted.
 pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u64> {
+    let version = Program::of("pgbench".as_ref(), &["--version"]).command(None).output().await?;
+    ensure!(version.status.success(), LeftOut("pgbench is not here"));
     let scratch = setup.scratch()?;
     let database = Server::Postgres.database(setup, scratch.path()).await?;
     let program = setup.payment_server(&database);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::{ErrorCode, RequestId};
 
@@ -65,17 +65,22 @@ fn readable_id(text: &str) -> Option<RequestId> {
         #[serde(borrow)]
         jsonrpc: Cow<'a, str>,
         id: RequestId,
-        #[serde(default)]
-        method: Option<IgnoredAny>,
-        #[serde(default)]
-        result: Option<IgnoredAny>,
-        #[serde(default)]
-        error: Option<IgnoredAny>,
+        #[serde(default, deserialize_with = "is_there")]
+        method: bool,
+        #[serde(default, deserialize_with = "is_there")]
+        result: bool,
+        #[serde(default, deserialize_with = "is_there")]
+        error: bool,
     }
     let object = text.trim_ascii_start().starts_with('{').then_some(text)?;
     let Envelope { jsonrpc, id, method, result, error } = serde_json::from_str(object).ok()?;
-    let is_response = method.is_none() && (result.is_some() || error.is_some());
+    let is_response = !method && (result || error);
     (jsonrpc == "2.0" && !is_response).then_some(id)
+}
+
+/// Whatever a member holds, `null` too.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 #[cfg(test)]
@@ -104,6 +109,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"ping","params":[1]}"#,
             r#"{"jsonrpc":"2.0","id":5,"result":{},"error":{"code":1,"message":"m"}}"#,
             r#"{"jsonrpc":"2.0","id":5,"error":"m"}"#,
+            r#"{"jsonrpc":"2.0","id":5,"result":null,"error":null}"#,
             r#"["2.0",5,"ping"]"#,
             r#"{"jsonrpc":"2.0","id":5,"method":"ping","#,
         ] {
