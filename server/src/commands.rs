@@ -125,10 +125,19 @@ struct Done<'a> {
 }
 
 impl Desk<'_> {
-    /// Refuses to work with another pepper than the database's keys were made with.
+    /// Refuses to work with another pepper than the servers on this database have. Where none was noted yet, this one is if
+    /// there is no key that was made with another.
     async fn recognise_pepper(&self) -> anyhow::Result<()> {
-        let is_theirs = self.store.note_pepper(self.pepper.mark(), UnixMillis::now()).await?;
-        if is_theirs { Ok(()) } else { Err(ConfigError::OtherPepper.into()) }
+        let mark = self.pepper.mark();
+        match self.store.pepper().await? {
+            Some(noted) if noted == mark => {}
+            Some(_) => return Err(ConfigError::OtherPepper.into()),
+            None if self.store.keys().await?.is_empty() => {
+                self.store.note_pepper(mark, UnixMillis::now()).await?;
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Puts into the audit trail what was done with a key.

@@ -337,7 +337,7 @@ fn guard(variables: &Variables<'_>) -> Result<Guard, ConfigError> {
     })?;
     Guard::new(&hosts, &origins).map_err(|_| ConfigError::Wrong {
         variable: "ALLOWED_ORIGINS",
-        rule: "origins without a path, or hosts for any scheme and port of theirs, with commas between them"
+        rule: "origins without a path, or hosts for any scheme, and any port unless they name one, with commas between them"
             .to_owned(),
         example: "https://app.example.com,localhost",
     })

@@ -207,17 +207,17 @@ impl Refusals {
     /// Records what is due, one line of the log for each. What the store does not take is counted on, for the next time.
     async fn write(&self, due: Vec<(Whose, Tally)>) {
         // Beside each other: a store that is silent is waited for once.
-        let writing = due.iter().map(|(whose, tally)| {
-            let (rule, request_id, requests) = (&*whose.rule, &*tally.request_id, tally.unrecorded);
-            tracing::info!(request.id = request_id, rule, requests, from = %from(whose, tally), "refused");
-            self.0.store.append_audit(record(whose, tally))
-        });
+        let writing = due.iter().map(|(whose, tally)| self.0.store.append_audit(record(whose, tally)));
         let written = join_all(writing).await;
         for ((whose, tally), written) in due.into_iter().zip(written) {
+            let requests = tally.unrecorded;
             if let Err(error) = written {
-                let (error, requests) = (&error as &dyn std::error::Error, tally.unrecorded);
+                let error = &error as &dyn std::error::Error;
                 tracing::error!(error, requests, "refusals could not be recorded for now");
                 self.take_back(whose, tally);
+            } else {
+                let (rule, request_id) = (&*whose.rule, &*tally.request_id);
+                tracing::info!(request.id = request_id, rule, requests, from = %from(&whose, &tally), "refused");
             }
         }
     }

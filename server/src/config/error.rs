@@ -23,7 +23,7 @@ pub enum ConfigError {
     PepperMissing,
     /// With another pepper no key of the database would be found, and none could be revoked by its secret.
     #[error(
-        "the keys in the database were made with another pepper: set KEY_PEPPER to that one, or put the file back that lay \
+        "the keys in the database are made with another pepper: set KEY_PEPPER to that one, or put the file back that lay \
          beside the database"
     )]
     OtherPepper,

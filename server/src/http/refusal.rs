@@ -221,12 +221,12 @@ impl Refusal {
         {
             // What was wrong with a message may quote it.
             tracing::info!(request.id = request_id, status, reason = "not a message", "refused");
+        } else if self.rule().is_some() {
+            tracing::debug!(request.id = request_id, status, reason = %self, "refused");
         } else if self.status().is_server_error() {
             let error = self as &dyn std::error::Error;
             let cause = error.source().map(tracing::field::display);
             tracing::warn!(request.id = request_id, status, error, cause, "refused");
-        } else if self.rule().is_some() {
-            tracing::debug!(request.id = request_id, status, reason = %self, "refused");
         } else {
             tracing::info!(request.id = request_id, status, reason = %self, "refused");
         }

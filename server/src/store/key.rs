@@ -220,8 +220,14 @@ pub trait KeyStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn revision(&self) -> Result<i64, StoreError>;
 
+    /// By which mark the pepper was noted that digests are made with; `None` where none was.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError>;
+
     /// Notes which pepper digests are made with, by its mark. `false` where another one was noted, and keys that are good
-    /// at `now` were made with it: then it stays noted. Demo keys do not count, which each server puts anew.
+    /// at `now` were made with it: then it stays noted. Demo keys do not count: a server of the demo puts its own anew.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

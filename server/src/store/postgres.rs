@@ -7,7 +7,7 @@
 /// Reads on a connection of its own.
 macro_rules! read {
     ($store:expr, $doing:literal, |$client:ident| $work:expr) => {{
-        let guarded = $crate::store::postgres::connections::closed_unless_done($store.free().await?);
+        let guarded = $crate::store::postgres::connections::guarded($store.free().await?);
         let $client = &*guarded;
         let done: Result<_, Failure> = in_time(async { $work }).await;
         let_go(scopeguard::ScopeGuard::into_inner(guarded), done.as_ref().err());
@@ -20,7 +20,7 @@ macro_rules! transact {
     ($store:expr, $doing:literal, |$transaction:ident| $work:expr) => {{
         let mut attempts = Attempts::default();
         loop {
-            let mut client = $crate::store::postgres::connections::closed_unless_done($store.free().await?);
+            let mut client = $crate::store::postgres::connections::guarded($store.free().await?);
             let done: Result<_, Failure> = in_time(async {
                 let $transaction = client.transaction().await?;
                 let work: Result<_, Failure> = async { $work }.await;

@@ -292,6 +292,10 @@ impl KeyStore for SqliteStore {
         self.read(lifecycle::revision)?.map_err(unavailable("read the revision"))
     }
 
+    async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.read(lifecycle::pepper)?.map_err(unavailable("read the pepper's mark"))
+    }
+
     async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
         self.write(Durability::Power, move |connection| lifecycle::note_pepper(connection, &mark, now)).await
     }

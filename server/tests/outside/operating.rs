@@ -255,8 +255,13 @@ async fn another_pepper_than_the_keys_were_made_with_is_noticed() {
         assert!(ended.stderr.contains("another pepper"), "{arguments:?}: {ended:?}");
     }
     assert!(operate_with(&theirs, &report).status.success());
-    // Nothing is left that was made with it.
+    // Nothing is left that was made with it: a server may begin with another one, and that is it from then on.
+    assert_eq!(operate_with(&theirs[1..], &create).status.code(), Some(2));
+    let program = Program::start(folder.path(), &theirs[1..]);
+    program.signal("INT");
+    assert!(program.ended().status.success());
     assert!(operate_with(&theirs[1..], &create).status.success());
+    assert_eq!(operate_with(&theirs, &create).status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

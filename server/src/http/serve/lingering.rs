@@ -26,8 +26,9 @@ use tokio::{
 /// How long a peer may go on sending after its answer is complete.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How long a peer may take nothing of an answer.
-const TAKES_NOTHING: Duration = Duration::from_secs(30);
+/// How long a peer may take nothing of an answer. The kernel says that there is room again when a third of what it keeps is
+/// gone, which may be a megabyte: this is some 10 KB a second.
+const TAKES_NOTHING: Duration = Duration::from_secs(120);
 
 /// How much of what it sends then is discarded, in bytes.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
@@ -128,7 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.end.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.in_time(shut_down, context))?;
         }
         let end = this.end.get_or_insert_with(|| End { deadline: Box::pin(sleep(LINGER)), discarded: 0 });
         let mut scratch = [0; 8 * 1024];

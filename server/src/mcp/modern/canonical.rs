@@ -1,16 +1,24 @@
 //! What JSON says, whatever way it is written: one text for all texts that are read alike.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
 /// The text of `json`, which must be a JSON value that does not nest too deeply: without white space, strings written one
 /// way, members in the order of their names. Numbers stay as they were written, for a tool may take them digit by
 /// digit. Of members of one name all stay, in their order: which of them counts is not decided here.
 pub(super) fn canonical(json: &str) -> Vec<u8> {
-    let mut text = Vec::with_capacity(json.len());
     let mut tokens = Tokens(json);
     let first = tokens.take();
-    tokens.write(first, &mut text);
+    let mut text = Vec::with_capacity(json.len());
+    tokens.read(first).write(&mut text);
     text
+}
+
+/// A value, of whose tokens none is copied unless it is written another way.
+enum Value<'a> {
+    Scalar(Cow<'a, str>),
+    Items(Vec<Self>),
+    /// In the order of their names.
+    Members(Vec<(Cow<'a, str>, Self)>),
 }
 
 /// What of a JSON text is still to be read.
@@ -31,64 +39,74 @@ impl<'a> Tokens<'a> {
         token
     }
 
-    /// Writes the value that begins with `token`.
-    fn write(&mut self, token: &str, text: &mut Vec<u8>) {
+    /// The value that begins with `token`.
+    fn read(&mut self, token: &'a str) -> Value<'a> {
         match token {
-            "{" => self.write_members(text),
-            "[" => self.write_items(text),
-            scalar => write_scalar(scalar, text),
+            "{" => Value::Members(self.members()),
+            "[" => Value::Items(self.items()),
+            token => Value::Scalar(scalar(token)),
         }
     }
 
-    fn write_items(&mut self, text: &mut Vec<u8>) {
-        text.push(b'[');
+    fn items(&mut self) -> Vec<Value<'a>> {
+        let mut items = Vec::new();
         loop {
             match self.take() {
-                "]" | "" => break,
-                "," => text.push(b','),
-                first => self.write(first, text),
+                "]" | "" => return items,
+                "," => {}
+                first => items.push(self.read(first)),
             }
         }
-        text.push(b']');
     }
 
-    fn write_members(&mut self, text: &mut Vec<u8>) {
-        let start = text.len();
-        let mut members: Vec<Member> = Vec::new();
+    fn members(&mut self) -> Vec<(Cow<'a, str>, Value<'a>)> {
+        let mut members = Vec::new();
         loop {
             match self.take() {
                 "}" | "" => break,
                 "," => {}
                 name => {
-                    let begin = text.len();
-                    write_scalar(name, text);
-                    let name = begin..text.len();
-                    text.push(b':');
                     let _colon = self.take();
                     let first = self.take();
-                    self.write(first, text);
-                    members.push(Member { name, whole: begin..text.len() });
+                    members.push((scalar(name), self.read(first)));
                 }
             }
         }
-        let written = text.split_off(start);
-        let of = |range: &Range<usize>| {
-            written
-                .get(range.start.saturating_sub(start)..range.end.saturating_sub(start))
-                .unwrap_or_default()
-        };
-        members.sort_by(|one, other| of(&one.name).cmp(of(&other.name)));
-        let members: Vec<&[u8]> = members.iter().map(|member| of(&member.whole)).collect();
-        text.push(b'{');
-        text.extend_from_slice(&members.join(&b','));
-        text.push(b'}');
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members
     }
 }
 
-/// Where a member is in the text.
-struct Member {
-    name: Range<usize>,
-    whole: Range<usize>,
+impl Value<'_> {
+    fn write(&self, text: &mut Vec<u8>) {
+        match self {
+            Self::Scalar(token) => text.extend_from_slice(token.as_bytes()),
+            Self::Items(items) => {
+                text.push(b'[');
+                for (place, item) in items.iter().enumerate() {
+                    separate(place, text);
+                    item.write(text);
+                }
+                text.push(b']');
+            }
+            Self::Members(members) => {
+                text.push(b'{');
+                for (place, (name, value)) in members.iter().enumerate() {
+                    separate(place, text);
+                    text.extend_from_slice(name.as_bytes());
+                    text.push(b':');
+                    value.write(text);
+                }
+                text.push(b'}');
+            }
+        }
+    }
+}
+
+fn separate(place: usize, text: &mut Vec<u8>) {
+    if place > 0 {
+        text.push(b',');
+    }
 }
 
 /// How long the string is that `text` begins with, its quotes included.
@@ -103,13 +121,10 @@ fn string_length(text: &str) -> usize {
 }
 
 /// A string without escapes is written one way only. One that cannot be read says nothing but itself.
-fn write_scalar(token: &str, text: &mut Vec<u8>) {
+fn scalar(token: &str) -> Cow<'_, str> {
     let has_escapes = token.starts_with('"') && token.contains('\\');
     let read = has_escapes.then(|| serde_json::from_str::<String>(token).ok()).flatten();
-    match read.and_then(|read| serde_json::to_vec(&read).ok()) {
-        Some(written) => text.extend_from_slice(&written),
-        None => text.extend_from_slice(token.as_bytes()),
-    }
+    read.and_then(|read| serde_json::to_string(&read).ok()).map_or(Cow::Borrowed(token), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -117,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::*;
+    use super::canonical;
 
     fn shown(json: &str) -> String {
         String::from_utf8(canonical(json)).unwrap()

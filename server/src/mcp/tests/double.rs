@@ -177,6 +177,10 @@ impl KeyStore for Double {
         unavailable()
     }
 
+    async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        unavailable()
+    }
+
     async fn note_pepper(&self, _mark: [u8; 32], _now: UnixMillis) -> Result<bool, StoreError> {
         unavailable()
     }

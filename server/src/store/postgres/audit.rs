@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
+use scopeguard::ScopeGuard;
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     PostgresStore,
-    connections::{free, in_time, let_go},
+    connections::{free, guarded, in_time, let_go},
     failure::Failure,
     migrations::{lock, try_lock},
     rows::{bytes, cell, execute, optional_bytes, row, rows, storable, time, value, word},
@@ -76,11 +77,17 @@ impl PostgresStore {
     /// Moves everything that has arrived to the chain.
     async fn chain(&self) -> Result<(), StoreError> {
         loop {
-            let mut client = free(&self.pool).await?;
+            let mut client = guarded(free(&self.pool).await?);
             let done = in_time(move_some(&mut client, true)).await;
-            let_go(client, done.as_ref().err());
-            if !done.map_err(|failure| failure.told("chain the audit trail"))? {
-                return Ok(());
+            let_go(ScopeGuard::into_inner(client), done.as_ref().err());
+            match done.map_err(|failure| failure.told("chain the audit trail")) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // It is not the trail itself that cannot be read.
+                Err(StoreError::Corrupt(reason)) => {
+                    return Err(StoreError::Unavailable { reason, source: None });
+                }
+                Err(error) => return Err(error),
             }
         }
     }

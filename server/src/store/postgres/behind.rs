@@ -42,6 +42,9 @@ const GROUP: usize = 1_024;
 /// How long notes gather.
 const LINGER: Duration = Duration::from_millis(40);
 
+/// How long they wait where they could not be written.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// How often arrivals are moved to the chain while some arrive, and how often it is looked for those of a server that died.
 const CHAIN_EVERY: Duration = Duration::from_millis(250);
 const CHAIN_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
@@ -61,7 +64,9 @@ pub(super) struct Behind {
     notes: Arc<Notes>,
     arrived: Arc<Notify>,
     is_closed: AtomicBool,
-    _chaining: DropGuard,
+    /// Stops the tasks beside the one that writes records.
+    stop: CancellationToken,
+    _stops: DropGuard,
 }
 
 /// What was used since it was last written.
@@ -89,7 +94,14 @@ impl Behind {
         tokio::spawn(writer.clone().note(stop.clone()));
         tokio::spawn(writer.run(queue));
         tokio::spawn(chain(pool.clone(), Arc::clone(&arrived), stop.clone()));
-        Self { jobs, notes, arrived, is_closed: AtomicBool::new(false), _chaining: stop.drop_guard() }
+        Self {
+            jobs,
+            notes,
+            arrived,
+            is_closed: AtomicBool::new(false),
+            _stops: stop.clone().drop_guard(),
+            stop,
+        }
     }
 
     /// Returns when the record is committed.
@@ -109,7 +121,9 @@ impl Behind {
         }
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job::Close(answer)).await.map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        let written = answered.await.unwrap_or_else(|_| Err(closed()));
+        self.stop.cancel();
+        written
     }
 
     async fn ask(&self, job: impl FnOnce(Answer) -> Job) -> Result<(), StoreError> {
@@ -173,9 +187,10 @@ impl Writer {
     /// Writes what was used, until `stop`: beside the records, which do not wait where somebody holds a row of that.
     async fn note(self, stop: CancellationToken) {
         while stop.run_until_cancelled(self.notes.due()).await.is_some() {
-            self.write_notes().await.unwrap_or_else(|error| {
+            if let Err(error) = self.write_notes().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "notes of use wait to be written");
-            });
+                stop.run_until_cancelled(sleep(AGAIN_AFTER)).await;
+            }
         }
     }
 
@@ -302,6 +317,7 @@ impl Notes {
             newer(noted.keys.entry(id).or_insert(at), at);
         }
         noted.since = Some(Instant::now());
+        self.came.notify_one();
     }
 }
 

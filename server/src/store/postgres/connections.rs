@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 use scopeguard::ScopeGuard;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -23,12 +26,13 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What every connection begins with. A statement, a wait for a lock and a transaction whose server has died all end; a
 /// commit that was acknowledged is on the disk, and a statement sees what was committed before it, whatever the database's own
-/// settings are.
+/// settings are. Where the database can, it looks whether there is still somebody who waits.
 const SET_UP: &str = "
     SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '10s';
     SET lock_timeout = '8s';
     SET idle_in_transaction_session_timeout = '10s';
+    SELECT set_config (name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval';
     SELECT set_config ('synchronous_commit', 'on', false) WHERE current_setting ('synchronous_commit') = 'off';
 ";
 
@@ -111,9 +115,22 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -
     tokio::time::timeout(ANSWERED_WITHIN, work).await.unwrap_or(Err(Failure::Late))
 }
 
-/// Closes a connection that is dropped while something is done on it: nobody is to wait behind that.
-pub(super) fn closed_unless_done(client: Object) -> ScopeGuard<Object, impl FnOnce(Object)> {
-    scopeguard::guard(client, |client| drop(Object::take(client)))
+/// How long a connection has to become idle whose caller went away.
+const IDLE_WITHIN: Duration = Duration::from_millis(250);
+
+/// Sees to a connection that is dropped while something is done on it: others have it again once that is over, and where that
+/// takes long it is closed, so that nobody waits behind it.
+pub(super) fn guarded(client: Object) -> ScopeGuard<Object, impl FnOnce(Object)> {
+    scopeguard::guard(client, |client| match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(async move {
+            // Answered after whatever was asked before it.
+            let idle = tokio::time::timeout(IDLE_WITHIN, client.simple_query("")).await;
+            if !matches!(idle, Ok(Ok(_))) {
+                drop(Object::take(client));
+            }
+        })),
+        Err(_) => drop(Object::take(client)),
+    })
 }
 
 /// Lets go of a connection after it failed: one that may still be busy is not used again.

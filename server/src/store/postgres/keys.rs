@@ -115,6 +115,13 @@ impl KeyStore for PostgresStore {
         read!(self, "read the revision", |client| value(client, "SELECT number FROM revision", &[]).await)
     }
 
+    async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        read!(self, "read the pepper's mark", |client| {
+            let found = row(client, "SELECT mark FROM peppers", &[]).await?;
+            found.map(|row| bytes(&row, 0)).transpose()
+        })
+    }
+
     async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
         transact!(self, "note the pepper", |transaction| {
             lock(&transaction, "keys").await?;
@@ -191,6 +198,7 @@ async fn rotate(
         return Ok(Rotation::Replaced(newest.id));
     }
     let new = replacement.of(&key, &newest);
+    hold(transaction, old).await?;
     sessions::lock_all(transaction).await?;
     let end = "UPDATE api_keys SET expires_at = LEAST (COALESCE (expires_at, $2), $2) WHERE id = $1";
     execute(transaction, end, &[&old.0, &until.as_millis()]).await?;

@@ -14,7 +14,7 @@ use super::{
     PostgresStore,
     attempts::Attempts,
     audit,
-    connections::{closed_unless_done, free, in_time, place},
+    connections::{free, in_time, place},
     failure::{Failure, refused},
     ledger, payments,
     sent::Sent,
@@ -64,7 +64,7 @@ async fn to_its_end(
 async fn attempt(pool: &Pool, places: &Semaphore, work: &dyn ErasedWork) -> Result<bool, Failure> {
     let _place = place(places).await?;
     // While there may be a transaction on it, a connection that is dropped is closed: nobody is given half of one.
-    let client = closed_unless_done(free(pool).await?);
+    let client = scopeguard::guard(free(pool).await?, |client| drop(Object::take(client)));
     let done = in_time(whole(&client, work)).await;
     let is_idle = match &done {
         Ok(_) => true,

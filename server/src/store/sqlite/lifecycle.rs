@@ -84,6 +84,10 @@ pub(super) fn touch(connection: &Connection, id: &KeyId, at: UnixMillis) -> Resu
     Ok(())
 }
 
+pub(super) fn pepper(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    connection.prepare_cached("SELECT mark FROM peppers")?.query_row([], |row| row.get(0)).optional()
+}
+
 pub(super) fn note_pepper(
     connection: &Connection,
     mark: &[u8; 32],
