@@ -30,7 +30,26 @@ const CHECK_EVERY: Duration = Duration::from_millis(100);
 pub struct Health {
     store: Arc<dyn Store>,
     draining: Arc<AtomicBool>,
-    checked: Arc<Mutex<Option<(Instant, Readiness)>>>,
+    checked: Arc<Checked>,
+}
+
+/// What the store's last check came to, and when.
+#[derive(Default)]
+struct Checked(Mutex<Option<(Instant, Readiness)>>);
+
+impl Checked {
+    /// What it came to, or what `check` does where that is too long ago. Of those who come at once one checks.
+    async fn or(&self, check: impl Future<Output = Readiness>) -> Readiness {
+        let mut checked = self.0.lock().await;
+        if let Some((at, readiness)) = *checked
+            && at.elapsed() < CHECK_EVERY
+        {
+            return readiness;
+        }
+        let readiness = check.await;
+        *checked = Some((Instant::now(), readiness));
+        readiness
+    }
 }
 
 /// Whether requests should come here, and if not, why.
@@ -80,15 +99,7 @@ impl Health {
         if self.draining.load(Ordering::Acquire) {
             return Readiness::Draining;
         }
-        let mut checked = self.checked.lock().await;
-        if let Some((at, readiness)) = *checked
-            && at.elapsed() < CHECK_EVERY
-        {
-            return readiness;
-        }
-        let readiness = self.check().await;
-        *checked = Some((Instant::now(), readiness));
-        readiness
+        self.checked.or(self.check()).await
     }
 
     async fn check(&self) -> Readiness {
@@ -118,4 +129,30 @@ fn answer(status: StatusCode, body: &'static str) -> Response {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_is_asked_ten_times_a_second_at_most_however_many_ask() {
+        let (checked, checks) = (Checked::default(), AtomicU32::new(0));
+        for times in 1..=3 {
+            let ask = || {
+                checked.or(async {
+                    checks.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                    Readiness::Ready
+                })
+            };
+            assert_eq!(join_all((0..20).map(|_| ask())).await, [Readiness::Ready; 20]);
+            assert_eq!(checks.load(Ordering::Relaxed), times);
+            tokio::time::advance(CHECK_EVERY).await;
+        }
+    }
 }

@@ -57,19 +57,6 @@ async fn a_server_that_drains_is_not_ready() {
     assert_eq!(health.live().status(), 200);
 }
 
-/// Whoever can connect may ask, and each check of the store writes.
-#[tokio::test]
-async fn the_store_is_asked_a_few_times_a_second_however_many_ask() {
-    let app = spawn_app().await;
-    let health = Health::new(Arc::clone(&app.store));
-    tokio::time::pause();
-    assert_eq!(health.readiness().await, Readiness::Ready);
-    app.store.close().await.unwrap();
-    assert_eq!(health.clone().readiness().await, Readiness::Ready, "the store was not asked again");
-    tokio::time::advance(std::time::Duration::from_millis(100)).await;
-    assert_eq!(health.readiness().await, Readiness::StoreUnavailable);
-}
-
 #[tokio::test]
 async fn what_happened_is_counted() {
     let app = spawn_app().await;

@@ -293,7 +293,8 @@ impl Peer {
         let hearing =
             Hearing { peer: self, session, id: &id, progress: call.progress, stopwatch: &stopwatch };
         let mut replies = Replies::default();
-        let conversing = hearing.converse(&call.headers, body, &mut replies);
+        // In one piece with everything that waits for it, it would be large for a thread's stack.
+        let conversing = Box::pin(hearing.converse(&call.headers, body, &mut replies));
         let outcome = patience.bound(stopwatch.bound(conversing)).await;
         let is_given_up = matches!(
             &outcome,
