@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use client::mcp::{Answerer, ConnectOptions, declined};
+use client::mcp::{Answerer, ConnectOptions, McpError, declined};
 use serde_json::{Value, json};
 use shared::mcp::elicitation::{ElicitRequestParams, ElicitResult};
 use tokio::{
@@ -14,9 +14,9 @@ use tokio::{
 };
 
 use crate::{
-    asking::{QUESTION, Slow, no_stream},
+    asking::{QUESTION, Slow, no_stream, with_person},
     call,
-    mcp_server::{Act, PATIENCE, STREAM_HEAD, Seen, Step, TestServer, filled},
+    mcp_server::{Act, PATIENCE, STREAM_HEAD, Seen, Step, TestServer, filled, status},
     open_with, options,
 };
 
@@ -126,6 +126,39 @@ async fn a_question_outlives_the_stream_that_asked_it() {
     let connection = open_with(&server, options).await;
     timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
     assert_eq!(answered(&server.seen()), ["q-1"]);
+}
+
+#[tokio::test]
+async fn while_a_person_is_asked_their_stream_is_asked_for_until_it_can_be_had() {
+    let server = TestServer::start().await;
+    let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 1\n", QUESTION.as_bytes()].concat());
+    server.arm("tools/call", Arc::new(move |_| vec![cut.clone(), Step::Close]));
+    server.arm("GET", no_stream());
+    // More often than it is tried where nobody is asked.
+    for _ in 0..4 {
+        server.arm("GET", status(503, &[], "", ""));
+    }
+    let result = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
+    let resumed = vec![Step::Send(STREAM_HEAD.to_vec()), said(&format!("data: {result}\n\n")), Step::Close];
+    server.arm("GET", Arc::new(move |_| resumed.clone()));
+    let (_, options) = undecided();
+    let connection = open_with(&server, options).await;
+    timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
+    assert_eq!((server.count("tools/call"), server.count("GET")), (1, 6));
+}
+
+#[tokio::test]
+async fn what_a_person_answered_arrives_though_the_stream_that_asked_broke() {
+    let server = TestServer::start().await;
+    server.arm_always("GET", no_stream());
+    let asks = Step::Send([STREAM_HEAD, QUESTION.as_bytes()].concat());
+    server.arm("tools/call", Arc::new(move |_| vec![asks.clone(), Step::Arrival("response"), Step::Close]));
+    server.arm("response", status(503, &[("retry-after", "0")], "", ""));
+    let (_, options) = with_person();
+    let connection = open_with(&server, options).await;
+    let error = timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap_err();
+    assert!(matches!(error, McpError::Broken(_)), "{error}");
+    assert_eq!(answered(&server.seen()), ["q-1", "q-1"]);
 }
 
 /// Answers once so many have been asked, and counts how many are being asked at once.
