@@ -165,20 +165,18 @@ enum Mode {
 }
 
 pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()> {
+    // The others know keys by their ids.
+    if matches!(command, Keys::Create(_) | Keys::Rotate { .. } | Keys::ReportLeaked { .. }) {
+        desk.recognise_pepper().await?;
+    }
     match command {
-        Keys::Create(create) => {
-            desk.recognise_pepper().await?;
-            make(create, desk).await
-        }
+        Keys::Create(create) => make(create, desk).await,
         Keys::List { json } => list(json, desk).await,
         Keys::Show { id, json } => {
             let key = find(desk, &id).await?;
             tell(desk, &key, json, None).await
         }
-        Keys::Rotate { id, overlap, json } => {
-            desk.recognise_pepper().await?;
-            rotate(&id, overlap, json, desk).await
-        }
+        Keys::Rotate { id, overlap, json } => rotate(&id, overlap, json, desk).await,
         Keys::Permit { id, allowed, json } => {
             let set = allowed.set();
             may_have(set, find(desk, &id).await?.service.is_some())?;
@@ -202,10 +200,7 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
             desk.record("revoke", &key).await?;
             tell(desk, &key, json, None).await
         }
-        Keys::ReportLeaked { key, json } => {
-            desk.recognise_pepper().await?;
-            report_leaked(key, json, desk).await
-        }
+        Keys::ReportLeaked { key, json } => report_leaked(key, json, desk).await,
     }
 }
 
