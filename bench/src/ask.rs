@@ -117,13 +117,23 @@ impl Work {
         let answer = wire.exchange(&request).await?;
         ensure!(answer.status == 200, "{} was answered with {}: {}", ask.name, answer.status, answer.body);
         let result = result(answer.body, FIRST_ID)?;
-        ensure!(answer.body.contains(must_say), "{} was answered with {result}", ask.name);
+        let has_failed = result.get("isError").and_then(Value::as_bool).unwrap_or_default();
+        ensure!(!has_failed && answer.body.contains(must_say), "{} was answered with {result}", ask.name);
         let parts = answer.body.split_once(&first_id).context("the answer lost its id")?;
         let parts = (parts.0.to_owned(), parts.1.to_owned());
         let at = request.windows(ID_DIGITS).rposition(|window| window == first_id.as_bytes());
         let (before_id, rest) = request.split_at(at.context("the request lost its id")?);
         let after_id = rest.get(ID_DIGITS..).unwrap_or_default().to_vec();
         Ok(Self { before_id: before_id.to_vec(), after_id, answer: parts, expected: Expected::Same(result) })
+    }
+
+    /// The same, if the answer lists so many transactions.
+    pub(crate) fn that_lists(self, transactions: usize) -> anyhow::Result<Self> {
+        let Expected::Same(result) = &self.expected else { bail!("nothing is known of the answer") };
+        let listed = result.pointer("/structuredContent/transactions").and_then(Value::as_array);
+        let listed = listed.map_or(0, Vec::len);
+        ensure!(listed == transactions, "{listed} transactions are listed instead of {transactions}");
+        Ok(self)
     }
 
     /// The same, whose answers are so many records of the audit trail, others from call to call.

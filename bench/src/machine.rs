@@ -28,6 +28,8 @@ pub(crate) fn described(command: &str, setup: &Setup, postgres_in_memory: bool) 
     let where_it_is =
         if postgres_in_memory { "; its data is in memory, where no disk is waited for" } else { "" };
     lines.push(("PostgreSQL", printed("postgres", &["--version"]) + where_it_is));
+    lines.push(("SQLite", rusqlite::version().to_owned()));
+    lines.push(("axum", locked("axum").unwrap_or_default().to_owned()));
     lines.push(("rmcp", locked("rmcp").unwrap_or_default().to_owned()));
     lines.push(("FastMCP", pinned("fastmcp")));
     lines.push(("TypeScript SDK", pinned("@modelcontextprotocol/server")));

@@ -51,7 +51,9 @@ rounds interleaved, server and load generator on different cores. A figure is th
 the least and the most. The CPU time of the server process is the steady figure; on a machine with neighbours the calls a
 second are not. Every answer is checked: one that is missing or wrong is counted as an error, and not as a call. The
 payment server authenticates, authorises and audits every call in a durable database; its peers check the key, and answer
-from memory.
+from memory. Its settings are the defaults, but for `RATE_LIMIT=off` and `RUST_LOG=warn`, and higher limits of sessions where
+there are many. The CPU time is that of the server's own process: where it keeps its data in PostgreSQL, what that takes on the
+same core is not in it, and the calls a second say what both take.
 ";
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Programs of this crate that the payment server is measured beside.
 
 pub(crate) mod bare;
+mod demo;
 pub(crate) mod rmcp;
 
 use tokio::net::TcpListener;

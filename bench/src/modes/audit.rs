@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use anyhow::ensure;
+use serde_json::Value;
 use shared::demo::AUDITOR_API_KEY;
 
 use super::rounds::{errors, in_a_row, own_share, spread};
@@ -44,8 +46,10 @@ pub(crate) async fn run(setup: &Setup, left: &mut Option<Database>) -> anyhow::R
         database.fill_records(wanted)?;
         let added = began.elapsed().as_secs();
         let began = Instant::now();
-        operate(setup, &database.url(), &["audit", "verify"]).await?;
+        let told = operate(setup, &database.url(), &["audit", "verify"]).await?;
         let verified = u64::try_from(began.elapsed().as_millis())?;
+        let chained = told.get("chained").and_then(Value::as_u64).unwrap_or_default();
+        ensure!(chained >= wanted, "{chained} records were verified instead of {wanted}: {told}");
         let process = database.start(setup).await?;
         let page = Ask { key: AUDITOR_API_KEY, ..Ask::tool("listAuditRecords", "{}") };
         let page = drive(setup, &process, &page, "\"records\"", |work| work.with_records(20)).await?;

@@ -34,7 +34,10 @@ pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u
     let (file, seconds) = (file.display().to_string(), seconds.to_string());
     let mut arguments = vec!["-n", "-M", "prepared", "-c", CONNECTIONS, "-j", "1", "-P", "1"];
     arguments.extend(["-T", &seconds, "-f", &file, &database]);
-    let output = Program::of("pgbench".as_ref(), &arguments).command(None).output().await?;
+    // Statements are planned once, as the server has it for work on money.
+    let pgbench = Program::of("pgbench".as_ref(), &arguments)
+        .with(&[("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")]);
+    let output = pgbench.command(None).output().await?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench: {told}");
     let rates: Vec<u64> = told.lines().filter_map(rate).skip(usize::try_from(WARM)?).collect();

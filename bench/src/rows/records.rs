@@ -19,6 +19,7 @@ pub(super) fn add(connection: &Connection, records: u64) -> anyhow::Result<()> {
         })
         .optional()?
         .unwrap_or_default();
+    let before = seq;
     connection.execute_batch("BEGIN")?;
     // What is the same in every record is bound once.
     let mut insert = connection.prepare(
@@ -60,21 +61,43 @@ pub(super) fn add(connection: &Connection, records: u64) -> anyhow::Result<()> {
         insert.raw_execute()?;
     }
     drop(insert);
-    // What the server notes when a block of 256 records is full.
-    let noted = "seq / 256 < (SELECT (max (seq) + 1) / 256 FROM audit_records)";
-    let blocks = [("user", "username"), ("key", "key_id"), ("tool", "tool")].map(|(what, column)| {
-        format!(
-            "INSERT OR IGNORE INTO audit_blocks SELECT DISTINCT '{what}', {column}, seq / 256 FROM audit_records
-             WHERE {noted};"
-        )
-    });
-    connection.execute_batch(&blocks.concat())?;
-    connection.execute_batch(&format!(
-        "INSERT OR IGNORE INTO audit_full_blocks
-         SELECT seq / 256, max (max (at)) OVER (ORDER BY seq / 256) FROM audit_records WHERE {noted} GROUP BY seq / 256;"
-    ))?;
+    note_blocks(connection, &key, before, seq)?;
     connection.execute_batch("COMMIT")?;
     paused.resume(connection)
+}
+
+/// How many records a block has.
+const BLOCK: i64 = 256;
+
+/// Notes what the server does when a block is full, of all blocks up to the record `last`: what they are about, and the
+/// newest time so far. Up to the block of the record `before` that is looked for; after it, there are Bob's alone.
+fn note_blocks(connection: &Connection, key: &str, before: i64, last: i64) -> anyhow::Result<()> {
+    let (mixed, end) = (before / BLOCK, (last + 1) / BLOCK);
+    for (what, column) in [("user", "username"), ("key", "key_id"), ("tool", "tool")] {
+        let sql = format!(
+            "INSERT OR IGNORE INTO audit_blocks SELECT DISTINCT '{what}', {column}, seq / ?1 FROM audit_records
+             WHERE seq < ?2"
+        );
+        connection.execute(&sql, [BLOCK, (mixed + 1).min(end) * BLOCK])?;
+    }
+    connection.execute(
+        "INSERT OR IGNORE INTO audit_full_blocks
+         SELECT seq / ?1, max (max (at)) OVER (ORDER BY seq / ?1) FROM audit_records WHERE seq < ?2 GROUP BY seq / ?1",
+        [BLOCK, (mixed + 1).min(end) * BLOCK],
+    )?;
+    let newest = "SELECT COALESCE (max (newest_at), 0) FROM audit_full_blocks";
+    let newest: i64 = connection.query_row(newest, [], |row| row.get(0))?;
+    let mut about =
+        connection.prepare("INSERT INTO audit_blocks (what, value, block) VALUES (?1, ?2, ?3)")?;
+    let mut full = connection.prepare("INSERT INTO audit_full_blocks (block, newest_at) VALUES (?1, ?2)")?;
+    for block in mixed + 1..end {
+        for (what, value) in [("user", "bob"), ("key", key), ("tool", TOOL)] {
+            about.execute((what, value, block))?;
+        }
+        let at = FIRST_AT + (block + 1) * BLOCK - before - 2;
+        full.execute((block, at.max(newest)))?;
+    }
+    Ok(())
 }
 
 /// When the first of the records that are added was, in milliseconds since 1970.
