@@ -117,3 +117,60 @@ fn chained(members: &[&[u8]]) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, types::Value};
+
+    use super::{FIRST_AT, note_blocks};
+
+    #[test]
+    fn blocks_are_noted_as_a_look_at_every_record_would() {
+        const BEFORE: i64 = 700;
+        let connection = Connection::open_in_memory().expect("a database");
+        connection
+            .execute_batch(
+                "CREATE TABLE audit_records (seq INTEGER PRIMARY KEY, at INTEGER, username TEXT, key_id TEXT, tool TEXT);
+                 CREATE TABLE audit_blocks (what TEXT, value TEXT, block INTEGER, PRIMARY KEY (what, value, block));
+                 CREATE TABLE audit_full_blocks (block INTEGER PRIMARY KEY, newest_at INTEGER);",
+            )
+            .expect("tables");
+        let add = |seq: i64, at: i64, user: &str, tool: &str| {
+            let sql = "INSERT INTO audit_records VALUES (?1, ?2, ?3, ?3 || '-key', ?4)";
+            connection.execute(sql, (seq, at, user, tool)).expect("a record");
+        };
+        for seq in 1..=BEFORE {
+            add(seq, 2 * FIRST_AT - seq, ["alice", "charlie"][usize::from(seq > 600)], "another");
+        }
+        for last in [BEFORE + 20, BEFORE + 1_500] {
+            connection
+                .execute_batch("DELETE FROM audit_blocks; DELETE FROM audit_full_blocks")
+                .expect("nothing noted");
+            connection.execute("DELETE FROM audit_records WHERE seq > ?1", [BEFORE]).expect("fewer records");
+            for seq in BEFORE + 1..=last {
+                add(seq, FIRST_AT + seq - BEFORE - 1, "bob", super::TOOL);
+            }
+            note_blocks(&connection, "bob-key", BEFORE, last).expect("noted");
+            let rows = |sql: &str| -> Vec<(Value, Value)> {
+                let mut rows = connection.prepare(sql).expect("a query");
+                let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+                rows.collect::<rusqlite::Result<_>>().expect("two columns")
+            };
+            let full =
+                "FROM audit_records WHERE seq / 256 < (SELECT (max (seq) + 1) / 256 FROM audit_records)";
+            assert_eq!(
+                rows("SELECT what || ' ' || value, block FROM audit_blocks ORDER BY 1, 2"),
+                rows(&format!(
+                    "SELECT 'user ' || username, seq / 256 {full} UNION SELECT 'key ' || key_id, seq / 256 {full}
+                     UNION SELECT 'tool ' || tool, seq / 256 {full} ORDER BY 1, 2"
+                ))
+            );
+            assert_eq!(
+                rows("SELECT * FROM audit_full_blocks ORDER BY block"),
+                rows(&format!(
+                    "SELECT seq / 256, max (max (at)) OVER (ORDER BY seq / 256) {full} GROUP BY seq / 256 ORDER BY 1"
+                ))
+            );
+        }
+    }
+}
