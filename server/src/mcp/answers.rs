@@ -1,6 +1,7 @@
 //! Whether an answer is one to its question. What comes from a person comes through a client, and is checked like
 //! everything that does.
 
+use serde::Deserialize;
 use serde_json::Value;
 use shared::mcp::{
     elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
@@ -26,6 +27,14 @@ pub(super) fn check(question: &InputRequest, answer: &Value) -> Result<(), Strin
         }
         InputRequest::CreateMessage { .. } => read::<CreateMessageResult>(answer).map(drop),
         InputRequest::ListRoots { .. } => read::<ListRootsResult>(answer).map(drop),
+    }
+}
+
+/// What a person did with a question, as far as it can be read. A no is one however the rest of it is written.
+pub(super) fn action(answer: &Value) -> Option<ElicitAction> {
+    match ElicitAction::deserialize(answer.as_object()?.get("action")?).ok()? {
+        ElicitAction::Accept => read::<ElicitResult>(answer).ok().map(|result| result.action),
+        no @ (ElicitAction::Decline | ElicitAction::Cancel) => Some(no),
     }
 }
 
@@ -64,6 +73,26 @@ mod tests {
             } },
         } });
         serde_json::from_value(question).unwrap()
+    }
+
+    #[test]
+    fn a_no_is_one_whatever_is_written_beside_it_and_a_yes_only_where_all_of_it_can_be_read() {
+        let (yes, no, away) = (ElicitAction::Accept, ElicitAction::Decline, ElicitAction::Cancel);
+        for (answer, read) in [
+            (json!({ "action": "accept" }), Some(yes)),
+            (json!({ "action": "accept", "content": {} }), Some(yes)),
+            (json!({ "action": "accept", "content": "all of it" }), None),
+            (json!({ "action": "decline" }), Some(no)),
+            (json!({ "action": "decline", "content": "none of it" }), Some(no)),
+            (json!({ "action": "cancel", "content": [] }), Some(away)),
+            (json!({ "action": "perhaps" }), None),
+            (json!({ "content": { "action": "accept" } }), None),
+            (json!(["accept"]), None),
+            (json!("decline"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(action(&answer), read, "{answer}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use shared::{
     jsonrpc::{ErrorObject, Notification},
     mcp::{
         JsonObject,
-        elicitation::{ElicitRequestParams, ElicitResult},
+        elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
         input::{InputRequest, InputRequests, InputResponses, ListRootsResult},
         methods,
         modern::{LoggingLevel, LoggingMessageNotificationParams},
@@ -67,6 +67,17 @@ impl RequestContext {
     /// [`AskError`]; return [`AskError::Unanswered`] as it is.
     pub async fn elicit(&self, key: &str, question: ElicitRequestParams) -> Result<ElicitResult, AskError> {
         self.ask_one(key, InputRequest::Elicit { params: question }).await
+    }
+
+    /// What the person did with the questions of earlier rounds, by their keys; nothing in a session. A tool that is
+    /// entered again may come to another question, or to none: what was answered counts all the same.
+    pub fn elicited(&self) -> impl Iterator<Item = (&str, ElicitAction)> {
+        let answers = match self.peer() {
+            Peer::Rounds(rounds) => Some(&rounds.answers),
+            Peer::Session(_) => None,
+        };
+        let given = answers.into_iter().flatten();
+        given.filter_map(|(key, answer)| Some((key.as_str(), answers::action(answer)?)))
     }
 
     /// Asks the client's model.

@@ -159,6 +159,12 @@ fn actor(context: &RequestContext, record: AuditRecord) -> Actor {
     Actor { user: principal.user(), key: Some(principal.key().clone()), record }
 }
 
+/// Whether the person said no in an earlier round of this call. It is heard also where nobody would have to be asked any
+/// more.
+fn has_declined(context: &RequestContext) -> bool {
+    context.elicited().any(|(_, action)| action != ElicitAction::Accept)
+}
+
 /// Asks the person behind the client, in words that the server wrote.
 async fn consent(context: &RequestContext, text: String) -> Result<Consent, ToolError> {
     let nothing_to_fill_in =

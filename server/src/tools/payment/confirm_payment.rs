@@ -2,11 +2,11 @@
 
 use shared::mcp::tools::ToolAnnotations;
 
-use super::{INVALID_ARGUMENT, Named, Payment, actor, consent, unknown};
+use super::{INVALID_ARGUMENT, Named, Payment, actor, consent, has_declined, unknown};
 use crate::{
     identity::Permission,
     mcp::{Definition, Recorded, RequestContext, Tool, ToolError},
-    payments::{Payments, Unasked},
+    payments::{Consent, Payments, Unasked},
     store::PaymentId,
 };
 
@@ -64,11 +64,15 @@ impl Tool for ConfirmPayment {
 
     async fn call(&self, context: RequestContext, named: Named) -> Result<Payment, ToolError> {
         let id = named.id()?;
-        let question = match self.unasked(&context, &id).await? {
-            Unasked::Decided(payment, was_before) => return Ok(Payment::new(*payment, was_before)),
-            Unasked::Ask(payment) => self.payments.question(&payment).await?,
+        let consent = if has_declined(&context) {
+            Consent::Declined
+        } else {
+            let question = match self.unasked(&context, &id).await? {
+                Unasked::Decided(payment, was_before) => return Ok(Payment::new(*payment, was_before)),
+                Unasked::Ask(payment) => self.payments.question(&payment).await?,
+            };
+            consent(&context, question).await?
         };
-        let consent = consent(&context, question).await?;
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
         context
             .commit(|record| async move {

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::mcp::tools::ToolAnnotations;
 
-use super::{INVALID_ARGUMENT, Payment, Status, actor, consent, unknown};
+use super::{INVALID_ARGUMENT, Payment, Status, actor, consent, has_declined, unknown};
 use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
@@ -108,6 +108,9 @@ impl CreatePaymentBatch {
         context: &RequestContext,
         order: BatchOrder,
     ) -> Result<Made, ToolError> {
+        if has_declined(context) {
+            return self.keep(context, order, PaymentStatus::Declined).await;
+        }
         let mut outlook = self.plan(context, order.clone()).await?;
         let order = BatchOrder { progress: progress(context, order.items.len()), ..order };
         loop {
@@ -116,38 +119,53 @@ impl CreatePaymentBatch {
                 BatchOutlook::Plan(plan) => plan,
             };
             // Whoever was asked is not asked again, so this ends.
-            let consent = match plan.question {
-                Some(text) => Some(consent(context, text).await?),
-                None => None,
+            let is_accepted = match plan.question {
+                None => false,
+                Some(text) => match consent(context, text).await? {
+                    Consent::Accepted => true,
+                    Consent::Declined => return self.keep(context, order, PaymentStatus::Declined).await,
+                    Consent::CannotBeAsked => {
+                        return self.keep(context, order, PaymentStatus::RequiresAction).await;
+                    }
+                },
             };
-            outlook = self.carry_out(context, order.clone(), plan.total, consent).await?;
+            outlook = self.pay(context, order.clone(), plan.total, is_accepted).await?;
         }
     }
 
-    /// `consent`: `None` where nobody was asked.
-    async fn carry_out(
+    /// Carries it out, where nobody has said no.
+    async fn pay(
         &self,
         context: &RequestContext,
         order: BatchOrder,
         total: Amount,
-        consent: Option<Consent>,
+        is_accepted: bool,
     ) -> Result<BatchOutlook, ToolError> {
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
-        let keep = match consent {
-            None | Some(Consent::Accepted) => None,
-            Some(Consent::Declined) => Some(PaymentStatus::Declined),
-            Some(Consent::CannotBeAsked) => Some(PaymentStatus::RequiresAction),
-        };
         context
             .commit(|record| async move {
-                let actor = actor(&own, record);
-                let outlook = match keep {
-                    None => payments.pay_batch(&actor, &order, total, consent.is_some(), trace).await,
-                    Some(status) => payments.keep_batch(&actor, &order, status).await.map(BatchOutlook::Kept),
-                };
-                let outlook = outlook.map_err(unknown(FIND_OUT))?;
+                let paid = payments.pay_batch(&actor(&own, record), &order, total, is_accepted, trace).await;
+                let outlook = paid.map_err(unknown(FIND_OUT))?;
                 let is_done = matches!(&outlook, BatchOutlook::Kept(batch) if !batch.is_replayed);
                 Ok((outlook, if is_done { Recorded::Yes } else { Recorded::No }))
+            })
+            .await
+    }
+
+    /// Keeps it unpaid.
+    async fn keep(
+        &self,
+        context: &RequestContext,
+        order: BatchOrder,
+        status: PaymentStatus,
+    ) -> Result<Made, ToolError> {
+        let (payments, own) = (self.payments.clone(), context.clone());
+        context
+            .commit(|record| async move {
+                let kept = payments.keep_batch(&actor(&own, record), &order, status).await;
+                let batch = kept.map_err(unknown(FIND_OUT))?;
+                let recorded = if batch.is_replayed { Recorded::No } else { Recorded::Yes };
+                Ok((batch.into(), recorded))
             })
             .await
     }

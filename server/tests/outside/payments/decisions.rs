@@ -1,9 +1,11 @@
 //! One payment, from its preparation to a person's word, in both eras.
 
 use serde_json::{Value, json};
+use server::store::{KeyId, PaymentPolicy};
 
 use super::{
-    person::{Person, standing},
+    person::{Person, question, standing},
+    steps::paid_until,
     visitor::Visitor,
 };
 use crate::support::{
@@ -108,4 +110,62 @@ async fn where_nobody_can_be_asked_a_payment_waits_for_somebody_who_can() {
         balance -= f64::from(amount);
         assert_eq!(Person::bob(&app).balance().await, balance);
     }
+}
+
+/// From now on a key asks from so many cents on.
+async fn asks_from(app: &App, key: &str, automatic_below_minor: i64) {
+    let policy = PaymentPolicy { automatic_below_minor, ..PaymentPolicy::default() };
+    app.store.change_policy(&KeyId(key.to_owned()), policy.into()).await.unwrap().unwrap();
+}
+
+/// Without sessions a tool is entered again with the answer, and finds that nobody has to be asked any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_to_a_payment_is_heard_though_nobody_would_have_to_be_asked_by_then() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    for action in ["decline", "cancel"] {
+        asks_from(&app, "1", 0).await;
+        let made = bob.prepares(json!({ "to": "alice", "amount": 10 })).await;
+        let named = json!({ "paymentId": made["paymentId"] });
+        let asked = bob.0.call("confirmPayment", named.clone()).await;
+        asks_from(&app, "1", 10_000).await;
+        let ended = bob.says(action, "confirmPayment", &named, &asked).await;
+        assert_eq!((standing(&ended).as_str(), bob.balance().await), ("declined", -200.0), "{ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_to_a_batch_is_heard_though_nobody_would_have_to_be_asked_by_then() {
+    let app = spawn_app().await;
+    asks_from(&app, "1", 10_000).await;
+    let bob = Person::bob(&app);
+    for action in ["decline", "cancel"] {
+        let other = bob.prepares(json!({ "to": "alice", "amount": 30 })).await;
+        let order = json!({ "payments": [{ "to": "alice", "amount": 30 }], "idempotencyKey": action });
+        let asked = bob.0.call("createPaymentBatch", order.clone()).await;
+        assert!(question(&asked).1.contains("Possible duplicates: 1"), "{asked}");
+        // It is no duplicate of what was never paid.
+        assert_eq!(bob.does("cancelPayment", json!({ "paymentId": other["paymentId"] })).await, "canceled");
+        let ended = bob.says(action, "createPaymentBatch", &order, &asked).await;
+        assert_eq!((standing(&ended).as_str(), bob.balance().await), ("declined", -200.0), "{ended}");
+        let (again, asks) = bob.answers("accept", "createPaymentBatch", order).await;
+        assert_eq!((standing(&again).as_str(), asks), ("declined", None), "{again}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_to_a_refund_is_heard_though_so_little_is_left_that_nobody_would_have_to_be_asked() {
+    let app = spawn_app().await;
+    asks_from(&app, "2", 5_000).await;
+    let (bob, alice) = (Person::bob(&app), Person::alice(&app));
+    let all = json!({ "paymentId": paid_until(&app, "succeeded", 100).await });
+    let asked = alice.0.call("refundPayment", all.clone()).await;
+    assert!(question(&asked).1.starts_with("Give 100.00 USD"), "{asked}");
+    let part = json!({ "paymentId": all["paymentId"], "amount": 60 });
+    assert_eq!(alice.does("refundPayment", part).await, "partially_refunded");
+    let ended = alice.says("decline", "refundPayment", &all, &asked).await;
+    assert_eq!((standing(&ended).as_str(), bob.balance().await), ("declined", -240.0), "{ended}");
+    // Whoever is not asked about what is left, and has not said no, gives it back.
+    let (refunded, asks) = alice.answers("decline", "refundPayment", all).await;
+    assert_eq!((standing(&refunded).as_str(), asks), ("refunded", None), "{refunded}");
 }

@@ -31,15 +31,20 @@ impl Person {
         if asked["resultType"] != "input_required" {
             return (asked, None);
         }
-        let question =
-            asked["inputRequests"]["confirmation"]["params"]["message"].as_str().unwrap().to_owned();
+        let question = question(&asked).1.to_owned();
+        (self.says(action, tool, &arguments, &asked).await, Some(question))
+    }
+
+    /// What a call comes to that has asked, once the person has said so.
+    pub(super) async fn says(&self, action: &str, tool: &str, arguments: &Value, asked: &Value) -> Value {
+        let (key, _) = question(asked);
         let call = json!({
             "name": tool,
             "arguments": arguments,
             "requestState": asked["requestState"],
-            "inputResponses": { "confirmation": { "action": action, "content": {} } },
+            "inputResponses": { key: { "action": action, "content": {} } },
         });
-        (self.0.result("tools/call", call).await, Some(question))
+        self.0.result("tools/call", call).await
     }
 
     /// What a tool came to where the person says yes: its status, or the code of the refusal.
@@ -58,6 +63,14 @@ impl Person {
         let told = self.0.call("getAccountBalance", json!({})).await;
         told["structuredContent"]["balance"].as_f64().unwrap()
     }
+}
+
+/// The one question of a result that asks: its key and its words.
+pub(super) fn question(asked: &Value) -> (&str, &str) {
+    let questions = asked["inputRequests"].as_object().unwrap_or_else(|| panic!("{asked}"));
+    let (key, question) = questions.iter().next().unwrap();
+    assert_eq!(questions.len(), 1, "{asked}");
+    (key, question["params"]["message"].as_str().unwrap())
 }
 
 /// The status in a result, or the code of the refusal.
