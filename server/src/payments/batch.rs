@@ -2,7 +2,8 @@
 //!
 //! Before anybody is asked, the whole batch is carried out in a transaction that is then undone: whatever would fail is
 //! known, and so is the sum. After the person's word it is carried out once more, for good. Where nobody had to be asked, that
-//! holds only if it is still so then. If a step fails then (another payment was quicker), everything is undone, and the batch is
+//! holds only if it is still so then, and where somebody was, only if no more of it seems to repeat another payment than they
+//! were told. If a step fails then (another payment was quicker), everything is undone, and the batch is
 //! kept as one that failed, with the step and the reason.
 
 mod order;
@@ -48,6 +49,8 @@ pub struct BatchPlan {
     pub total: Amount,
     /// What a person is asked; `None` where the key's policy lets every payment through.
     pub question: Option<String>,
+    /// How many of the payments seem to repeat another one, as the question says.
+    pub duplicates: u32,
 }
 
 /// A batch and its payments, in the order in which they were asked for.
@@ -113,9 +116,9 @@ impl Payments {
         })
     }
 
-    /// Carries out a batch that comes to `total`: one that a person accepted, or one about which nobody was asked. Where
-    /// somebody must be asked about that all the same (a policy was changed, or one of its payments was made by then), nothing
-    /// is done, and what it would come to has the question.
+    /// Carries out a batch that comes to `total`: one that a person accepted who was told of so many possible duplicates, or
+    /// one about which nobody was asked. Where somebody must be asked about that all the same (a policy was changed, or one of
+    /// its payments was made by then), nothing is done, and what it would come to has the question.
     ///
     /// # Errors
     /// [`Refusal`], and then nothing was paid; the store's.
@@ -124,11 +127,11 @@ impl Payments {
         actor: &Actor,
         order: &BatchOrder,
         total: Amount,
-        is_accepted: bool,
+        told: Option<u32>,
         trace: Option<[u8; 16]>,
     ) -> Result<BatchOutlook, PaymentError> {
         let must_assess = self.must_assess(total);
-        let mode = if must_assess { Mode::Process { is_accepted } } else { Mode::Pay { is_accepted } };
+        let mode = if must_assess { Mode::Process { told } } else { Mode::Pay { told } };
         match self.pay(actor, order, mode).await {
             Ok(Paid::Plan(plan)) => Ok(BatchOutlook::Plan(plan)),
             Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),

@@ -36,7 +36,7 @@ pub(super) use refund_payment::RefundPayment;
 /// What refusals of arguments begin with.
 const INVALID_ARGUMENT: Option<&str> = Some("invalid_argument");
 
-/// The key of the one question that these tools ask.
+/// The key of the question that these tools ask.
 const QUESTION: &str = "confirmation";
 
 /// The arguments of a tool that takes a payment's handle and nothing else.
@@ -166,11 +166,11 @@ fn has_declined(context: &RequestContext) -> bool {
 }
 
 /// Asks the person behind the client, in words that the server wrote.
-async fn consent(context: &RequestContext, text: String) -> Result<Consent, ToolError> {
+async fn consent(context: &RequestContext, key: &str, text: String) -> Result<Consent, ToolError> {
     let nothing_to_fill_in =
         FormSchema { kind: ObjectType::Object, dialect: None, properties: BTreeMap::new(), required: None };
     let form = ElicitRequestFormParams { mode: None, message: text, requested_schema: nothing_to_fill_in };
-    match context.elicit(QUESTION, ElicitRequestParams::Form(form)).await {
+    match context.elicit(key, ElicitRequestParams::Form(form)).await {
         Ok(answer) => Ok(match answer.action {
             ElicitAction::Accept => Consent::Accepted,
             ElicitAction::Decline | ElicitAction::Cancel => Consent::Declined,

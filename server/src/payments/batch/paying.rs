@@ -22,15 +22,15 @@ use crate::{
 /// The tool whose idempotency keys these are.
 const TOOL: &str = "createPaymentBatch";
 
-/// How far it goes.
+/// How far it goes. `told` is how many possible duplicates whoever said yes was told of; `None` where nobody did.
 #[derive(Debug, Clone)]
 pub(super) enum Mode {
     /// Everything is undone; the plan is left.
     Dry,
     /// The money moves, unless somebody must be asked who has not said yes.
-    Pay { is_accepted: bool },
+    Pay { told: Option<u32> },
     /// Everything is set aside, unless somebody must be asked who has not said yes; the risk service is asked next.
-    Process { is_accepted: bool },
+    Process { told: Option<u32> },
     /// It is kept with this status, and why.
     Keep(PaymentStatus, Option<Refusal>),
 }
@@ -205,8 +205,9 @@ impl Pay {
             return Err(StoreError::NoSuchAccount(self.actor.user.0.to_string()));
         };
         let total = Amount::from_minor(tally.total_minor, currency);
+        let duplicates = tally.duplicates;
         if !tally.asks {
-            return Ok(BatchPlan { total, question: None });
+            return Ok(BatchPlan { total, question: None, duplicates });
         }
         tally.lines.sort_by_key(|(at, _)| *at);
         let count = tally.lines.len();
@@ -218,14 +219,13 @@ impl Pay {
         if count > NAMED_MAX {
             text.push_str(&format!("\nand {} more", count.saturating_sub(NAMED_MAX)));
         }
-        if tally.duplicates > 0 {
+        if duplicates > 0 {
             text.push_str(&format!(
-                "\nPossible duplicates: {} of them repeat a payee and an amount of the last ten minutes.",
-                tally.duplicates
+                "\nPossible duplicates: {duplicates} of them repeat a payee and an amount of the last ten minutes."
             ));
         }
         text.push_str(&format!("\nAfter this {} can still be spent.", left.with_code()));
-        Ok(BatchPlan { total, question: Some(text) })
+        Ok(BatchPlan { total, question: Some(text), duplicates })
     }
 }
 
@@ -265,7 +265,9 @@ impl Work for Pay {
         }
         let is_looked_at = match self.mode {
             Mode::Dry => true,
-            Mode::Pay { is_accepted } | Mode::Process { is_accepted } => tally.asks && !is_accepted,
+            Mode::Pay { told } | Mode::Process { told } => {
+                told.map_or(tally.asks, |told| tally.duplicates > told)
+            }
             Mode::Keep(..) => false,
         };
         if is_looked_at {

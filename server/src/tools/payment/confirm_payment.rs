@@ -2,7 +2,7 @@
 
 use shared::mcp::tools::ToolAnnotations;
 
-use super::{INVALID_ARGUMENT, Named, Payment, actor, consent, has_declined, unknown};
+use super::{INVALID_ARGUMENT, Named, Payment, QUESTION, actor, consent, has_declined, unknown};
 use crate::{
     identity::Permission,
     mcp::{Definition, Recorded, RequestContext, Tool, ToolError},
@@ -71,7 +71,7 @@ impl Tool for ConfirmPayment {
                 Unasked::Decided(payment, was_before) => return Ok(Payment::new(*payment, was_before)),
                 Unasked::Ask(payment) => self.payments.question(&payment).await?,
             };
-            consent(&context, question).await?
+            consent(&context, QUESTION, question).await?
         };
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
         context

@@ -1,15 +1,18 @@
 //! `createPaymentBatch`: several payments, all of them or none, after one question.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::mcp::tools::ToolAnnotations;
+use shared::mcp::{elicitation::ElicitAction, tools::ToolAnnotations};
 
-use super::{INVALID_ARGUMENT, Payment, Status, actor, consent, has_declined, unknown};
+use super::{INVALID_ARGUMENT, Payment, QUESTION, Status, actor, consent, has_declined, unknown};
 use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
@@ -111,6 +114,7 @@ impl CreatePaymentBatch {
         if has_declined(context) {
             return self.keep(context, order, PaymentStatus::Declined).await;
         }
+        let mut told = told(context);
         let mut outlook = self.plan(context, order.clone()).await?;
         let order = BatchOrder { progress: progress(context, order.items.len()), ..order };
         loop {
@@ -118,18 +122,19 @@ impl CreatePaymentBatch {
                 BatchOutlook::Kept(batch) => return Ok(batch.into()),
                 BatchOutlook::Plan(plan) => plan,
             };
-            // Whoever was asked is not asked again, so this ends.
-            let is_accepted = match plan.question {
-                None => false,
-                Some(text) => match consent(context, text).await? {
-                    Consent::Accepted => true,
+            // Whoever was asked is asked again only about more duplicates, of which there is an end.
+            if let Some(text) = plan.question
+                && told.is_none_or(|told| plan.duplicates > told)
+            {
+                match consent(context, &question(plan.duplicates), text).await? {
+                    Consent::Accepted => told = Some(plan.duplicates),
                     Consent::Declined => return self.keep(context, order, PaymentStatus::Declined).await,
                     Consent::CannotBeAsked => {
                         return self.keep(context, order, PaymentStatus::RequiresAction).await;
                     }
-                },
-            };
-            outlook = self.pay(context, order.clone(), plan.total, is_accepted).await?;
+                }
+            }
+            outlook = self.pay(context, order.clone(), plan.total, told).await?;
         }
     }
 
@@ -139,12 +144,12 @@ impl CreatePaymentBatch {
         context: &RequestContext,
         order: BatchOrder,
         total: Amount,
-        is_accepted: bool,
+        told: Option<u32>,
     ) -> Result<BatchOutlook, ToolError> {
         let (payments, own, trace) = (self.payments.clone(), context.clone(), context.trace());
         context
             .commit(|record| async move {
-                let paid = payments.pay_batch(&actor(&own, record), &order, total, is_accepted, trace).await;
+                let paid = payments.pay_batch(&actor(&own, record), &order, total, told, trace).await;
                 let outlook = paid.map_err(unknown(FIND_OUT))?;
                 let is_done = matches!(&outlook, BatchOutlook::Kept(batch) if !batch.is_replayed);
                 Ok((outlook, if is_done { Recorded::Yes } else { Recorded::No }))
@@ -208,6 +213,25 @@ impl Tool for CreatePaymentBatch {
         let call = self.ask_and_carry_out(&context, order);
         let user = context.principal().user();
         self.payments.holding(user, Self::DEFINITION.name, key.as_deref(), call).await
+    }
+}
+
+/// The key of the question that tells of so many possible duplicates: a yes to it is none to one that tells of more.
+fn question(duplicates: u32) -> Cow<'static, str> {
+    if duplicates == 0 { QUESTION.into() } else { format!("{QUESTION}-{duplicates}").into() }
+}
+
+/// Of how many possible duplicates the person was told who said yes in an earlier round, if somebody did.
+fn told(context: &RequestContext) -> Option<u32> {
+    let accepted = context.elicited().filter(|(_, action)| *action == ElicitAction::Accept);
+    accepted.filter_map(|(key, _)| duplicates(key)).max()
+}
+
+/// Of how many possible duplicates the question of this key tells.
+fn duplicates(key: &str) -> Option<u32> {
+    match key.strip_prefix(QUESTION)? {
+        "" => Some(0),
+        more => more.strip_prefix('-')?.parse().ok(),
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::mcp::tools::ToolAnnotations;
 
-use super::{INVALID_ARGUMENT, Payment, actor, consent, handle, has_declined, unknown};
+use super::{INVALID_ARGUMENT, Payment, QUESTION, actor, consent, handle, has_declined, unknown};
 use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
@@ -55,7 +55,7 @@ impl RefundPayment {
             RefundOutlook::Before(payment) => return Ok(Payment::seen_by(user, *payment, true)),
             RefundOutlook::Automatic if has_declined(context) => Consent::Declined,
             RefundOutlook::Automatic => Consent::Accepted,
-            RefundOutlook::Ask(text) => consent(context, text).await?,
+            RefundOutlook::Ask(text) => consent(context, QUESTION, text).await?,
         };
         match consent {
             Consent::Accepted => {}

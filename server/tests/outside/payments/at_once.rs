@@ -3,7 +3,11 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::books::Books;
+use super::{
+    books::Books,
+    in_flight::{self, answered},
+    person::{Person, question, standing},
+};
 use crate::support::{
     client::{BOB, Client, NEWEST},
     events::Events,
@@ -164,10 +168,73 @@ async fn of_one_batch_sent_by_eight_at_once_one_is_paid_unasked_and_the_others_a
             results.iter().partition(|result| result["structuredContent"]["status"] == "succeeded");
         assert_eq!((paid.len(), asked.len()), (1, 7), "{results:?}");
         for one in asked {
-            let question = &one["inputRequests"]["confirmation"]["params"]["message"];
-            assert!(question.as_str().is_some_and(|text| text.contains("Possible duplicates: 2")), "{one}");
+            assert!(question(one).1.contains("Possible duplicates: 2"), "{one}");
         }
         assert_eq!(books.balances().await, [-215.0, 190.0]);
+        books.verify();
+    }
+}
+
+/// When they are asked, neither of them knows of the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_equal_batches_that_are_asked_about_at_once_the_second_is_asked_about_again() {
+    let order = json!({ "payments": [{ "to": "alice", "amount": 10 }, { "to": "charlie", "amount": 5 }] });
+    for books in Books::of_each_kind().await {
+        let callers = [0, 1].map(|turn| Person(books.caller(BOB, turn)));
+        let first = callers[0].0.call("createPaymentBatch", order.clone()).await;
+        let second = callers[1].0.call("createPaymentBatch", order.clone()).await;
+        for asked in [&first, &second] {
+            assert!(!question(asked).1.contains("duplicates"), "{asked}");
+        }
+        let paid = callers[0].says("accept", "createPaymentBatch", &order, &first).await;
+        assert_eq!(standing(&paid), "succeeded", "{paid}");
+        let again = callers[1].says("accept", "createPaymentBatch", &order, &second).await;
+        assert_eq!(again["resultType"], "input_required", "{again}");
+        assert!(question(&again).1.contains("Possible duplicates: 2"), "{again}");
+        assert_eq!(books.balances().await, [-215.0, 190.0]);
+        // A yes to what was asked first is none to that.
+        let declined = callers[1].says("decline", "createPaymentBatch", &order, &again).await;
+        assert_eq!(standing(&declined), "declined", "{declined}");
+        assert_eq!(books.balances().await, [-215.0, 190.0]);
+        // And whoever has heard it and says yes pays.
+        let asked = callers[1].0.call("createPaymentBatch", order.clone()).await;
+        assert!(question(&asked).1.contains("Possible duplicates: 2"), "{asked}");
+        let paid = callers[1].says("accept", "createPaymentBatch", &order, &asked).await;
+        assert_eq!(standing(&paid), "succeeded", "{paid}");
+        assert_eq!(books.balances().await, [-230.0, 200.0]);
+        books.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_equal_batches_that_are_asked_about_in_sessions_the_second_is_asked_about_again() {
+    let order = json!({ "payments": [{ "to": "alice", "amount": 10 }] });
+    for books in Books::of_each_kind().await {
+        let mut asked = Vec::new();
+        for turn in 0..2 {
+            let address = books.servers[turn].address;
+            let client = Client::open_with(address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+            let waiting = in_flight::asked(&client, "createPaymentBatch", &order).await;
+            asked.push((client, waiting));
+        }
+        let (client, (mut events, first)) = asked.pop().unwrap();
+        let (other, waiting) = asked.pop().unwrap();
+        let paid = answered(&other, waiting, "accept").await;
+        assert_eq!(standing(&paid), "succeeded", "{paid}");
+        let yes = json!({ "jsonrpc": "2.0", "id": first, "result": { "action": "accept", "content": {} } });
+        assert_eq!(client.post(yes.to_string()).send(client.address).await.status, 202);
+        let second = loop {
+            let event = events.one().await;
+            if event.data.as_deref().is_some_and(|data| !data.is_empty()) {
+                break event.json();
+            }
+        };
+        let words = second["params"]["message"].as_str().unwrap_or_else(|| panic!("{second}"));
+        assert!(words.contains("Possible duplicates: 1"), "{words}");
+        assert_eq!(books.balances().await, [-210.0, 190.0]);
+        let declined = answered(&client, (events, second["id"].clone()), "decline").await;
+        assert_eq!(standing(&declined), "declined", "{declined}");
+        assert_eq!(books.balances().await, [-210.0, 190.0]);
         books.verify();
     }
 }

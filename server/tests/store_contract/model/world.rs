@@ -41,7 +41,7 @@ pub(super) struct World {
     first: i64,
     reference: Reference,
     ids: Vec<PaymentId>,
-    /// How many batches were to be asked about only when they were paid.
+    /// How often somebody was to be asked about a batch only when it was paid.
     asked_after_all: AtomicU32,
 }
 
@@ -56,13 +56,6 @@ fn stands((payment, was_before): (StoredPayment, bool)) -> Stands {
 fn stand_together(batch: Batch) -> Stands {
     let each = batch.payments.iter().map(|payment| (payment.id().clone(), payment.status())).collect();
     (each, batch.status(), batch.is_replayed)
-}
-
-fn kept(outlook: BatchOutlook) -> Batch {
-    match outlook {
-        BatchOutlook::Kept(batch) => batch,
-        BatchOutlook::Plan(plan) => panic!("somebody was asked: {plan:?}"),
-    }
 }
 
 fn code(error: PaymentError) -> String {
@@ -188,15 +181,22 @@ impl World {
         let keep = |status| self.payments.keep_batch(&actor, &order, status);
         let done = match consent {
             Consent::Accept => {
-                let pay = |is_asked| self.payments.pay_batch(&actor, &order, plan.total, is_asked, None);
-                match pay(plan.question.is_some()).await {
-                    // What others do beside it may mean that somebody must be asked after all, and nothing more than that.
-                    Ok(BatchOutlook::Plan(changed)) if plan.question.is_none() => {
-                        assert!(changed.question.is_some(), "{changed:?}");
-                        self.asked_after_all.fetch_add(1, Ordering::Relaxed);
-                        pay(true).await.map(kept)
+                let mut told = plan.question.is_some().then_some(plan.duplicates);
+                loop {
+                    match self.payments.pay_batch(&actor, &order, plan.total, told, None).await {
+                        // What others do beside it may mean that somebody must be asked after all, or about more of it.
+                        Ok(BatchOutlook::Plan(changed)) => {
+                            assert!(changed.question.is_some(), "{changed:?}");
+                            assert!(
+                                told.is_none_or(|told| changed.duplicates > told),
+                                "{told:?} {changed:?}"
+                            );
+                            told = Some(changed.duplicates);
+                            self.asked_after_all.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Ok(BatchOutlook::Kept(batch)) => break Ok(batch),
+                        Err(error) => break Err(error),
                     }
-                    paid => paid.map(kept),
                 }
             }
             Consent::Decline => keep(PaymentStatus::Declined).await,
