@@ -28,5 +28,5 @@ pub use error::{PaymentError, Refusal};
 pub use handle::Handle;
 pub use ledger::Ledger;
 pub use recovery::{Swept, record};
-pub use refunding::RefundOutlook;
+pub use refunding::{RefundOrder, RefundOutlook, Refunded};
 pub use statement::Statement;

@@ -102,6 +102,7 @@ promises!(
     payments::of_fifty_who_confirm_at_once_one_pays,
     payments::work_on_the_same_accounts_waits_its_turn_and_never_in_a_circle,
     paying::a_key_that_has_ended_cancels_nothing_and_gives_nothing_back,
+    paying::a_refund_that_somebody_must_be_asked_about_by_then_gives_nothing_back,
     paying::money_moves_with_its_payment_or_not_at_all,
     paying::a_new_payment_knows_the_newest_that_it_repeats,
     paying::whoever_is_named_is_held_with_the_payer_and_the_key,

@@ -9,7 +9,9 @@ use serde_json::Number;
 use super::{Desk, mistake, table};
 use crate::{
     money::Amount,
-    payments::{Actor, Batch, Consent, Handle, PaymentError, Payments, RiskGate, record},
+    payments::{
+        Actor, Batch, Consent, Handle, PaymentError, Payments, RefundOrder, Refunded, RiskGate, record,
+    },
     store::{PaymentFilter, PaymentId, PaymentStatus, StoredPayment, UserId},
 };
 
@@ -144,8 +146,11 @@ pub(super) async fn run(command: PaymentsCommand, desk: &mut Desk<'_>) -> anyhow
             let id = Handle::payment(&handle).ok_or_else(|| unknown(&handle))?;
             let payment = one(desk, &id).await?;
             let actor = actor("refund", payment.payment.payee, &payment)?;
-            let (refunded, _) = payments(desk)?.refund(actor, &id, amount, None).await.map_err(refused)?;
-            tell(desk, &[refunded], json)
+            let order = RefundOrder { payment: id, amount, idempotency_key: None };
+            match payments(desk)?.refund(actor, order, true).await.map_err(refused)? {
+                Refunded::Done(refunded, _) => tell(desk, &[*refunded], json),
+                Refunded::Ask => Err(mistake("the payee must be asked first")),
+            }
         }
     }
 }

@@ -53,17 +53,20 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whether its key lives and may do this: it may have ended or been narrowed since the request was let in.
+    /// Whether its key lives and may do this: it may have ended or been narrowed since the request was let in. Then what it
+    /// may pay; `None` where there is no key.
     pub(super) async fn may(
         &self,
         permission: Permission,
         transaction: &mut dyn Transaction,
         now: UnixMillis,
-    ) -> Result<Result<(), Refusal>, StoreError> {
-        let Some(id) = &self.key else { return Ok(Ok(())) };
+    ) -> Result<Result<Option<PaymentPolicy>, Refusal>, StoreError> {
+        let Some(id) = &self.key else { return Ok(Ok(None)) };
         let living = transaction.key(id).await?.filter(|(key, _)| key.ended(now).is_none());
         Ok(match living {
-            Some((key, _)) if PermissionSet::from_bits(key.permissions).contains(permission) => Ok(()),
+            Some((key, policy)) if PermissionSet::from_bits(key.permissions).contains(permission) => {
+                Ok(Some(policy))
+            }
             Some(_) => {
                 Err(Refusal::PermissionDenied(format!("the key does not have {permission} any more.")))
             }

@@ -14,13 +14,24 @@ use crate::{
     identity::Permission,
     money::Amount,
     store::{
-        Ending, IdempotencyRecord, KeyId, NewTransfer, PaymentChange, PaymentId, PaymentStatus, StoreError,
-        StoredPayment, Transaction, UserId, Work, transact,
+        Ending, IdempotencyRecord, KeyId, NewTransfer, PaymentChange, PaymentId, PaymentPolicy,
+        PaymentStatus, StoreError, StoredPayment, Transaction, UserId, Work, transact,
     },
 };
 
 /// The tool whose idempotency keys these are.
 const TOOL: &str = "refundPayment";
+
+/// A refund, as it was asked for.
+#[derive(Debug, Clone)]
+pub struct RefundOrder {
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// How much, in major units, as it was written; all that is left of it where nothing is said.
+    pub amount: Option<String>,
+    /// The caller's own name for it, by which a repetition is recognised.
+    pub idempotency_key: Option<String>,
+}
 
 /// What stands before a refund.
 #[derive(Debug, Clone)]
@@ -33,6 +44,15 @@ pub enum RefundOutlook {
     Before(Box<StoredPayment>),
 }
 
+/// What came of a refund.
+#[derive(Debug, Clone)]
+pub enum Refunded {
+    /// It was given back, or before, which the flag says; this is how the payment stands.
+    Done(Box<StoredPayment>, bool),
+    /// Nothing: the payee must be asked first, which the outlook may not have known.
+    Ask,
+}
+
 impl Payments {
     /// What stands before a refund.
     ///
@@ -42,20 +62,19 @@ impl Payments {
         &self,
         user: UserId,
         key: &KeyId,
-        id: &PaymentId,
-        amount: Option<&str>,
-        idempotency_key: Option<&str>,
+        order: &RefundOrder,
     ) -> Result<RefundOutlook, PaymentError> {
-        if let Some(key) = idempotency_key {
+        let id = &order.payment;
+        if let Some(key) = &order.idempotency_key {
             check_key(key)?;
-            let look = Look { user, key: key.to_owned(), fingerprint: fingerprint_of(id, amount) };
+            let look = Look { user, key: key.clone(), fingerprint: order.fingerprint() };
             if transact(&*self.store, look).await?? {
                 return Ok(RefundOutlook::Before(Box::new(self.find(user, id).await?)));
             }
         }
         let payment = self.find(user, id).await?;
-        let amount = refundable(&payment, user, amount)?;
-        if amount.minor() < self.store.policy(key).await?.automatic_below_minor {
+        let amount = refundable(&payment, user, order.amount.as_deref())?;
+        if !asks(&self.store.policy(key).await?, amount) {
             return Ok(RefundOutlook::Automatic);
         }
         Ok(RefundOutlook::Ask(format!(
@@ -66,22 +85,21 @@ impl Payments {
         )))
     }
 
-    /// Gives back `amount` of a payment that the actor was paid; all that is left of it where nothing is said. With an
-    /// idempotency key that was used before, returns how the payment stands, and `true`.
+    /// Gives back some of a payment that the actor was paid, or all that is left of it: what a person accepted, or as long
+    /// as nobody needs to be asked about it. With an idempotency key that was used before, returns how the payment stands.
     ///
     /// # Errors
     /// [`Refusal`], with nothing changed; the store's.
     pub async fn refund(
         &self,
         actor: Actor,
-        id: &PaymentId,
-        amount: Option<String>,
-        idempotency_key: Option<String>,
-    ) -> Result<(StoredPayment, bool), PaymentError> {
-        if let Some(key) = &idempotency_key {
+        order: RefundOrder,
+        is_accepted: bool,
+    ) -> Result<Refunded, PaymentError> {
+        if let Some(key) = &order.idempotency_key {
             check_key(key)?;
         }
-        let work = Refund { actor, id: id.clone(), amount, idempotency_key, now: UnixMillis::now() };
+        let work = Refund { actor, order, is_accepted, now: UnixMillis::now() };
         Ok(transact(&*self.store, work).await??)
     }
 }
@@ -111,8 +129,15 @@ fn refundable(payment: &StoredPayment, user: UserId, amount: Option<&str>) -> Re
     Ok(wanted)
 }
 
-fn fingerprint_of(id: &PaymentId, amount: Option<&str>) -> [u8; 32] {
-    fingerprint([id.0.as_str(), amount.unwrap_or_default()])
+/// Whether a key asks before it gives back so much.
+const fn asks(policy: &PaymentPolicy, amount: Amount) -> bool {
+    amount.minor() >= policy.automatic_below_minor
+}
+
+impl RefundOrder {
+    fn fingerprint(&self) -> [u8; 32] {
+        fingerprint([self.payment.0.as_str(), self.amount.as_deref().unwrap_or_default()])
+    }
 }
 
 /// Whether a refund was asked for before.
@@ -138,21 +163,20 @@ impl Work for Look {
 
 struct Refund {
     actor: Actor,
-    id: PaymentId,
-    amount: Option<String>,
-    idempotency_key: Option<String>,
+    order: RefundOrder,
+    is_accepted: bool,
     now: UnixMillis,
 }
 
 impl Refund {
     fn record(&self) -> Option<IdempotencyRecord> {
-        let key = self.idempotency_key.clone()?;
+        let key = self.order.idempotency_key.clone()?;
         Some(IdempotencyRecord {
             user: self.actor.user,
             tool: TOOL.to_owned(),
             key,
-            fingerprint: fingerprint_of(&self.id, self.amount.as_deref()),
-            handle: self.id.0.clone(),
+            fingerprint: self.order.fingerprint(),
+            handle: self.order.payment.0.clone(),
             expires_at: self.now.plus(KEPT),
         })
     }
@@ -170,7 +194,7 @@ impl Refund {
         let is_all = refunded_minor == terms.amount.minor();
         let status = if is_all { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
         let change = PaymentChange {
-            id: self.id.clone(),
+            id: self.order.payment.clone(),
             status,
             at: self.now,
             refunded_minor,
@@ -188,26 +212,32 @@ impl Refund {
 
 #[async_trait]
 impl Work for Refund {
-    type Output = Result<(StoredPayment, bool), Refusal>;
+    type Output = Result<Refunded, Refusal>;
 
     async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Self::Output>, StoreError> {
-        let user = self.actor.user;
-        let payment = transaction.lock_payment(&self.id).await?;
+        let (user, id) = (self.actor.user, &self.order.payment);
+        let payment = transaction.lock_payment(id).await?;
         let Some(payment) = payment.filter(|payment| payment.is_visible_to(user)) else {
-            return Ok(Ending::Undo(Err(not_found(&self.id))));
+            return Ok(Ending::Undo(Err(not_found(id))));
         };
         if let Some(record) = self.record()
             && let Some(known) = transaction.idempotency_record(user, TOOL, &record.key, self.now).await?
         {
             let is_same = known.fingerprint == record.fingerprint;
-            return Ok(Ending::Undo(if is_same { Ok((payment, true)) } else { Err(Refusal::KeyReused) }));
+            let before = || Refunded::Done(Box::new(payment), true);
+            return Ok(Ending::Undo(if is_same { Ok(before()) } else { Err(Refusal::KeyReused) }));
         }
-        let amount = match refundable(&payment, user, self.amount.as_deref()) {
+        let amount = match refundable(&payment, user, self.order.amount.as_deref()) {
             Ok(amount) => amount,
             Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         };
-        if let Err(refusal) = self.actor.may(Permission::PaymentsRefund, transaction, self.now).await? {
-            return Ok(Ending::Undo(Err(refusal)));
+        match self.actor.may(Permission::PaymentsRefund, transaction, self.now).await? {
+            // The policy may be another than the one in whose light nobody was asked.
+            Ok(Some(policy)) if !self.is_accepted && asks(&policy, amount) => {
+                return Ok(Ending::Undo(Ok(Refunded::Ask)));
+            }
+            Ok(_) => {}
+            Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         }
         let accounts = transaction.lock_accounts(&[payment.payment.payer, user]).await?;
         if let Some(own) = accounts.iter().find(|account| account.user == user)
@@ -220,6 +250,6 @@ impl Work for Refund {
             transaction.put_idempotency_record(&record, self.now).await?;
         }
         transaction.append_audit(&self.actor.record).await?;
-        Ok(Ending::Keep(Ok((refunded, false))))
+        Ok(Ending::Keep(Ok(Refunded::Done(Box::new(refunded), false))))
     }
 }

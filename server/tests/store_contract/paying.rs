@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 use server::{
-    payments::{Actor, PaymentError, Payments},
+    payments::{Actor, PaymentError, Payments, RefundOrder, RefundOutlook, Refunded},
     store::{
         AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
         PolicyChange, Store, StoreError, StoredPayment, TransferId, UserId,
@@ -138,6 +138,43 @@ pub(crate) async fn whoever_is_named_is_held_with_the_payer_and_the_key(store: A
     assert!(matches!(nobody, Err(StoreError::NoSuchAccount(_))), "{nobody:?}");
 }
 
+fn whole(id: &PaymentId) -> RefundOrder {
+    RefundOrder { payment: id.clone(), amount: None, idempotency_key: None }
+}
+
+/// What was looked at before may have changed: it counts what the key's policy says when the money moves.
+pub(crate) async fn a_refund_that_somebody_must_be_asked_about_by_then_gives_nothing_back(
+    store: Arc<dyn Store>,
+) {
+    people(&*store, 2).await;
+    store.create_key(key("b", 2, 2), PolicyChange::default()).await.unwrap();
+    let id = KeyId("b".to_owned());
+    let asks_from = async |minor| {
+        let change = PolicyChange { automatic_below_minor: Some(minor), ..PolicyChange::default() };
+        store.change_policy(&id, change).await.unwrap().unwrap();
+    };
+    let payments = Payments::new(Arc::clone(&store), None);
+    let alice = Actor { user: UserId(2), key: Some(id.clone()), record: record(1) };
+    let paid = keep(&*store, payment("pay_1", 1, 2, 10)).await.unwrap();
+    pay(&*store, &paid, "pay_1", false).await.unwrap();
+    let balance = async || store.balance(UserId(2)).await.unwrap().balance.minor();
+    asks_from(11).await;
+    let outlook = payments.refund_outlook(alice.user, &id, &whole(paid.id())).await.unwrap();
+    assert!(matches!(outlook, RefundOutlook::Automatic), "{outlook:?}");
+    asks_from(10).await;
+    let unasked = payments.refund(alice.clone(), whole(paid.id()), false).await.unwrap();
+    assert!(matches!(unasked, Refunded::Ask), "{unasked:?}");
+    assert_eq!(balance().await, 10, "nothing is given back");
+    // Less than that nobody is asked about, and a yes is enough for the rest.
+    let part = RefundOrder { amount: Some("0.09".to_owned()), ..whole(paid.id()) };
+    for (order, is_accepted, left) in [(part, false, 1), (whole(paid.id()), true, 0)] {
+        asks_from(if is_accepted { 0 } else { 10 }).await;
+        let refunded = payments.refund(alice.clone(), order, is_accepted).await.unwrap();
+        assert!(matches!(refunded, Refunded::Done(_, false)), "{refunded:?}");
+        assert_eq!(balance().await, left);
+    }
+}
+
 /// Every request is let in by its key first; this is what it does when the key ends while it is handled.
 pub(crate) async fn a_key_that_has_ended_cancels_nothing_and_gives_nothing_back(store: Arc<dyn Store>) {
     people(&*store, 2).await;
@@ -154,7 +191,7 @@ pub(crate) async fn a_key_that_has_ended_cancels_nothing_and_gives_nothing_back(
         store.revoke_key(&KeyId(id.to_owned()), at(3_000)).await.unwrap();
     }
     let canceled = payments.cancel(actor("a", 1), waiting.id()).await.unwrap_err();
-    let refunded = payments.refund(actor("b", 2), paid.id(), None, None).await.unwrap_err();
+    let refunded = payments.refund(actor("b", 2), whole(paid.id()), true).await.unwrap_err();
     for refusal in [canceled, refunded] {
         let PaymentError::Refused(refusal) = refusal else { panic!("{refusal:?}") };
         assert_eq!(refusal.code(), "permission_denied");

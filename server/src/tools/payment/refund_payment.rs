@@ -8,7 +8,7 @@ use super::{INVALID_ARGUMENT, Payment, QUESTION, actor, consent, handle, has_dec
 use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
-    payments::{Consent, Payments, RefundOutlook},
+    payments::{Consent, Payments, RefundOrder, RefundOutlook, Refunded},
 };
 
 const FIND_OUT: &str = "Look at refundedAmount with getPayment before you refund again.";
@@ -43,43 +43,73 @@ impl RefundPayment {
 
     /// Asks, where somebody must be asked, and does what was said.
     async fn ask_and_refund(&self, context: &RequestContext, order: Order) -> Result<Payment, ToolError> {
-        let id = handle(&order.payment_id)?;
-        let amount = order.amount.map(Decimal::into_text);
+        let order = RefundOrder {
+            payment: handle(&order.payment_id)?,
+            amount: order.amount.map(Decimal::into_text),
+            idempotency_key: order.idempotency_key,
+        };
         let principal = context.principal();
         let user = principal.user();
-        let outlook = self
-            .payments
-            .refund_outlook(user, principal.key(), &id, amount.as_deref(), order.idempotency_key.as_deref())
-            .await?;
-        let consent = match outlook {
-            RefundOutlook::Before(payment) => return Ok(Payment::seen_by(user, *payment, true)),
-            RefundOutlook::Automatic if has_declined(context) => Consent::Declined,
-            RefundOutlook::Automatic => Consent::Accepted,
-            RefundOutlook::Ask(text) => consent(context, QUESTION, text).await?,
-        };
-        match consent {
-            Consent::Accepted => {}
-            Consent::Declined => {
-                let text = "declined: the user declined the refund. Nothing was given back; do not ask again unless the \
-                            user wants it.";
-                return Err(ToolError::Refused(text.to_owned()));
-            }
-            Consent::CannotBeAsked => {
-                let text = "requires_action: a refund needs the word of a person, and this client cannot ask. Nothing was \
-                            given back. Use a client that can ask, or have an operator run `server payments refund`.";
-                return Err(ToolError::Refused(text.to_owned()));
+        loop {
+            let outlook = self.payments.refund_outlook(user, principal.key(), &order).await?;
+            let is_accepted = match outlook {
+                RefundOutlook::Before(payment) => return Ok(Payment::seen_by(user, *payment, true)),
+                RefundOutlook::Automatic if has_declined(context) => return Err(declined()),
+                RefundOutlook::Automatic => false,
+                RefundOutlook::Ask(text) => {
+                    accepted(consent(context, QUESTION, text).await?)?;
+                    true
+                }
+            };
+            // Whoever accepted it is not asked again, so this ends.
+            match self.refund(context, order.clone(), is_accepted).await? {
+                Refunded::Done(payment, is_replayed) => {
+                    return Ok(Payment::seen_by(user, *payment, is_replayed));
+                }
+                Refunded::Ask => {}
             }
         }
+    }
+
+    /// Gives it back, unless somebody must be asked who has not said yes.
+    async fn refund(
+        &self,
+        context: &RequestContext,
+        order: RefundOrder,
+        is_accepted: bool,
+    ) -> Result<Refunded, ToolError> {
         let (payments, own) = (self.payments.clone(), context.clone());
         context
             .commit(|record| async move {
-                let refunded = payments.refund(actor(&own, record), &id, amount, order.idempotency_key).await;
-                let (payment, is_replayed) = refunded.map_err(unknown(FIND_OUT))?;
-                let recorded = if is_replayed { Recorded::No } else { Recorded::Yes };
-                Ok((Payment::seen_by(user, payment, is_replayed), recorded))
+                let refunded = payments.refund(actor(&own, record), order, is_accepted).await;
+                let refunded = refunded.map_err(unknown(FIND_OUT))?;
+                let recorded = match &refunded {
+                    Refunded::Done(_, false) => Recorded::Yes,
+                    Refunded::Done(_, true) | Refunded::Ask => Recorded::No,
+                };
+                Ok((refunded, recorded))
             })
             .await
     }
+}
+
+/// Goes on where the person has said yes.
+fn accepted(consent: Consent) -> Result<(), ToolError> {
+    match consent {
+        Consent::Accepted => Ok(()),
+        Consent::Declined => Err(declined()),
+        Consent::CannotBeAsked => {
+            let text = "requires_action: a refund needs the word of a person, and this client cannot ask. Nothing was \
+                        given back. Use a client that can ask, or have an operator run `server payments refund`.";
+            Err(ToolError::Refused(text.to_owned()))
+        }
+    }
+}
+
+fn declined() -> ToolError {
+    let text = "declined: the user declined the refund. Nothing was given back; do not ask again unless the user wants \
+                it.";
+    ToolError::Refused(text.to_owned())
 }
 
 impl Tool for RefundPayment {

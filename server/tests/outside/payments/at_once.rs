@@ -11,6 +11,7 @@ use super::{
 use crate::support::{
     client::{BOB, Client, NEWEST},
     events::Events,
+    eventually,
     modern::Caller,
 };
 
@@ -235,6 +236,36 @@ async fn of_two_equal_batches_that_are_asked_about_in_sessions_the_second_is_ask
         let declined = answered(&client, (events, second["id"].clone()), "decline").await;
         assert_eq!(standing(&declined), "declined", "{declined}");
         assert_eq!(books.balances().await, [-210.0, 190.0]);
+        books.verify();
+    }
+}
+
+/// The refund has been looked at when it waits for the payment, and by then its key asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_whose_key_asks_by_the_time_that_it_moves_is_asked_about() {
+    for books in Books::of_each_kind().await {
+        let Some(beside) = books.beside().await else { continue };
+        let create = ["keys", "create", "--user", "alice", "--role", "customer", "--automatic-below", "50"];
+        let made = books.told(&create);
+        let alice = books.caller(made["key"].as_str().unwrap(), 0);
+        let payment = prepared(&books.caller(BOB, 0), 40.0).await.unwrap();
+        assert_eq!(standing(&confirmed(&books.caller(BOB, 0), &payment).await), "succeeded");
+        let id = payment.as_str().unwrap();
+        beside.execute(&format!("BEGIN; SELECT 1 FROM payments WHERE id = '{id}' FOR UPDATE")).await;
+        let all = json!({ "paymentId": payment });
+        let refunding = tokio::spawn({
+            let (alice, all) = (alice.clone(), all.clone());
+            async move { alice.call("refundPayment", all).await }
+        });
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        eventually("the refund to wait", async || beside.number(waiting).await == 1).await;
+        books.told(&["keys", "limit", made["id"].as_str().unwrap(), "--automatic-below", "0"]);
+        beside.execute("COMMIT").await;
+        let asked = refunding.await.unwrap();
+        assert_eq!(asked["resultType"], "input_required", "{asked}");
+        assert_eq!(books.balances().await, [-240.0, 220.0]);
+        let refunded = Person(alice).says("accept", "refundPayment", &all, &asked).await;
+        assert_eq!((standing(&refunded).as_str(), books.balances().await), ("refunded", [-200.0, 180.0]));
         books.verify();
     }
 }

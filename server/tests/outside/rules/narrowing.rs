@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use server::{
     identity::{Permission, PermissionSet, Role},
-    payments::{Actor, PaymentError, Payments, Refusal},
+    payments::{Actor, PaymentError, Payments, RefundOrder, Refusal},
     store::{KeyId, PaymentId, PaymentPolicy, StoredKey, UserId},
 };
 
@@ -140,8 +140,8 @@ async fn rule_06_a_yes_to_a_refund_from_before_the_key_was_narrowed_moves_nothin
     let stored = app.store.payment(&handle).await.unwrap().unwrap();
     let record = server::payments::record("alice", "refund", &stored).unwrap();
     let actor = Actor { user: UserId(3), key: Some(id.clone()), record };
-    let refused =
-        Payments::new(app.store.clone(), None).refund(actor, &handle, None, None).await.unwrap_err();
+    let order = RefundOrder { payment: handle, amount: None, idempotency_key: None };
+    let refused = Payments::new(app.store.clone(), None).refund(actor, order, true).await.unwrap_err();
     assert!(matches!(refused, PaymentError::Refused(Refusal::PermissionDenied(_))), "{refused:?}");
     assert_eq!(status(&bob, &payment).await, "succeeded");
 }

@@ -13,7 +13,7 @@ use server::{
     clock::UnixMillis,
     payments::{
         Actor, Batch, BatchItem, BatchOrder, BatchOutlook, Consent as Said, PaymentError, PaymentOrder,
-        Payments, Unasked,
+        Payments, RefundOrder, Refunded, Unasked,
     },
     store::{
         AccountHolder, KeyDigest, KeyId, PaymentFilter, PaymentId, PaymentPolicy, PaymentStatus,
@@ -250,9 +250,16 @@ impl World {
             }
             Step::Refund { by, payment, amount, name } => {
                 let actor = self.actor(*by, &self.key(2 * by));
-                let name = name.map(|name| format!("refund-{name}"));
-                let refunded = self.payments.refund(actor, named(payment)?, amount.map(text), name).await;
-                refunded.map(stands).map_err(code)
+                let order = RefundOrder {
+                    payment: named(payment)?.clone(),
+                    amount: amount.map(text),
+                    idempotency_key: name.map(|name| format!("refund-{name}")),
+                };
+                match self.payments.refund(actor, order, true).await.map_err(code) {
+                    Ok(Refunded::Done(payment, was_before)) => Ok(stands((*payment, was_before))),
+                    Ok(Refunded::Ask) => Err("asked after a yes".to_owned()),
+                    Err(code) => Err(code),
+                }
             }
             Step::Batch { key, orders, consent, name } => self.batch(*key, orders, *consent, *name).await,
             Step::Approve { payment } => self.approve(named(payment)?).await,
