@@ -296,6 +296,7 @@ impl Decide {
             Err(refusal @ (Refusal::InsufficientFunds { .. } | Refusal::BudgetExceeded(_))) => {
                 let failed = PaymentStatus::Failed;
                 step(transaction, payment, failed, self.now, Some(&refusal)).await?;
+                self.actor.note_failure(transaction).await?;
                 Ok(Ending::Keep(Err(refusal)))
             }
             // Its key may not pay it any more, which can change again.
@@ -381,6 +382,7 @@ impl Work for Settle {
             Err(unapproved) => (unapproved.refusal.clone(), unapproved.is_reserved),
         };
         step(transaction, &payment, PaymentStatus::Failed, self.now, Some(&refusal)).await?;
+        self.actor.note_failure(transaction).await?;
         if is_reserved {
             let names = (payment.from.as_str(), payment.to.as_str());
             compensate(transaction, &self.id.0, names, payment.payment.amount, self.now).await?;

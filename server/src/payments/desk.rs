@@ -9,8 +9,8 @@ use crate::{
     money::Amount,
     risk::{self, RiskAssessor, RiskSettings, RiskSettingsError, Threshold},
     store::{
-        AuditRecord, KeyId, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError, StoredPayment,
-        Transaction, UserId,
+        AuditRecord, KeyId, Outcome, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError,
+        StoredPayment, Transaction, UserId,
     },
 };
 
@@ -72,6 +72,18 @@ impl Actor {
             }
             None => Err(Refusal::PermissionDenied("the key has ended. Use another key.".to_owned())),
         })
+    }
+}
+
+impl Actor {
+    /// Records that what it did came to nothing, where nobody else does: a tool's call is recorded by the engine, however it
+    /// ends.
+    pub(super) async fn note_failure(&self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        if self.key.is_some() {
+            return Ok(());
+        }
+        let record = AuditRecord { outcome: Outcome::ToolError, ..self.record.clone() };
+        transaction.append_audit(&record).await
     }
 }
 

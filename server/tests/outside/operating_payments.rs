@@ -78,6 +78,24 @@ async fn what_nobody_could_be_asked_about_is_approved_canceled_and_refunded_by_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_when_it_is_approved_is_recorded_with_the_operator_who_approved_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = Program::start(folder, &[]);
+    let bob = Client::open(program.address, BOB).await;
+    let payment = unasked(&bob, 25.5).await;
+    told(folder, &["keys", "limit", "1", "--day-budget", "25"]);
+    assert!(refused(folder, &["payments", "approve", &payment]).contains("limit_exceeded: "));
+    assert_eq!(told(folder, &["payments", "show", &payment])[0]["status"], "failed");
+    let records = told(folder, &["audit", "list", "--tool", "server payments approve"]);
+    let outcomes: Vec<_> = records.as_array().unwrap().iter().map(|record| &record["outcome"]).collect();
+    assert_eq!(outcomes, ["tool_error"], "{records}");
+    // Nothing more is done to it, and nothing more recorded.
+    assert!(refused(folder, &["payments", "approve", &payment]).contains("failed already"));
+    assert_eq!(told(folder, &["audit", "list", "--tool", "server payments approve"]), records);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_is_approved_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

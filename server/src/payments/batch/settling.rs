@@ -56,7 +56,8 @@ impl Payments {
         let now = UnixMillis::now();
         let unapproved = match verdict {
             Ok(()) => {
-                let paid = transact(&*self.store, SettleAll { actor, id: id.clone(), now }).await?;
+                let paid =
+                    transact(&*self.store, SettleAll { actor: actor.clone(), id: id.clone(), now }).await?;
                 match paid {
                     Ok(batch) => return Ok(batch),
                     Err(refusal) => Unapproved { refusal, is_reserved: self.risk.is_some() },
@@ -65,7 +66,7 @@ impl Payments {
             Err(unapproved) => unapproved,
         };
         let refusal = unapproved.refusal.clone();
-        match transact(&*self.store, FailAll { id: id.clone(), unapproved, now }).await? {
+        match transact(&*self.store, FailAll { actor, id: id.clone(), unapproved, now }).await? {
             // Somebody else was quicker, and paid it or let it fail.
             Some(payments) => Ok(Batch { id, payments, is_replayed: true }),
             None => Err(refusal.into()),
@@ -162,6 +163,7 @@ impl Work for SettleAll {
 
 /// Lets all of them fail, for one reason. Where none of them can any more, it comes to them as they are.
 struct FailAll {
+    actor: Actor,
     id: BatchId,
     unapproved: Unapproved,
     now: UnixMillis,
@@ -181,6 +183,7 @@ impl Work for FailAll {
             let reason = Some(&self.unapproved.refusal);
             step(transaction, payment, PaymentStatus::Failed, self.now, reason).await?;
         }
+        self.actor.note_failure(transaction).await?;
         if self.unapproved.is_reserved
             && let (Some(first), Some(amount)) = (payments.first(), total(&payments))
         {

@@ -361,4 +361,16 @@ async fn what_an_operator_approves_is_assessed_too() {
         assert_eq!((ended, counterpart.seen().len() - before), (Some(code), 1), "{told}");
         assert!(told.contains(said), "{told}");
     }
+    // A batch that is refused is recorded as well.
+    let payments = json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 50 }]);
+    let made = bob.result("createPaymentBatch", json!({ "payments": payments })).await;
+    counterpart.arm([Act::Refuse("not today".to_owned())]);
+    let batch = made["structuredContent"]["batchId"].as_str().unwrap();
+    let (ended, told) = tokio::task::block_in_place(|| approve(batch));
+    assert!(ended == Some(2) && told.contains("risk_refused: "), "{told}");
+    let list = ["audit", "list", "--tool", "server payments approve", "--json"];
+    let listed = tokio::task::block_in_place(|| run(folder.path(), &list, &set)).stdout;
+    let records: Value = serde_json::from_str(&listed).unwrap();
+    let outcomes: Vec<_> = records.as_array().unwrap().iter().map(|record| &record["outcome"]).collect();
+    assert_eq!(outcomes, ["tool_error", "ok", "tool_error", "tool_error"], "the newest first: {records}");
 }
