@@ -181,7 +181,8 @@ fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
     let Some(step) = &payment.payment.step else { return Ok(()) };
     Err(Refusal::InvalidState(format!(
         "the payment is step {} of the batch {}, of which all is paid or nothing. Have its owner approve the batch with \
-         `server payments approve`, or create the batch again with a client that can ask.",
+         `server payments approve`, or cancel it with cancelPayment, all of it, and create it again with a client that can \
+         ask.",
         step.step, step.batch
     )))
 }

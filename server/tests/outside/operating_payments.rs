@@ -114,6 +114,26 @@ async fn a_batch_is_approved_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_canceled_as_a_whole_and_recorded_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = Program::start(folder, &[]);
+    let bob = Client::open(program.address, BOB).await;
+    for by_one in [false, true] {
+        let order =
+            json!({ "payments": [{ "to": "alice", "amount": 10 }, { "to": "charlie", "amount": 2 }] });
+        let made = bob.result("createPaymentBatch", order).await["structuredContent"].clone();
+        let batch = made["batchId"].as_str().unwrap();
+        let second = made["payments"][1]["paymentId"].as_str().unwrap();
+        told(folder, &["payments", "cancel", if by_one { second } else { batch }]);
+        let shown = told(folder, &["payments", "show", batch]);
+        assert_eq!((&shown[0]["status"], &shown[1]["status"]), (&json!("canceled"), &json!("canceled")));
+    }
+    let records = told(folder, &["audit", "list", "--tool", "server payments cancel"]);
+    assert_eq!(records.as_array().unwrap().len(), 2, "{records}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_key_may_pay_is_set_while_the_server_runs_and_shared_by_those_that_replace_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

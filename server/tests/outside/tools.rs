@@ -156,7 +156,10 @@ async fn the_list_names_the_tools_of_a_customer_with_schemas_and_hints() {
             ),
             ("getPayment", "Get one payment by its id."),
             ("listPayments", "List the authenticated user's payments, newest first."),
-            ("cancelPayment", "Cancel a payment that has not been executed."),
+            (
+                "cancelPayment",
+                "Cancel a payment that has not been executed, or the batch that it is part of."
+            ),
             ("refundPayment", "Give back all or part of a payment that the authenticated user received."),
             ("createPaymentBatch", "Pay several users at once, all or nothing, after one confirmation."),
             ("whoAmI", "Tell which user and key is calling, what the key may do, and what is limited"),

@@ -32,7 +32,7 @@ impl Tool for CancelPayment {
     const DEFINITION: Definition = Definition {
         name: "cancelPayment",
         title: Some("Cancel a payment"),
-        description: "Cancel a payment that has not been executed.",
+        description: "Cancel a payment that has not been executed, or the batch that it is part of.",
         permission: Permission::PaymentsWrite,
         annotations: ToolAnnotations {
             title: None,

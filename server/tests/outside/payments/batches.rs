@@ -1,6 +1,7 @@
 //! Several payments at once: all of them, after one question, or none.
 
 use serde_json::{Value, json};
+use server::store::{KeyId, PaymentPolicy};
 
 use super::{
     in_flight::{answered, asked},
@@ -140,6 +141,30 @@ async fn a_step_of_a_batch_that_waits_for_its_owner_is_not_confirmed_by_itself()
             assert_eq!(standing(&now), "requires_action", "{now}");
         }
         assert_eq!(Person::bob(&app).balance().await, -200.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cancels_one_payment_of_a_waiting_batch_cancels_all_of_it_and_gives_its_budget_back() {
+    let app = spawn_app().await;
+    let policy = PaymentPolicy { day_budget_minor: Some(80_000), ..PaymentPolicy::default() };
+    app.store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
+    let order = batch(json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 40 }]));
+    for alone in Visitor::unaskable(&app, BOB).await {
+        let waits = alone.call("createPaymentBatch", order.clone()).await;
+        assert_eq!(standing(&waits), "requires_action", "{waits}");
+        let [first, second] =
+            [0, 1].map(|at| json!({ "paymentId": waits["structuredContent"]["payments"][at]["paymentId"] }));
+        let canceled = alone.call("cancelPayment", second.clone()).await;
+        assert_eq!(standing(&canceled), "canceled", "{canceled}");
+        assert_eq!(canceled["structuredContent"]["paymentId"], second["paymentId"]);
+        assert_eq!(standing(&alone.call("getPayment", first.clone()).await), "canceled");
+        let again = alone.call("cancelPayment", first).await;
+        assert_eq!(again["structuredContent"]["replayed"], true, "{again}");
+        // All of the credit and of the budget is there again.
+        let rest = alone.prepares(json!({ "to": "alice", "amount": 800 })).await;
+        let named = json!({ "paymentId": rest["paymentId"] });
+        assert_eq!(standing(&alone.call("cancelPayment", named).await), "canceled");
     }
 }
 

@@ -182,7 +182,7 @@ impl Reference {
         Expected::Stands(status, false)
     }
 
-    /// With the first key of whoever does it, as everything that is not told which.
+    /// With the first key of whoever does it, as everything that is not told which. A batch is canceled as a whole.
     pub(crate) fn cancel(&mut self, by: usize, at: usize) -> Expected {
         let kept = &self.payments[at];
         match kept.status {
@@ -191,7 +191,9 @@ impl Reference {
             PaymentStatus::Canceled => Expected::Stands(PaymentStatus::Canceled, true),
             status if status.is_undecided() && self.keys[2 * by].is_revoked => refused(["permission_denied"]),
             status if status.is_undecided() => {
-                self.end(at, PaymentStatus::Canceled);
+                for one in kept.batch.clone().unwrap_or(at..at + 1) {
+                    self.end(one, PaymentStatus::Canceled);
+                }
                 Expected::Stands(PaymentStatus::Canceled, false)
             }
             _ => refused(["invalid_state"]),
