@@ -114,6 +114,35 @@ async fn a_batch_is_approved_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_may_not_be_paid_when_it_is_approved_waits_until_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = Program::start(folder, &[]);
+    let bob = Client::open(program.address, BOB).await;
+    let order = json!({ "payments": [{ "to": "alice", "amount": 2 }, { "to": "charlie", "amount": 10 }] });
+    let made = bob.result("createPaymentBatch", order).await["structuredContent"].clone();
+    let batch = made["batchId"].as_str().unwrap();
+    for (limit, free, code) in [
+        ("--max=5", "--max=none", "limit_exceeded: "),
+        ("--payee=alice", "--payee=none", "permission_denied: "),
+        ("--day-budget=11", "--day-budget=none", "limit_exceeded: "),
+    ] {
+        told(folder, &["keys", "limit", "1", limit]);
+        let why = refused(folder, &["payments", "approve", batch]);
+        assert!(why.contains(code), "{limit}: {why}");
+        let shown = told(folder, &["payments", "show", batch]);
+        for one in shown.as_array().unwrap() {
+            assert_eq!(one["status"], "requires_action", "{limit}: {shown}");
+        }
+        told(folder, &["keys", "limit", "1", free]);
+    }
+    assert_eq!(balance(&bob).await, -200.0);
+    let paid = told(folder, &["payments", "approve", batch]);
+    assert_eq!((&paid[0]["status"], &paid[1]["status"]), (&json!("succeeded"), &json!("succeeded")));
+    assert_eq!(balance(&bob).await, -212.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_is_canceled_as_a_whole_and_recorded_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

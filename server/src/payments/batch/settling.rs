@@ -11,13 +11,15 @@ use crate::{
         confirming::{Unapproved, assessed},
         desk::Actor,
         execution::{compensate, settle, step},
+        terms::Intent,
     },
     risk::Assessment,
     store::{BatchId, Ending, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
 };
 
 impl Payments {
-    /// Pays a batch that nobody could be asked about and that its owner approves now.
+    /// Pays a batch that nobody could be asked about and that its owner approves now. Where it cannot be paid it waits on,
+    /// as it can be later, unless the risk service was asked and it fails after that.
     ///
     /// # Errors
     /// [`Refusal`], and then nothing was paid; the store's.
@@ -28,7 +30,7 @@ impl Payments {
             transact(&*self.store, Begin { id: batch.id.clone(), now }).await??;
             return self.process_batch(actor, batch, None).await;
         }
-        self.settle_batch(actor, batch.id, Ok(())).await
+        Ok(transact(&*self.store, SettleAll { actor, id: batch.id, now }).await??)
     }
 
     /// Has a batch assessed by its sum, and pays it or lets it fail.
@@ -86,6 +88,13 @@ fn can_be_approved(batch: &Batch, now: UnixMillis) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Why one payment of a batch of so many is refused, as the whole batch is.
+fn in_place(refusal: &Refusal, payment: &StoredPayment, of: usize) -> Refusal {
+    let place = payment.payment.step.as_ref().map_or(0, |step| step.step);
+    let what = format!("{} to {}", payment.payment.amount.with_code(), payment.to);
+    refusal.in_step(place, u32::try_from(of).unwrap_or(u32::MAX), what)
+}
+
 fn total(payments: &[StoredPayment]) -> Option<Amount> {
     let currency = payments.first()?.payment.amount.currency();
     let minor = payments.iter().map(|payment| payment.payment.amount.minor()).fold(0, i64::saturating_add);
@@ -109,6 +118,11 @@ impl Work for Begin {
             return Ok(Ending::Undo(Err(refusal)));
         }
         for payment in &batch.payments {
+            // What its key may pay can change again, so that nothing fails for that.
+            let found = transaction.key(&payment.payment.key).await?;
+            if let Err(refusal) = Intent::of(payment).fitting(found, self.now) {
+                return Ok(Ending::Undo(Err(in_place(&refusal, payment, batch.payments.len()))));
+            }
             step(transaction, payment, PaymentStatus::Processing, self.now, None).await?;
         }
         Ok(Ending::Keep(Ok(())))
@@ -136,7 +150,7 @@ impl Work for SettleAll {
         if payments.iter().all(|payment| payment.status().is_paid()) {
             return Ok(Ending::Undo(Ok(Batch { id: self.id.clone(), payments, is_replayed: true })));
         }
-        let of = u32::try_from(payments.len()).unwrap_or(u32::MAX);
+        let of = payments.len();
         let mut paid = Vec::with_capacity(payments.len());
         for payment in payments {
             if payment.status().is_paid() {
@@ -149,11 +163,7 @@ impl Work for SettleAll {
             }
             match settle(transaction, &payment, self.now).await? {
                 Ok(payment) => paid.push(payment),
-                Err(refusal) => {
-                    let place = payment.payment.step.as_ref().map_or(0, |step| step.step);
-                    let what = format!("{} to {}", payment.payment.amount.with_code(), payment.to);
-                    return Ok(Ending::Undo(Err(refusal.in_step(place, of, what))));
-                }
+                Err(refusal) => return Ok(Ending::Undo(Err(in_place(&refusal, &payment, of)))),
             }
         }
         transaction.append_audit(&self.actor.record).await?;

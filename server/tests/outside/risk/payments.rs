@@ -364,8 +364,20 @@ async fn what_an_operator_approves_is_assessed_too() {
     // A batch that is refused is recorded as well.
     let payments = json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 50 }]);
     let made = bob.result("createPaymentBatch", json!({ "payments": payments })).await;
-    counterpart.arm([Act::Refuse("not today".to_owned())]);
     let batch = made["structuredContent"]["batchId"].as_str().unwrap();
+    // What its key may not pay is not assessed, and waits on.
+    let limit = |most: &str| {
+        let limited =
+            tokio::task::block_in_place(|| run(folder.path(), &["keys", "limit", "1", "--max", most], &set));
+        assert!(limited.status.success(), "{limited:?}");
+    };
+    limit("55");
+    let before = counterpart.seen().len();
+    let (ended, told) = tokio::task::block_in_place(|| approve(batch));
+    assert!(ended == Some(2) && told.contains("limit_exceeded: step 1 of 2"), "{told}");
+    assert_eq!(counterpart.seen().len(), before, "nobody was asked");
+    limit("none");
+    counterpart.arm([Act::Refuse("not today".to_owned())]);
     let (ended, told) = tokio::task::block_in_place(|| approve(batch));
     assert!(ended == Some(2) && told.contains("risk_refused: "), "{told}");
     let list = ["audit", "list", "--tool", "server payments approve", "--json"];

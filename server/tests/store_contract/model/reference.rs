@@ -242,7 +242,7 @@ impl Reference {
         Expected::Stands(kept.status, false)
     }
 
-    /// What an operator does for the owner.
+    /// What an operator does for the owner. A batch that cannot be paid waits on.
     pub(crate) fn approve(&mut self, at: usize) -> Expected {
         let kept = self.payments[at].clone();
         let Some(batch) = kept.batch else { return self.confirm_unasked(at) };
@@ -261,20 +261,15 @@ impl Reference {
                 codes.insert("limit_exceeded");
             }
         }
+        if !codes.is_empty() {
+            return Expected::Refused(codes);
+        }
         for at in batch {
-            if codes.is_empty() {
-                let Kept { payer, payee, amount, .. } = self.payments[at];
-                self.transfer(payer, payee, amount);
-                self.end(at, PaymentStatus::Succeeded);
-            } else {
-                self.end(at, PaymentStatus::Failed);
-            }
+            let Kept { payer, payee, amount, .. } = self.payments[at];
+            self.transfer(payer, payee, amount);
+            self.end(at, PaymentStatus::Succeeded);
         }
-        if codes.is_empty() {
-            Expected::Stands(PaymentStatus::Succeeded, false)
-        } else {
-            Expected::Refused(codes)
-        }
+        Expected::Stands(PaymentStatus::Succeeded, false)
     }
 
     /// A payment by itself that nobody needs to be asked about.
