@@ -14,6 +14,7 @@ use crate::{
     terminal::{
         Event, Terminal,
         form::{Question, yes_or_no},
+        hold,
         prompt::{self, Input, Prompt},
     },
 };
@@ -143,6 +144,10 @@ impl Answerer for Person {
         let gone = ElicitResult { action: ElicitAction::Cancel, content: None };
         if !self.interrupts.may_ask() {
             return gone;
+        }
+        if self.is_present {
+            // Nobody has read the question yet.
+            hold::forget_typed();
         }
         self.terminal.show(&Event::Asked { server: &self.server, message: &form.message });
         let taken_back = scopeguard::guard(&self.terminal, |terminal| {

@@ -105,6 +105,11 @@ pub fn give_back() {
     held.iter().rev().filter_map(Weak::upgrade).for_each(|hold| hold.give_up());
 }
 
+/// Nobody reads what was typed up to now. For a question that must not be answered by what was typed before it.
+pub(crate) fn forget_typed() {
+    system::forget_typed();
+}
+
 fn holds() -> MutexGuard<'static, Holds> {
     HOLDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -123,12 +128,23 @@ mod system {
     }
 
     pub(super) fn put_back(settings: &Settings) {
-        // In the background the terminal belongs to somebody else, and the system stops whoever changes it.
-        if termios::tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground != process::getpgrp()) {
+        if is_in_background() {
             return;
         }
         // A terminal that has gone away needs nothing any more.
         termios::tcsetattr(io::stdin(), termios::OptionalActions::Now, settings).ok();
+    }
+
+    pub(super) fn forget_typed() {
+        if !is_in_background() {
+            // Where there is no terminal, nothing was typed.
+            termios::tcflush(io::stdin(), termios::QueueSelector::IFlush).ok();
+        }
+    }
+
+    /// Whether the terminal belongs to somebody else: the system stops whoever changes it then.
+    fn is_in_background() -> bool {
+        termios::tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground != process::getpgrp())
     }
 }
 
@@ -143,4 +159,6 @@ mod system {
     }
 
     pub(super) const fn put_back(_: &Settings) {}
+
+    pub(super) const fn forget_typed() {}
 }

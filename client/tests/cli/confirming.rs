@@ -1,12 +1,15 @@
 //! The question before a payment: yes or no in the server's words, at a real terminal or said beforehand, and the exit
 //! code that stands for the answer.
 
+use std::sync::atomic::Ordering;
+
 use rexpect::{process::WaitStatus, session::PtySession};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 
 use crate::{
     asking::at_terminal,
-    program::{Ended, client, run},
+    program::{Ended, client, run, until},
     server::{Reply, Script, Server, payment_tools, result},
 };
 
@@ -56,6 +59,24 @@ fn yes_pays_and_everything_else_does_not() {
         }
         assert_eq!(ends(&mut session, heard), code, "{typed:?}");
     }
+}
+
+#[test]
+fn what_was_typed_before_the_question_is_no_answer_to_it() {
+    let server = Server::start(Script { reply: Reply::AskLate, ..Script::default() });
+    let mut session = at_terminal(&["call", "getAccountBalance", "--as", "bob", "--url", &server.url()]);
+    until("the call arrives", || server.seen.calls.load(Ordering::SeqCst) == 1);
+    // The terminal repeats what it has, as terminals do while nobody edits a line.
+    let terminal = session.process().get_file_handle().unwrap();
+    let mut settings = tcgetattr(&terminal).unwrap();
+    settings.local_modes.insert(LocalModes::ECHO);
+    tcsetattr(&terminal, OptionalActions::Now, &settings).unwrap();
+    session.send_line("yes").unwrap();
+    session.exp_string("yes\r\n").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    session.send_line("no").unwrap();
+    assert_eq!(ends(&mut session, "decline"), 0);
 }
 
 #[test]

@@ -22,7 +22,10 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use shared::demo;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,6 +51,8 @@ pub(crate) enum Reply {
     AskBeside,
     /// The same, after a question on the stream of the call, for whose answer it does not wait.
     AskWithin,
+    /// What was heard, after a question on the stream of the call, which waits until the server is told to go on.
+    AskLate,
 }
 
 /// How the server behaves.
@@ -72,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) calls: AtomicUsize,
     pub(crate) model_turns: AtomicUsize,
     pub(crate) go_on: CancellationToken,
+    /// What the last question was answered with.
+    heard: watch::Sender<Value>,
     sessions: Mutex<HashSet<String>>,
     /// The bodies of the tool calls, letter for letter.
     pub(crate) called: Mutex<Vec<String>>,
@@ -100,6 +107,7 @@ impl Server {
             calls: AtomicUsize::new(0),
             model_turns: AtomicUsize::new(0),
             go_on: CancellationToken::new(),
+            heard: watch::Sender::default(),
             sessions: Mutex::default(),
             called: Mutex::default(),
         });
@@ -197,6 +205,9 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     conversation.said(&message.to_string());
     let id = message["id"].clone();
     let method = message["method"].as_str().unwrap_or_default();
+    if method.is_empty() {
+        state.heard.send_replace(message["result"]["action"].clone());
+    }
     if method == "tools/call" {
         state.called.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
     }
@@ -239,6 +250,7 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                     let result = json!({ "jsonrpc": "2.0", "id": id, "result": payment_result(user, tool) });
                     asked_within(state.go_on.clone(), &result)
                 }
+                Reply::AskLate => asked_late(&state, id),
                 Reply::AskBeside => {
                     state.go_on.cancelled().await;
                     answer(&id, &payment_result(user, tool))
@@ -258,6 +270,21 @@ fn asked_within(go_on: CancellationToken, last: &Value) -> Response {
     });
     let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(question())]).chain(last));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// The stream of a call: a question once the server is told to go on, and what was heard.
+fn asked_late(state: &Arc<Shared>, id: Value) -> Response {
+    let (go_on, mut heard) = (state.go_on.clone(), state.heard.subscribe());
+    let asked = stream::once(async move {
+        go_on.cancelled().await;
+        Ok::<_, Infallible>(question())
+    });
+    let answered = stream::once(async move {
+        let heard = heard.wait_for(|heard| !heard.is_null()).await.unwrap().clone();
+        let result = json!({ "jsonrpc": "2.0", "id": id, "result": result(&json!({ "heard": heard })) });
+        Ok(format!("data: {result}\n\n"))
+    });
+    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(asked.chain(answered))).into_response()
 }
 
 /// An event with a question.
