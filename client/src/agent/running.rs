@@ -106,7 +106,7 @@ const fn ends_question(error: &McpError) -> bool {
         | McpError::Protocol(_)
         | McpError::Rpc(_)
         | McpError::Busy { .. }
-        | McpError::ServerFailed(_)
+        | McpError::ServerFailed { .. }
         | McpError::TimedOut(_)
         | McpError::Broken(_)
         | McpError::SessionEnded

@@ -112,7 +112,7 @@ fn what_next(error: &McpError, user: &User, endpoint: &Endpoint) -> String {
             "check the path in --url or MCP_URL: the payment server answers at /mcp, as in http://127.0.0.1:8080/mcp"
         }
         McpError::Busy { .. } => "wait a little and try again",
-        McpError::ServerFailed(_) => "look into the log of the server",
+        McpError::ServerFailed { .. } => "look into the log of the server",
         McpError::SessionEnded => "start again: a new run opens a new session",
         McpError::Broken(_) => "look whether the server still runs, and try again",
         McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call) => {

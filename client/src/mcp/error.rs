@@ -47,15 +47,21 @@ pub enum McpError {
     /// The server answered with a JSON-RPC error. Nothing ran if its code says so; any other may have come in the middle.
     #[error("the server {what}: {0}", what = if .0.code.says_nothing_ran() { "refused the request" } else { "reported an error" })]
     Rpc(ErrorObject),
-    /// The server is at a limit (429, or 503 with `Retry-After`) and retrying as it asked did not help: nothing ran.
+    /// The server is at a limit (429, or a JSON-RPC error under 503 with `Retry-After`) and retrying as it asked did not
+    /// help: nothing ran.
     #[error("the server is busy; {}", match retry_after { Some(wait) => format!("it asks to wait {} s", wait.as_secs()), None => "try again later".to_owned() })]
     Busy {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
     /// The server, or what stands before it, answered with 5xx or gave up waiting (408): the call may have run.
-    #[error("the server failed with HTTP status {0}")]
-    ServerFailed(u16),
+    #[error("the server failed with HTTP status {status}")]
+    ServerFailed {
+        /// The HTTP status.
+        status: u16,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
     /// A limit of ours was reached. The call was cancelled at the server as far as that goes.
     #[error("timed out: {}", match .0 {
         TimedOut::Connect => "no connection",
@@ -90,7 +96,7 @@ impl McpError {
             | Self::SessionEnded => false,
             Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call)
             | Self::Protocol(_)
-            | Self::ServerFailed(_)
+            | Self::ServerFailed { .. }
             | Self::Broken(_)
             | Self::Cancelled => true,
         }

@@ -86,7 +86,7 @@ pub(super) const fn is_worth_repeating(failure: &McpError, is_safe: bool) -> boo
         // It did not run.
         McpError::Busy { .. } | McpError::Unreachable { .. } | McpError::TimedOut(TimedOut::Connect) => true,
         // It may have run.
-        McpError::ServerFailed(_)
+        McpError::ServerFailed { .. }
         | McpError::Broken(_)
         | McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress) => is_safe,
         // It would end as it did, or its time is over.
@@ -160,7 +160,7 @@ mod tests {
         for (failure, when_safe, otherwise) in [
             (McpError::Busy { retry_after: None }, true, true),
             (McpError::TimedOut(TimedOut::Connect), true, true),
-            (McpError::ServerFailed(503), true, false),
+            (McpError::ServerFailed { status: 503, retry_after: None }, true, false),
             (broken(), true, false),
             (McpError::TimedOut(TimedOut::FirstByte), true, false),
             (McpError::TimedOut(TimedOut::Idle), true, false),

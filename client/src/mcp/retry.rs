@@ -95,7 +95,9 @@ impl Attempts {
         if failure.may_have_run() {
             self.lost = Some(failure.clone());
         }
-        if let McpError::Busy { retry_after } = failure {
+        if let McpError::Busy { retry_after }
+        | McpError::ServerFailed { retry_after: retry_after @ Some(_), .. } = failure
+        {
             return self.policy.pause(self.failed, *retry_after);
         }
         let pause = self.policy.backoff(self.failed).max(at_least.unwrap_or_default());
@@ -145,8 +147,11 @@ mod tests {
         for _ in 0..200 {
             let asked = Duration::from_millis(1_950);
             let busy = McpError::Busy { retry_after: Some(asked) };
-            let wait = Attempts::new(POLICY).pause_after(&busy, false, None).unwrap();
-            assert!(wait >= asked && wait <= POLICY.max_wait, "{wait:?}");
+            let failed = McpError::ServerFailed { status: 503, retry_after: Some(asked) };
+            for (failure, is_safe) in [(&busy, false), (&failed, true)] {
+                let wait = Attempts::new(POLICY).pause_after(failure, is_safe, None).unwrap();
+                assert!(wait >= asked && wait <= POLICY.max_wait, "{wait:?}");
+            }
         }
         let too_long = McpError::Busy { retry_after: Some(Duration::from_millis(2_001)) };
         assert_eq!(Attempts::new(POLICY).pause_after(&too_long, true, None), None);
@@ -157,14 +162,15 @@ mod tests {
     #[test]
     fn waits_double_within_their_jitter_and_then_end() {
         let mut attempts = Attempts::new(POLICY);
+        let failed = McpError::ServerFailed { status: 500, retry_after: None };
         for full in [100, 200, 400] {
-            let wait = attempts.pause_after(&McpError::ServerFailed(500), true, None).unwrap();
+            let wait = attempts.pause_after(&failed, true, None).unwrap();
             assert!(
                 wait >= Duration::from_millis(full / 2) && wait <= Duration::from_millis(full),
                 "{wait:?}"
             );
         }
-        assert_eq!(attempts.pause_after(&McpError::ServerFailed(500), true, None), None);
+        assert_eq!(attempts.pause_after(&failed, true, None), None);
     }
 
     #[test]

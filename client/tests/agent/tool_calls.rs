@@ -195,7 +195,7 @@ async fn a_call_that_may_have_happened_says_so_and_how_to_find_out() {
         McpError::TimedOut(TimedOut::Call),
         McpError::TimedOut(TimedOut::Idle),
         McpError::Broken("reset".to_owned()),
-        McpError::ServerFailed(502),
+        McpError::ServerFailed { status: 502, retry_after: None },
         McpError::Protocol("no id".to_owned()),
         McpError::Rpc(ErrorObject::new(ErrorCode(-32001), "Request timed out")),
     ] {

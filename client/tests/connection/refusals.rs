@@ -22,7 +22,7 @@ fn kind(outcome: &Result<(), McpError>) -> &'static str {
         Err(McpError::Unauthorized(_)) => "unauthorized",
         Err(McpError::Unreachable { .. }) => "unreachable",
         Err(McpError::Busy { .. }) => "busy",
-        Err(McpError::ServerFailed(_)) => "failed",
+        Err(McpError::ServerFailed { .. }) => "failed",
         Err(McpError::TimedOut(TimedOut::FirstByte)) => "no first byte",
         Err(McpError::Broken(_)) => "broken",
         Err(McpError::SessionEnded) => "session ended",
@@ -30,16 +30,23 @@ fn kind(outcome: &Result<(), McpError>) -> &'static str {
     }
 }
 
+/// What a server says that has no room, and when to come back.
+fn full(retry_after: &str) -> Act {
+    let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32005,"message":"Too many sessions"}}"#;
+    status(503, &[("retry-after", retry_after)], "application/json", body)
+}
+
 #[tokio::test]
 async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run() {
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     // What the server does with every call; how the call ends and how often it arrived: repeatable, and not.
-    let matrix: [(&str, Act, [Ending; 2]); 12] = [
+    let matrix: [(&str, Act, [Ending; 2]); 13] = [
         ("404", refuse(404, &[]), [("session ended", 2), ("session ended", 2)]),
         ("401", refuse(401, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
         ("403", refuse(403, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
         ("429", refuse(429, &[("retry-after", "0")]), [("busy", 3), ("busy", 3)]),
-        ("503 with Retry-After", refuse(503, &[("retry-after", "0")]), [("busy", 3), ("busy", 3)]),
+        ("503 of a server that is full", full("0"), [("busy", 3), ("busy", 3)]),
+        ("503 with Retry-After", refuse(503, &[("retry-after", "0")]), [("failed", 3), ("failed", 1)]),
         ("503", refuse(503, &[]), [("failed", 3), ("failed", 1)]),
         ("500", refuse(500, &[]), [("failed", 3), ("failed", 1)]),
         ("502", refuse(502, &[]), [("failed", 3), ("failed", 1)]),
@@ -119,10 +126,12 @@ async fn retry_after_is_waited_for_and_not_undercut() {
     let in_a_second =
         [("date", "Tue, 24 Nov 2026 10:00:00 GMT"), ("retry-after", "Tue, 24 Nov 2026 10:00:01 GMT")];
     for headers in [&[("retry-after", "1")][..], &in_a_second] {
-        server.arm("tools/call", status(429, headers, "", ""));
-        let began = Instant::now();
-        call(&connection).await.unwrap();
-        assert!(began.elapsed() >= Duration::from_secs(1), "{headers:?}: {:?}", began.elapsed());
+        for code in [429, 503] {
+            server.arm("tools/call", status(code, headers, "", ""));
+            let began = Instant::now();
+            call_repeatable(&connection, true).await.unwrap();
+            assert!(began.elapsed() >= Duration::from_secs(1), "{code}, {headers:?}: {:?}", began.elapsed());
+        }
     }
 }
 
@@ -130,7 +139,7 @@ async fn retry_after_is_waited_for_and_not_undercut() {
 async fn a_wait_that_is_too_long_is_not_begun() {
     let server = TestServer::start().await;
     let connection = open(&server).await;
-    server.arm_always("tools/call", status(503, &[("retry-after", "120")], "", ""));
+    server.arm_always("tools/call", full("120"));
     let error = call(&connection).await.unwrap_err();
     assert!(
         matches!(error, McpError::Busy { retry_after: Some(wait) } if wait == Duration::from_secs(120)),
@@ -139,12 +148,19 @@ async fn a_wait_that_is_too_long_is_not_begun() {
     assert_eq!(error.to_string(), "the server is busy; it asks to wait 120 s");
     assert_eq!(server.count("tools/call"), 1);
 
+    let failing = TestServer::start().await;
+    let connection = open(&failing).await;
+    failing.arm_always("tools/call", status(503, &[("retry-after", "120")], "", ""));
+    let error = call_repeatable(&connection, true).await.unwrap_err();
+    assert!(matches!(error, McpError::ServerFailed { status: 503, .. }), "{error:?}");
+    assert_eq!(failing.count("tools/call"), 1, "what failed asks to be left alone too");
+
     let hurried = ConnectOptions {
         timeouts: Timeouts { call: Duration::from_millis(800), ..options().timeouts },
         ..options()
     };
     let connection = open_with(&server, hurried).await;
-    server.arm("tools/call", status(503, &[("retry-after", "1")], "", ""));
+    server.arm("tools/call", full("1"));
     assert!(
         matches!(call(&connection).await, Err(McpError::Busy { .. })),
         "the limit of the call comes first"

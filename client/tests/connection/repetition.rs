@@ -64,11 +64,12 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     let now = [("retry-after", "0")];
     // How often it arrives: reading, with a key, without one; and whether it may have run.
-    let matrix: [(&str, Act, [usize; 3], bool); 13] = [
+    let matrix: [(&str, Act, [usize; 3], bool); 14] = [
         ("401", refuse(401, &[]), [1, 1, 1], false),
         ("429", refuse(429, &now), [3, 3, 3], false),
         ("a limit of our server", status(429, &now, "application/json", LIMITED), [3, 3, 3], false),
-        ("503 with Retry-After", refuse(503, &now), [3, 3, 3], false),
+        ("the same under 503", status(503, &now, "application/json", LIMITED), [3, 3, 3], false),
+        ("503 of a proxy that lost it", status(503, &now, "text/html", "<h1>503</h1>"), [3, 3, 1], true),
         ("503 of something in between", refuse(503, &[]), [3, 3, 1], true),
         ("500", refuse(500, &[]), [3, 3, 1], true),
         ("timeout", steps(vec![Step::Hang]), [3, 3, 1], true),

@@ -51,12 +51,13 @@ impl Failed {
     pub(super) fn pause(&self, planned: Duration) -> Option<Duration> {
         let Self::NoAnswer(error) = self else { return None };
         match error {
-            McpError::Busy { retry_after: Some(wait) } => {
+            McpError::Busy { retry_after: Some(wait) }
+            | McpError::ServerFailed { retry_after: Some(wait), .. } => {
                 (*wait <= WAIT_MAX).then(|| wait.saturating_add(planned))
             }
             McpError::Busy { retry_after: None }
             | McpError::Unreachable { .. }
-            | McpError::ServerFailed(_)
+            | McpError::ServerFailed { retry_after: None, .. }
             | McpError::TimedOut(_)
             | McpError::Broken(_) => Some(planned),
             McpError::Rpc(error) => (error.code == ErrorCode::INTERNAL_ERROR).then_some(planned),

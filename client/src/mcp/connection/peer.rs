@@ -327,7 +327,7 @@ impl Peer {
             | McpError::Protocol(_)
             | McpError::Rpc(_)
             | McpError::Busy { .. }
-            | McpError::ServerFailed(_)
+            | McpError::ServerFailed { .. }
             | McpError::Broken(_)
             | McpError::SessionEnded => return,
         };

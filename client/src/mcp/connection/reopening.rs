@@ -46,7 +46,12 @@ impl Reopening {
 
     /// A stream did not come about.
     pub(super) const fn failed(&mut self, reason: &McpError) {
-        self.refused_for = if let McpError::Busy { retry_after } = reason { *retry_after } else { None };
+        self.refused_for =
+            if let McpError::Busy { retry_after } | McpError::ServerFailed { retry_after, .. } = reason {
+                *retry_after
+            } else {
+                None
+            };
         self.count(false);
     }
 
@@ -114,7 +119,7 @@ pub(super) const fn is_passing(reason: &McpError) -> bool {
         | McpError::Unreachable { .. }
         | McpError::TimedOut(_)
         | McpError::Busy { .. }
-        | McpError::ServerFailed(_) => true,
+        | McpError::ServerFailed { .. } => true,
         McpError::Unauthorized(_)
         | McpError::NotMcp { .. }
         | McpError::Protocol(_)
@@ -166,7 +171,7 @@ mod tests {
             assert!(pause >= wait && pause <= wait + SHORTEST, "{pause:?}");
             assert_eq!(reopening.is_refused_for_long(), is_long, "{seconds}");
         }
-        reopening.failed(&McpError::ServerFailed(502));
+        reopening.failed(&McpError::ServerFailed { status: 502, retry_after: None });
         assert_eq!(reopening.pause(), Duration::from_millis(1_600));
     }
 }

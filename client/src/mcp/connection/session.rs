@@ -132,7 +132,7 @@ fn as_seen_by_a_call(error: McpError) -> McpError {
         McpError::NotMcp { .. }
         | McpError::Protocol(_)
         | McpError::Rpc(_)
-        | McpError::ServerFailed(_)
+        | McpError::ServerFailed { .. }
         | McpError::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress)
         | McpError::Broken(_) => {
             tracing::debug!(reason = %error, "no new session could be opened");

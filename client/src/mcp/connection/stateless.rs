@@ -281,7 +281,9 @@ pub(super) fn verdict(error: &McpError) -> Verdict {
             ErrorCode::HEADER_MISMATCH | ErrorCode::MISSING_CLIENT_CAPABILITY => Verdict::Refused,
             _ => Verdict::HasSessions,
         },
-        McpError::NotMcp { .. } | McpError::Protocol(_) | McpError::ServerFailed(_) => Verdict::HasSessions,
+        McpError::NotMcp { .. } | McpError::Protocol(_) | McpError::ServerFailed { .. } => {
+            Verdict::HasSessions
+        }
         McpError::Unauthorized(_)
         | McpError::Unreachable { .. }
         | McpError::Busy { .. }

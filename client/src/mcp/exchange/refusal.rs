@@ -66,14 +66,17 @@ impl Wire {
                 if session.is_none() { "POST" } else { "the request" },
             )),
             StatusCode::TOO_MANY_REQUESTS => McpError::Busy { retry_after: wait_asked_for(response) },
-            // A server that is full says when to come back. Without that it may be a proxy that lost the answer.
-            StatusCode::SERVICE_UNAVAILABLE if response.headers().contains_key(RETRY_AFTER) => {
+            // An MCP server that is full says so as one, and when to come back. Without either it may be a proxy that lost
+            // the answer.
+            StatusCode::SERVICE_UNAVAILABLE
+                if response.headers().contains_key(RETRY_AFTER) && rpc_error(body).is_some() =>
+            {
                 McpError::Busy { retry_after: wait_asked_for(response) }
             }
             status if status.is_redirection() => self.not_mcp(self.redirection(response)),
             status if status.is_server_error() || is_given_up(status, body) => {
                 tracing::debug!(http.status = status.as_u16(), said = said.as_deref(), "the server failed");
-                McpError::ServerFailed(status.as_u16())
+                McpError::ServerFailed { status: status.as_u16(), retry_after: wait_asked_for(response) }
             }
             status => self.other_refusal(status, said, body, session),
         };
