@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,7 +16,9 @@ use shared::mcp::elicitation::{ElicitAction, ElicitRequestParams, ElicitResult};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    KEY, arguments, call,
+    KEY, arguments,
+    asking::Slow,
+    call,
     mcp_server::{Act, PATIENCE, Seen, Step, TestServer, json_result, status, steps, text_result},
     open_with, options,
 };
@@ -129,6 +132,18 @@ async fn a_person_is_asked_in_as_many_rounds_as_it_takes_and_the_state_goes_back
     assert_eq!(ids.len(), 3, "each round has an id of its own");
     let capabilities = &calls[0].body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
     assert_eq!(capabilities["elicitation"], json!({ "form": {} }));
+}
+
+#[tokio::test]
+async fn the_time_a_person_takes_leaves_room_for_another_attempt() {
+    let server = server().await;
+    server.arm("tools/call", json_result(asking("s")));
+    server.arm("tools/call", status(429, &[("retry-after", "0")], "", ""));
+    let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..stateless() };
+    options.timeouts.call = Duration::from_millis(600);
+    let connection = open_with(&server, options).await;
+    call(&connection).await.unwrap();
+    assert_eq!(server.count("tools/call"), 3);
 }
 
 #[tokio::test]

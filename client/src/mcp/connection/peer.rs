@@ -164,11 +164,18 @@ impl<'a> Patience<'a> {
         .await
     }
 
+    /// Whether the deadline, with all that people were asked for added to it, is further away than `wait`.
+    fn has_time_for(&self, wait: Duration) -> bool {
+        let asked_for = self.asked_for.total().saturating_sub(self.asked_before);
+        let end = self.deadline.checked_add(asked_for);
+        Instant::now().checked_add(wait).is_some_and(|then| end.is_none_or(|end| then < end))
+    }
+
     /// Waits before the next attempt, or returns the failure if there is to be none.
     pub(super) async fn pause(&mut self, failure: Failure, repeatable: bool) -> Result<(), Failure> {
         let Failure::Error { error, pause } = failure else { return Err(failure) };
         match self.attempts.pause_after(&error, repeatable, pause) {
-            Some(wait) if Instant::now().checked_add(wait).is_some_and(|end| end < self.deadline) => {
+            Some(wait) if self.has_time_for(wait) => {
                 tracing::debug!(reason = %error, wait_ms = wait.as_millis(), "the request will be sent again");
                 self.bound(async {
                     sleep(wait).await;
