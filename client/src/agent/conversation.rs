@@ -43,6 +43,8 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: meant to be a JSON object, not yet believed to be one.
     pub arguments: String,
+    /// The reply ended before the model had written all of the arguments.
+    pub is_cut_off: bool,
 }
 
 /// What came of one tool call.

@@ -37,7 +37,12 @@ mod tests {
 
     fn calls(ids: &[&str]) -> Vec<ToolCall> {
         ids.iter()
-            .map(|id| ToolCall { id: (*id).to_owned(), name: "t".to_owned(), arguments: String::new() })
+            .map(|id| ToolCall {
+                id: (*id).to_owned(),
+                name: "t".to_owned(),
+                arguments: String::new(),
+                is_cut_off: false,
+            })
             .collect()
     }
 

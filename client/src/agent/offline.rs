@@ -70,6 +70,7 @@ impl Offline {
             id: format!("offline-{number}"),
             name: step.tool,
             arguments: Value::Object(step.arguments).to_string(),
+            is_cut_off: false,
         });
         Reply { text: String::new(), tool_calls: calls.collect() }
     }

@@ -9,6 +9,9 @@ use crate::mcp::{Arguments, NotArguments};
 /// The repetition that is answered with a note.
 const REPEATED: u32 = 3;
 
+/// Why arguments are none that a reply broke off in.
+const CUT_OFF: &str = "your reply was cut off before they were complete";
+
 /// One call and what is to become of it.
 #[derive(Debug)]
 pub(super) struct Plan<'t> {
@@ -74,7 +77,11 @@ pub(super) fn plan<'t>(
 }
 
 fn step<'t>(call: &ToolCall, tools: &'t [Tool], repetition: &mut Repetition) -> Step<'t> {
-    let arguments = read_arguments(&call.arguments);
+    let arguments = if call.is_cut_off {
+        Err(CUT_OFF.to_owned())
+    } else {
+        read_arguments(&call.arguments).map_err(|reason| reason.to_string())
+    };
     let compared = match &arguments {
         Ok(arguments) => in_order(arguments),
         Err(_) => call.arguments.clone(),
@@ -88,7 +95,7 @@ fn step<'t>(call: &ToolCall, tools: &'t [Tool], repetition: &mut Repetition) -> 
     };
     match arguments {
         Ok(arguments) => Step::Run { tool, arguments, readers: tools },
-        Err(reason) => Step::Tell(wording::malformed_arguments(call, &reason.to_string())),
+        Err(reason) => Step::Tell(wording::malformed_arguments(call, &reason)),
     }
 }
 

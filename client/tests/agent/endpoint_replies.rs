@@ -126,8 +126,41 @@ async fn a_stream_may_come_one_byte_at_a_time() {
 async fn a_whole_call_in_one_chunk_without_index_or_id_and_with_the_wrong_reason_is_a_call() {
     let whole = delta(&json!({ "tool_calls": [{ "function": { "name": "read", "arguments": "" } }] }));
     let got = reply_to(vec![Piece::Send(whole + &finish("stop"))]).await;
-    let call = ToolCall { id: String::new(), name: "read".to_owned(), arguments: String::new() };
+    let call =
+        ToolCall { id: String::new(), name: "read".to_owned(), arguments: String::new(), is_cut_off: false };
     assert_eq!(got, Reply { text: String::new(), tool_calls: vec![call] });
+}
+
+/// A reply that wants a read and a write, whose arguments begin so, and that ends for this reason.
+fn broken_off(arguments: &str, reason: &str) -> Arm {
+    let call = |index: usize, name: &str, arguments: &str| {
+        let function = json!({ "name": name, "arguments": arguments });
+        delta(&json!({ "tool_calls": [{ "index": index, "id": name, "function": function }] }))
+    };
+    Arm::Stream(vec![Piece::Send(call(0, "read", "") + &call(1, "write", arguments) + &finish(reason))])
+}
+
+#[tokio::test]
+async fn a_call_that_the_reply_broke_off_in_is_not_made_and_the_model_is_told() {
+    for (arguments, reason, is_made) in [
+        ("", "length", false),
+        (" ", "length", false),
+        ("{\"n\":", "length", false),
+        ("", "content_filter", false),
+        ("{\"n\":1}", "length", true),
+        ("", "tool_calls", true),
+    ] {
+        let server = OpenAiServer::armed([broken_off(arguments, reason), Arm::Stream(says(&["So."]))]).await;
+        let toolbox = ScriptedToolbox::echo(&["read", "write"]);
+        let asked = ask(&model_at(&server), &toolbox).await;
+        let what = format!("{arguments:?}, {reason}");
+        let called: Vec<_> = toolbox.calls().into_iter().map(|(name, _)| name).collect();
+        let expected = if is_made { &["read", "write"][..] } else { &["read"] };
+        assert_eq!(called, expected, "{what}");
+        let told = asked.result_texts().remove(1);
+        assert_eq!(told.contains("its arguments must be one JSON object"), !is_made, "{what}: {told}");
+        assert_eq!(told.contains("cut off"), !is_made, "{what}: {told}");
+    }
 }
 
 #[tokio::test]

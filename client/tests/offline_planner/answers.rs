@@ -27,6 +27,7 @@ pub(crate) fn asked(question: &str, results: &[(&str, CallToolResult)]) -> Conve
         id: format!("offline-{}", at + 1),
         name: (*name).to_owned(),
         arguments: "{}".to_owned(),
+        is_cut_off: false,
     };
     let tool_calls = results.iter().enumerate().map(call).collect();
     conversation.push(Message::Assistant(Reply { text: String::new(), tool_calls }));

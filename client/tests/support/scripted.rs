@@ -79,6 +79,7 @@ impl Model for ScriptedModel {
                     id: id.to_owned(),
                     name: name.to_owned(),
                     arguments: arguments.to_owned(),
+                    is_cut_off: false,
                 });
                 Ok(Reply { text: text.to_owned(), tool_calls: tool_calls.collect() })
             }

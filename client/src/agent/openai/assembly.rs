@@ -62,9 +62,12 @@ impl Assembly {
         if self.text.is_empty() && self.calls.is_empty() {
             return Err(failure::empty(self.finish.as_deref()));
         }
-        let tool_calls = self.calls.into_iter().map(|call| ToolCall {
+        let is_cut_off = matches!(self.finish.as_deref(), Some("length" | "content_filter"));
+        let last = self.calls.len().saturating_sub(1);
+        let tool_calls = self.calls.into_iter().enumerate().map(|(position, call)| ToolCall {
             id: call.id,
             name: names.tool(&call.name),
+            is_cut_off: is_cut_off && position == last && !is_complete(&call.arguments),
             arguments: call.arguments,
         });
         Ok(Reply { text: self.text, tool_calls: tool_calls.collect() })
@@ -129,7 +132,8 @@ mod tests {
     }
 
     fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
-        ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_owned() }
+        let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
+        ToolCall { id, name, arguments, is_cut_off: false }
     }
 
     #[test]
