@@ -1,7 +1,7 @@
 //! One HTTP exchange: a request out, an answer in, under the rules of the endpoint.
 //!
-//! No redirect is followed, since a redirect would carry the key elsewhere. No proxy stands before loopback. The idle
-//! connections that are kept are dropped sooner than servers drop theirs, so that a request is rarely written into a
+//! No redirect is followed, since a redirect would carry the key elsewhere. No proxy stands before loopback, nor where it
+//! could read a key. The idle connections that are kept are dropped sooner than servers drop theirs, so that a request is rarely written into a
 //! connection that is just being closed.
 
 mod answer;
@@ -73,6 +73,9 @@ pub(crate) fn http_client(
         builder = builder.no_proxy().resolve_to_addrs("localhost", &local);
     }
     if endpoint.target().scheme() == "http" {
+        if endpoint.key().is_some() || credentials.token.is_some() {
+            builder = builder.no_proxy();
+        }
         // Nothing here will speak TLS, so the machine's certificates need not be there.
         builder = builder.tls_certs_only([]);
     } else if let Some(roots) = &credentials.roots {

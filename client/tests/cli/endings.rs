@@ -1,5 +1,15 @@
 //! How the program ends: exit codes, and the words that go with them.
 
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use serde_json::json;
 
 use crate::{
@@ -136,6 +146,39 @@ fn a_model_endpoint_that_refuses_ends_with_5() {
     let ended = run(client(&["doctor", "--as", "bob", "--url", &server.url()]).envs(environment));
     assert_eq!(ended.code, 5, "{}", ended.stdout);
     assert!(ended.stdout.contains("✗ model") && !ended.stdout.contains("hunter22"), "{}", ended.stdout);
+}
+
+/// A proxy that serves nobody, and how often it was asked to.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&connections);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            stream.unwrap().write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").unwrap();
+        }
+    });
+    (url, connections)
+}
+
+#[test]
+fn no_key_goes_in_the_clear_to_a_proxy() {
+    let server = Server::start(Script::default());
+    for (key, is_asked) in [(None, true), (Some("hunter22hunter22"), false)] {
+        let (url, connections) = proxy();
+        let mut asking = client(&["ask", "balance?", "--as", "bob", "--url", &server.url()]);
+        asking.env("HTTP_PROXY", &url).env("OPENAI_BASE_URL", "http://nowhere.internal/v1");
+        asking.envs(key.map(|key| ("OPENAI_API_KEY", key)));
+        let ended = run(&mut asking);
+        assert_eq!(ended.code, 5, "{}", ended.stderr);
+        assert_eq!(connections.load(Ordering::SeqCst) > 0, is_asked, "{key:?}: {}", ended.stderr);
+    }
+    let (url, connections) = proxy();
+    let far = ["tools", "--as", "bob", "--url", "http://nowhere.internal/mcp", "--allow-plain-http"];
+    let ended = run(client(&far).env("HTTP_PROXY", url).env("BOB_API_KEY", "hunter22hunter22"));
+    assert_eq!((ended.code, connections.load(Ordering::SeqCst)), (4, 0), "{}", ended.stderr);
 }
 
 #[test]
