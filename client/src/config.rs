@@ -5,6 +5,7 @@
 //! machine.
 
 pub mod arguments;
+pub mod dotenv;
 mod model;
 mod service;
 mod user;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Parser as _, error::ErrorKind};
 use client::{
     commands::Run,
-    config::{Settings, arguments::Arguments, process_environment},
+    config::{Settings, arguments::Arguments, dotenv, process_environment},
     exit::Exit,
     terminal::{Event, Look, Terminal, hold, log::EscapedLog},
 };
@@ -49,14 +49,10 @@ fn run(settings: Settings) -> anyhow::Result<Exit> {
 
 /// Merges `.env`, the environment and the command line and starts the log, or says what is wrong with them.
 fn read_settings() -> Result<Settings, Exit> {
-    let dotenv = dotenvy::dotenv();
+    let dotenv = dotenv::load();
     let arguments = Arguments::try_parse().map_err(|error| tell_usage(&error))?;
     let json = arguments.shared.json;
-    if dotenv.is_err_and(|error| !error.not_found()) {
-        // The error itself repeats the line, and the line may hold a key.
-        let message = "the file .env in this folder or above it cannot be read";
-        return Err(refuse(json, message, "write each setting as NAME=value on a line of its own"));
-    }
+    dotenv.map_err(|error| refuse(json, &error.to_string(), error.next()))?;
     let settings = Settings::new(arguments, &process_environment)
         .map_err(|error| refuse(json, &error.to_string(), SEE_HELP))?;
     start_log(settings.log_filter.as_deref())

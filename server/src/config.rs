@@ -24,10 +24,11 @@ use crate::{
 };
 
 use self::variables::Variables;
-pub use self::{error::ConfigError, risk::RiskServiceConfig};
+pub use self::{dotenv::load_dotenv, error::ConfigError, risk::RiskServiceConfig};
 
 mod access;
 mod database;
+mod dotenv;
 mod error;
 mod risk;
 mod variables;
@@ -158,19 +159,6 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Whether colours are unwelcome (`NO_COLOR`).
     pub no_colour: bool,
-}
-
-/// Adds the settings of a file `.env`, in this folder or the nearest above that has one, to the environment. What is
-/// set already stays; no such file is fine.
-///
-/// # Errors
-/// [`ConfigError::DotEnv`] when a line is not a setting. It is not shown: it may hold a key.
-pub fn load_dotenv() -> Result<(), ConfigError> {
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
-        Err(_) => Err(ConfigError::DotEnv),
-    }
 }
 
 impl Config {

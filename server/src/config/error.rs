@@ -1,5 +1,7 @@
 //! What is wrong with a setting, in one sentence that never shows its value.
 
+use std::path::PathBuf;
+
 use super::{Exposed, PEPPER_MIN_BYTES};
 
 /// Why the server does not start: a setting is wrong. The person who started it puts it right.
@@ -89,4 +91,10 @@ pub enum ConfigError {
     /// A file with settings could not be read.
     #[error(".env cannot be read: every line must be NAME=value, with quotes around a value that has spaces")]
     DotEnv,
+    /// A file with settings that somebody put there who has no say in them.
+    #[error(
+        "{0:?} belongs to somebody else, who could set anything with it: remove it, or write a .env of your own, in \
+         this folder"
+    )]
+    ForeignDotEnv(PathBuf),
 }

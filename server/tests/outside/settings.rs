@@ -148,3 +148,43 @@ fn a_dotenv_file_that_cannot_be_read_is_named_and_not_shown() {
     fs::write(folder.path().join(".env"), "BOB_API_KEY=canary of bob\n").unwrap();
     refuses(folder.path(), &["serve"], &[], ".env");
 }
+
+/// Gives something to a user who is nobody here. Only root can.
+#[cfg(unix)]
+fn give_away(path: &Path) -> bool {
+    let given = std::os::unix::fs::lchown(path, Some(65_534), None);
+    if given.is_err() {
+        eprintln!("SKIPPED: only root can give a file away");
+    }
+    given.is_ok()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_dotenv_file_that_somebody_else_left_is_refused_unless_the_folder_is_theirs() {
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("mine");
+    let (own, left) = (folder.join("own.env"), above.path().join(".env"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&own, "PAYMENTS_DEMO=maybe\n").unwrap();
+    fs::write(&left, "PAYMENTS_DEMO=perhaps\n").unwrap();
+    if !give_away(&left) {
+        return;
+    }
+    refuses(&folder, &["serve"], &[], "belongs to somebody else");
+
+    // A link of theirs is theirs, whatever it leads to, and a link of ours leads to what is theirs.
+    fs::remove_file(&left).unwrap();
+    std::os::unix::fs::symlink(&own, &left).unwrap();
+    refuses(&folder, &["serve"], &[], "PAYMENTS_DEMO");
+    assert!(give_away(&left));
+    refuses(&folder, &["serve"], &[], "belongs to somebody else");
+    fs::remove_file(&left).unwrap();
+    std::os::unix::fs::symlink(&own, &left).unwrap();
+    assert!(give_away(&own));
+    refuses(&folder, &["serve"], &[], "belongs to somebody else");
+
+    // Their folder: whoever works in there works with their settings.
+    assert!(give_away(above.path()));
+    refuses(&folder, &["serve"], &[], "PAYMENTS_DEMO");
+}
