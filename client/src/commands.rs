@@ -11,6 +11,7 @@ mod chat;
 mod demo;
 mod doctor;
 mod failure;
+mod floor;
 mod interrupt;
 mod outcome;
 mod prompts;
@@ -22,6 +23,7 @@ mod tools;
 use std::sync::Arc;
 
 pub use failure::Failure;
+pub use floor::Floor;
 pub use interrupt::Interrupts;
 
 use crate::{
@@ -39,6 +41,8 @@ pub struct Run {
     pub terminal: Arc<Terminal>,
     /// When to stop.
     pub interrupts: Arc<Interrupts>,
+    /// Who may type.
+    pub floor: Arc<Floor>,
 }
 
 impl Run {
@@ -56,7 +60,7 @@ impl Run {
             dumb: settings.dumb_terminal,
         };
         let terminal = Arc::new(Terminal::of_process(look, interrupts.stop().clone()));
-        Self { settings, terminal, interrupts }
+        Self { settings, terminal, interrupts, floor: Arc::default() }
     }
 
     /// Runs the command to its end and tells of it. Every session that was opened is closed.

@@ -138,6 +138,11 @@ impl Terminal {
         self.spinner.start(doing);
     }
 
+    /// Nothing is going on any more that takes its time.
+    pub fn idle(&self) {
+        self.spinner.stop();
+    }
+
     /// Says more precisely what is going on, while it goes on.
     pub fn progress(&self, doing: &str) {
         self.spinner.detail(doing);

@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use scopeguard::ScopeGuard;
 use shared::mcp::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitResult};
-use tokio::sync::Mutex;
 
-use super::{Interrupts, Run};
+use super::{Floor, Interrupts, Run};
 use crate::{
     config::arguments::Confirm,
     mcp::{Answerer, declined},
@@ -33,8 +32,8 @@ pub(super) struct Person {
     is_present: bool,
     confirm: Confirm,
     interrupts: Arc<Interrupts>,
-    /// One question at a time.
-    turn: Mutex<()>,
+    /// One question at a time, and no other prompt beside it.
+    floor: Arc<Floor>,
 }
 
 /// What became of one prompt.
@@ -52,15 +51,15 @@ impl Person {
         }
         let (is_present, confirm) = (is_present(run), run.settings.confirm);
         let (terminal, interrupts) = (Arc::clone(&run.terminal), Arc::clone(&run.interrupts));
-        let server = server.to_owned();
-        Some(Self { terminal, server, is_present, confirm, interrupts, turn: Mutex::new(()) })
+        let (server, floor) = (server.to_owned(), Arc::clone(&run.floor));
+        Some(Self { terminal, server, is_present, confirm, interrupts, floor })
     }
 
     /// A question without fields: the server's words, and yes or no to them. Enter alone is no.
     async fn yes_or_no(&self) -> Option<ElicitResult> {
         let yes = match self.confirm {
             Confirm::Ask => loop {
-                let Typed::Line(line) = self.typed(YES_OR_NO.to_owned()).await else { return None };
+                let Typed::Line(line) = self.typed(YES_OR_NO).await else { return None };
                 match yes_or_no(&line) {
                     Some(yes) => break yes,
                     None if line.trim().is_empty() => break false,
@@ -81,8 +80,8 @@ impl Person {
         })
     }
 
-    async fn typed(&self, prompt: String) -> Typed {
-        let Ok(mut prompt) = Prompt::edited(prompt) else { return Typed::Gone };
+    async fn typed(&self, prompt: &str) -> Typed {
+        let Ok(mut prompt) = Prompt::edited(prompt, &[]) else { return Typed::Gone };
         match prompt.next().await {
             Input::Line(line) => Typed::Line(line),
             Input::Interrupted => {
@@ -106,7 +105,7 @@ impl Person {
             let question = Question::new(name, field, required.contains(name));
             self.terminal.show(&Event::Notice { text: &question.explained() });
             let value = loop {
-                let Typed::Line(line) = self.typed(question.prompt()).await else { return None };
+                let Typed::Line(line) = self.typed(&question.prompt()).await else { return None };
                 match question.read(&line) {
                     Ok(value) => break value,
                     Err(reason) => self.terminal.show(&Event::Notice { text: &reason }),
@@ -115,7 +114,7 @@ impl Person {
             content.extend(value.map(|value| (name.clone(), value)));
         }
         loop {
-            let Typed::Line(line) = self.typed(SEND.to_owned()).await else { return None };
+            let Typed::Line(line) = self.typed(SEND).await else { return None };
             let result = match yes_or_no(&line) {
                 Some(true) => ElicitResult { action: ElicitAction::Accept, content: Some(content) },
                 Some(false) => declined(),
@@ -139,8 +138,8 @@ fn is_present(run: &Run) -> bool {
 #[async_trait]
 impl Answerer for Person {
     async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult {
-        let _turn = self.turn.lock().await;
         let ElicitRequestParams::Form(form) = question else { return declined() };
+        let _turn = self.floor.take_for_question().await;
         let gone = ElicitResult { action: ElicitAction::Cancel, content: None };
         if !self.interrupts.may_ask() {
             return gone;

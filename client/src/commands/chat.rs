@@ -29,23 +29,68 @@ pub(super) async fn run(run: &Run, user: &User) -> anyhow::Result<Exit> {
     in_session(run, user, async |session| converse(session, model.as_ref()).await).await
 }
 
+/// Where the lines come from.
+enum Lines<'a> {
+    /// A person at a terminal, whom the server may ask in between.
+    Typed {
+        run: &'a Run,
+        prompt: String,
+        editor: Option<Prompt>,
+        before: Vec<String>,
+    },
+    Piped(Prompt),
+}
+
+impl<'a> Lines<'a> {
+    fn of(session: &Session<'a>) -> Self {
+        let run = session.run;
+        if !run.terminal.look().typed {
+            return Self::Piped(Prompt::plain());
+        }
+        run.terminal.show(&Event::Notice { text: "Type /help for help, /quit to end." });
+        let prompt = format!("{}> ", session.user.name.as_deref().unwrap_or("you"));
+        Self::Typed { run, prompt, editor: None, before: Vec::new() }
+    }
+
+    /// The next line. Where the server asks meanwhile, what was typed of it is given up, and the prompt comes again once
+    /// the question is answered.
+    async fn next(&mut self) -> anyhow::Result<Input> {
+        let (run, prompt, editor, before) = match self {
+            Self::Typed { run, prompt, editor, before } => (run, prompt, editor, before),
+            Self::Piped(lines) => return Ok(lines.next().await),
+        };
+        loop {
+            let _turn = run.floor.take().await;
+            run.terminal.idle();
+            let reading = match editor {
+                Some(reading) => reading,
+                None => editor.insert(Prompt::edited(prompt, before)?),
+            };
+            tokio::select! {
+                biased;
+                input = reading.next() => {
+                    if let Input::Line(line) = &input {
+                        before.push(line.clone());
+                    }
+                    return Ok(input);
+                }
+                () = run.floor.wanted() => *editor = None,
+            }
+        }
+    }
+}
+
 /// Ends well when the input ends. At a prompt the person saw what failed; from a pipe the first failure is the exit.
 async fn converse(session: &Session<'_>, model: &dyn Model) -> anyhow::Result<Exit> {
     let run = session.run;
-    let typed = run.terminal.look().typed;
-    let mut prompt = if typed {
-        run.terminal.show(&Event::Notice { text: "Type /help for help, /quit to end." });
-        Prompt::edited(format!("{}> ", session.user.name.as_deref().unwrap_or("you")))?
-    } else {
-        Prompt::plain()
-    };
+    let mut lines = Lines::of(session);
     let mut answering = Answering::new(session, model);
     let mut exit = Exit::Answered;
     loop {
         let input = tokio::select! {
             biased;
             () = run.interrupts.stop().cancelled() => return Ok(exit.or(Exit::Interrupted)),
-            input = prompt.next() => input,
+            input = lines.next() => input?,
         };
         let line = match input {
             Input::Line(line) => line,
@@ -74,5 +119,5 @@ async fn converse(session: &Session<'_>, model: &dyn Model) -> anyhow::Result<Ex
             }
         }
     }
-    Ok(if typed { Exit::Answered } else { exit })
+    Ok(if run.terminal.look().typed { Exit::Answered } else { exit })
 }

@@ -34,8 +34,8 @@ pub enum Input {
     Broken(String),
 }
 
-/// Asks for one line at a time. What was typed is remembered for the arrow keys and never written to disk. Dropped
-/// before the line was typed, it leaves the terminal as it found it.
+/// Asks for one line at a time. What was typed is remembered for the arrow keys and never written to disk. Dropped before
+/// the line was typed, it leaves the terminal as it found it, and what was typed of the line counts for nothing.
 #[derive(Debug)]
 pub struct Prompt {
     asked: mpsc::Sender<()>,
@@ -52,13 +52,17 @@ pub fn is_attended() -> bool {
 }
 
 impl Prompt {
-    /// A line editor that shows `prompt`, escaped.
+    /// A line editor that shows `prompt`, escaped, and has the lines typed `before` at the arrow keys.
     ///
     /// # Errors
     /// The terminal cannot be set up.
-    pub fn edited(prompt: String) -> anyhow::Result<Self> {
-        let prompt = escape::line(&prompt);
+    pub fn edited(prompt: &str, before: &[String]) -> anyhow::Result<Self> {
+        let prompt = escape::line(prompt);
         let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())?;
+        for line in before {
+            // Only a line that cannot be remembered is not: nothing is lost with it.
+            editor.add_history_entry(line.as_str()).ok();
+        }
         let hold = Arc::<Hold>::default();
         let prompt = Shown { text: prompt, hold: Arc::clone(&hold) };
         Ok(Self::reading(Arc::clone(&hold), move || {
@@ -72,7 +76,6 @@ impl Prompt {
             hold.free();
             match read {
                 Ok(line) => {
-                    // Only a line that cannot be remembered is not: nothing is lost with it.
                     editor.add_history_entry(line.as_str()).ok();
                     Input::Line(line)
                 }

@@ -16,6 +16,10 @@ fn asking_server() -> Server {
     Server::start(Script { reply: Reply::AskBeside, ..Script::default() })
 }
 
+fn chatting(server: &Server) -> PtySession {
+    at_terminal(&["chat", "--as", "bob", "--url", &server.url()])
+}
+
 fn calling(server: &Server) -> PtySession {
     at_terminal(&["call", "getAccountBalance", "--as", "bob", "--url", &server.url()])
 }
@@ -90,7 +94,7 @@ fn so_does_the_second_signal_which_ends_the_program_at_once() {
 #[test]
 fn what_is_typed_for_a_question_that_was_taken_back_counts_for_nothing() {
     let server = Server::start(Script { reply: Reply::AskWithin, ..Script::default() });
-    let mut session = at_terminal(&["chat", "--as", "bob", "--url", &server.url()]);
+    let mut session = chatting(&server);
     session.exp_string("/quit to end.").unwrap();
     session.send_line("What is my balance?").unwrap();
     session.exp_string("yes or no? [no]: ").unwrap();
@@ -102,4 +106,48 @@ fn what_is_typed_for_a_question_that_was_taken_back_counts_for_nothing() {
     session.send_line("/quit").unwrap();
     assert_eq!(ended(&mut session), 0);
     assert_eq!(server.seen.calls.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+/// At a prompt that came back: a question works, and nothing else was asked before it.
+fn goes_on(session: &mut PtySession, server: &Server) {
+    session.exp_string("bob> ").unwrap();
+    session.send_line("What is my balance?").unwrap();
+    session.exp_string("-200").unwrap();
+    session.exp_string("bob> ").unwrap();
+    session.send_line("/quit").unwrap();
+    assert_eq!(ended(session), 0);
+    let called = server.seen.called.lock().unwrap();
+    assert_eq!(called.len(), 1, "{called:?}");
+    assert!(called[0].contains("getAccountBalance"), "{called:?}");
+}
+
+#[test]
+fn a_conversation_waits_with_its_prompt_while_a_question_stands() {
+    let server = Server::start(Script { reply: Reply::AskFirst, ..Script::default() });
+    let mut session = chatting(&server);
+    session.exp_string("yes or no? [no]: ").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("/quit to end.").unwrap();
+    session.send_line("no").unwrap();
+    let shown = session.exp_string("declined").unwrap();
+    assert!(!shown.contains("bob> "), "{shown}");
+    goes_on(&mut session, &server);
+}
+
+#[test]
+fn a_question_takes_the_place_of_the_prompt_and_what_was_typed_at_it_counts_for_nothing() {
+    let server = Server::start(Script { reply: Reply::AskMeanwhile, ..Script::default() });
+    let mut session = chatting(&server);
+    session.exp_string("bob> ").unwrap();
+    session.send("Show me my recent transactions.").unwrap();
+    session.flush().unwrap();
+    session.exp_string(".").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("Are you still there?").unwrap();
+    session.exp_string("press Enter to go on: ").unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    session.send_line("yes").unwrap();
+    session.exp_string("sent").unwrap();
+    goes_on(&mut session, &server);
 }

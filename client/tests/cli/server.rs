@@ -53,6 +53,11 @@ pub(crate) enum Reply {
     AskWithin,
     /// What was heard, after a question on the stream of the call, which waits until the server is told to go on.
     AskLate,
+    /// As the payment server answers; the tools are listed, after a question on the stream of the session, once the server
+    /// is told to go on.
+    AskFirst,
+    /// As the payment server answers; the question on the stream of the session waits until the server is told to go on.
+    AskMeanwhile,
 }
 
 /// How the server behaves.
@@ -232,32 +237,44 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         return StatusCode::NOT_FOUND.into_response();
     }
     match method {
-        "tools/list" => answer(&id, &json!({ "tools": state.script.tools })),
+        "tools/list" => {
+            if matches!(state.script.reply, Reply::AskFirst) {
+                state.go_on.cancelled().await;
+            }
+            answer(&id, &json!({ "tools": state.script.tools }))
+        }
         "tools/call" => {
             let tool = message["params"]["name"].as_str().unwrap_or_default();
-            let call = state.calls.fetch_add(1, Ordering::SeqCst);
-            match &state.script.reply {
-                Reply::Result(Value::Null) => answer(&id, &payment_result(user, tool)),
-                Reply::Result(result) => answer(&id, result),
-                Reply::Error(code) => {
-                    let error = json!({ "code": code, "message": "Request timed out" });
-                    let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
-                    ([(CONTENT_TYPE, "application/json")], body).into_response()
-                }
-                Reply::HangOnce(_) if call == 0 => std::future::pending().await,
-                Reply::HangOnce(result) => answer(&id, result),
-                Reply::AskWithin => {
-                    let result = json!({ "jsonrpc": "2.0", "id": id, "result": payment_result(user, tool) });
-                    asked_within(state.go_on.clone(), &result)
-                }
-                Reply::AskLate => asked_late(&state, id),
-                Reply::AskBeside => {
-                    state.go_on.cancelled().await;
-                    answer(&id, &payment_result(user, tool))
-                }
-            }
+            called(&state, &id, user, tool).await
         }
         _ => StatusCode::ACCEPTED.into_response(),
+    }
+}
+
+/// The answer to a tool call.
+async fn called(state: &Arc<Shared>, id: &Value, user: &str, tool: &str) -> Response {
+    let call = state.calls.fetch_add(1, Ordering::SeqCst);
+    match &state.script.reply {
+        Reply::Result(Value::Null) | Reply::AskFirst | Reply::AskMeanwhile => {
+            answer(id, &payment_result(user, tool))
+        }
+        Reply::Result(result) => answer(id, result),
+        Reply::Error(code) => {
+            let error = json!({ "code": code, "message": "Request timed out" });
+            let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
+            ([(CONTENT_TYPE, "application/json")], body).into_response()
+        }
+        Reply::HangOnce(_) if call == 0 => std::future::pending().await,
+        Reply::HangOnce(result) => answer(id, result),
+        Reply::AskWithin => {
+            let result = json!({ "jsonrpc": "2.0", "id": id, "result": payment_result(user, tool) });
+            asked_within(state.go_on.clone(), &result)
+        }
+        Reply::AskLate => asked_late(state, id.clone()),
+        Reply::AskBeside => {
+            state.go_on.cancelled().await;
+            answer(id, &payment_result(user, tool))
+        }
     }
 }
 
@@ -297,10 +314,17 @@ fn question() -> String {
 
 /// The stream of a session.
 async fn beside(State(state): State<Arc<Shared>>) -> Response {
-    if !matches!(state.script.reply, Reply::AskBeside) {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
-    }
-    let event = stream::iter([Ok::<_, Infallible>(question())]);
+    let waits = match state.script.reply {
+        Reply::AskBeside | Reply::AskFirst => false,
+        Reply::AskMeanwhile => true,
+        _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    };
+    let event = stream::once(async move {
+        if waits {
+            state.go_on.cancelled().await;
+        }
+        Ok::<_, Infallible>(question())
+    });
     let body = Body::from_stream(event.chain(stream::pending()));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
