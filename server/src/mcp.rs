@@ -69,6 +69,7 @@ mod streams;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tool;
 mod toolbox;
 mod trace;

@@ -2,7 +2,7 @@
 //! anything of them is recorded.
 
 use futures_util::FutureExt;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Number, value::RawValue};
 use shared::{
     jsonrpc::ErrorCode,
     mcp::{lifecycle::Implementation, methods},
@@ -12,6 +12,7 @@ use super::{
     Engine, call,
     context::RequestContext,
     dispatch::{Answer, Begun},
+    tokens::Tokens,
     toolbox::ToolOutput,
     work::{Attempt, End, Job},
 };
@@ -23,6 +24,10 @@ use crate::{
 
 /// How much of a client's name and of its version is kept, in characters.
 const CLIENT_PART_MAX: usize = 64;
+
+/// Why a text must not come in that is none.
+const UNREADABLE: &str = "unreadable: a text in the request holds half of a character (\\ud800 to \\udfff by itself). \
+                          Nothing of the request was kept. Correct the text and send the request again.";
 
 /// What must not come in.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +42,7 @@ pub struct Screen {
 /// Why parameters, or whatever else a client sent, must not come in, if they must not.
 pub(super) fn why_not(engine: &Engine, sent: Option<&RawValue>) -> Option<&'static str> {
     let (screen, text) = (engine.screen?, sent?.get());
-    (screen.glance)(text).then(|| find(screen.judge, &serde_json::from_str(text).ok()?)).flatten()
+    (screen.glance)(text).then(|| find(screen.judge, text)).flatten()
 }
 
 /// A client's name and version for the audit: short, plain, and nothing where one of them must not come in.
@@ -81,14 +86,25 @@ fn without_result(_context: &RequestContext, end: End<ToolOutput>) -> Answer {
     }
 }
 
-fn find(judge: fn(&str) -> Option<&'static str>, value: &Value) -> Option<&'static str> {
-    match value {
-        Value::String(text) => judge(text),
-        Value::Number(number) => judge(&number.to_string()),
-        Value::Array(items) => items.iter().find_map(|item| find(judge, item)),
-        Value::Object(members) => {
-            members.iter().find_map(|(name, value)| judge(name).or_else(|| find(judge, value)))
+/// Judges every text and number of `json`, token by token: what is there twice or does not fit a number is looked at like
+/// everything else. What cannot be read as a text cannot be judged, and may not come in.
+fn find(judge: fn(&str) -> Option<&'static str>, json: &str) -> Option<&'static str> {
+    let mut tokens = Tokens::of(json);
+    loop {
+        let token = tokens.take();
+        let why = match token.bytes().next()? {
+            b'"' => serde_json::from_str::<String>(token).map_or(Some(UNREADABLE), |text| judge(&text)),
+            b'-' | b'0'..=b'9' => judge(token).or_else(|| in_full(token).and_then(|full| judge(&full))),
+            _ => None,
+        };
+        if why.is_some() {
+            return why;
         }
-        Value::Null | Value::Bool(_) => None,
     }
+}
+
+/// A number without its exponent, where it is one that can be held.
+fn in_full(token: &str) -> Option<String> {
+    let number = serde_json::from_str::<Number>(token).ok()?;
+    Some(number.to_string()).filter(|full| full != token)
 }

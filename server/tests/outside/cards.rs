@@ -3,6 +3,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 
 use crate::support::{
     client::{BOB, Client, NEWEST, request},
@@ -74,17 +76,66 @@ async fn rule_17_a_card_number_is_refused_in_any_argument_and_stored_nowhere() {
     assert!(result["content"][0]["text"].as_str().unwrap().starts_with("card_number: "), "{result}");
     let response = json!({ "jsonrpc": "2.0", "id": "1", "result": { "card": CARD } });
     assert_eq!(bob.post(response.to_string()).send(address).await.status, 202);
+    assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), b"4111 1111-1111"]);
+}
+
+/// What is taken over where nobody reads it, and is no value: a number that is too large, half of a character.
+const NO_VALUES: [&str; 2] = ["1e999", r#""\ud800""#];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_17_a_card_number_is_refused_beside_what_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
+    let address = program.address;
+    let (bob, stateless) = (Client::open(address, BOB).await, Caller::new(address, BOB));
+    let payment = json!({ "to": "alice", "amount": 1, "memo": "4111 1111 1111 1111" });
+    for no_value in NO_VALUES {
+        let odd = |text: String| text.replace("\"ODD\"", no_value);
+        let in_both = async |params: Value| {
+            let body = stateless.body(7, "tools/call", params.clone());
+            let modern = stateless.dress(&body).saying(odd(body.to_string()));
+            let legacy = bob.post(odd(request(3, "tools/call", params)));
+            [legacy.send(address).await, modern.send(address).await]
+        };
+        for params in [
+            json!({ "name": "createPayment", "arguments": payment, "a": "ODD" }),
+            json!({ "name": "createPayment", "arguments": payment, "x": "ODD" }),
+            json!({ "name": "createPayment", "arguments": payment, "_meta": { "x": ["ODD"] } }),
+            json!({ "name": CARD, "arguments": { "x": "ODD" } }),
+            json!({ "name": "getAccountBalance", "arguments": {}, "x": { CARD: "ODD" } }),
+        ] {
+            for answer in in_both(params.clone()).await {
+                let result = answer.json()["result"].clone();
+                let text = result["content"][0]["text"].as_str().unwrap_or_default();
+                let says_why = ["card_number: ", "unreadable: "].iter().any(|why| text.starts_with(why));
+                assert!(result["isError"] == true && says_why, "{params} {no_value}: {answer:?}");
+            }
+        }
+        // By itself a number that is too large does no harm, and half of a character may be half of anything.
+        for answer in in_both(json!({ "name": "getAccountBalance", "arguments": {}, "x": "ODD" })).await {
+            let is_refused = answer.json()["result"]["isError"] == true;
+            assert_eq!(is_refused, no_value != "1e999", "{answer:?}");
+        }
+        let response = json!({ "jsonrpc": "2.0", "id": "1", "result": { "card": CARD, "x": "ODD" } });
+        assert_eq!(bob.post(odd(response.to_string())).send(address).await.status, 202);
+    }
+    let kept = bob.result("listPayments", json!({})).await;
+    assert_eq!(kept["structuredContent"]["payments"], json!([]), "{kept}");
+    assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), b"4111 1111 1111"]);
+}
+
+/// Stops the program and looks for these bytes in everything that it wrote; and for a digest, from which a number with so
+/// few digits could be found again.
+fn assert_kept_nowhere(folder: &TempDir, program: Program, secrets: &[&[u8]]) {
     program.signal("INT");
     let ended = program.ended();
     let mut written = vec![ended.stdout.into_bytes(), ended.stderr.into_bytes()];
     for file in fs::read_dir(folder.path().join("data")).unwrap() {
         written.push(fs::read(file.unwrap().path()).unwrap());
     }
-    // Nor as a digest, from which a number with so few digits could be found again.
-    use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(json!({ "limit": CARD }).to_string());
     for bytes in written {
-        for needle in [CARD.as_bytes(), b"4111 1111-1111", digest.as_slice()] {
+        for needle in secrets.iter().copied().chain([digest.as_slice()]) {
             assert!(!bytes.windows(needle.len()).any(|window| window == needle));
         }
     }

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
+use crate::mcp::tokens::Tokens;
+
 /// The text of `json`, which must be a JSON value that does not nest too deeply: without white space, strings written one
 /// way, members in the order of their names. Numbers stay as they were written, for a tool may take them digit by
 /// digit. Of members of one name all stay, in their order: which of them counts is not decided here.
 pub(super) fn canonical(json: &str) -> Vec<u8> {
-    let mut tokens = Tokens(json);
+    let mut tokens = Tokens::of(json);
     let first = tokens.take();
     let mut text = Vec::with_capacity(json.len());
-    tokens.read(first).write(&mut text);
+    Value::read(first, &mut tokens).write(&mut text);
     text
 }
 
@@ -21,63 +23,16 @@ enum Value<'a> {
     Members(Vec<(Cow<'a, str>, Self)>),
 }
 
-/// What of a JSON text is still to be read.
-struct Tokens<'a>(&'a str);
-
-impl<'a> Tokens<'a> {
-    /// The next token: a string, a number or a word whole, everything else by itself. Empty at the end.
-    fn take(&mut self) -> &'a str {
-        let rest = self.0.trim_ascii_start();
-        let length = match rest.bytes().next() {
-            None => 0,
-            Some(b'"') => string_length(rest),
-            Some(b'{' | b'}' | b'[' | b']' | b',' | b':') => 1,
-            Some(_) => rest.find([',', '}', ']', ' ', '\t', '\r', '\n']).unwrap_or(rest.len()),
-        };
-        let (token, rest) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        self.0 = rest;
-        token
-    }
-
+impl<'a> Value<'a> {
     /// The value that begins with `token`.
-    fn read(&mut self, token: &'a str) -> Value<'a> {
+    fn read(token: &'a str, rest: &mut Tokens<'a>) -> Self {
         match token {
-            "{" => Value::Members(self.members()),
-            "[" => Value::Items(self.items()),
-            token => Value::Scalar(scalar(token)),
+            "{" => Self::Members(members(rest)),
+            "[" => Self::Items(items(rest)),
+            token => Self::Scalar(scalar(token)),
         }
     }
 
-    fn items(&mut self) -> Vec<Value<'a>> {
-        let mut items = Vec::new();
-        loop {
-            match self.take() {
-                "]" | "" => return items,
-                "," => {}
-                first => items.push(self.read(first)),
-            }
-        }
-    }
-
-    fn members(&mut self) -> Vec<(Cow<'a, str>, Value<'a>)> {
-        let mut members = Vec::new();
-        loop {
-            match self.take() {
-                "}" | "" => break,
-                "," => {}
-                name => {
-                    let _colon = self.take();
-                    let first = self.take();
-                    members.push((scalar(name), self.read(first)));
-                }
-            }
-        }
-        members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        members
-    }
-}
-
-impl Value<'_> {
     fn write(&self, text: &mut Vec<u8>) {
         match self {
             Self::Scalar(token) => text.extend_from_slice(token.as_bytes()),
@@ -103,21 +58,38 @@ impl Value<'_> {
     }
 }
 
+fn items<'a>(rest: &mut Tokens<'a>) -> Vec<Value<'a>> {
+    let mut items = Vec::new();
+    loop {
+        match rest.take() {
+            "]" | "" => return items,
+            "," => {}
+            first => items.push(Value::read(first, rest)),
+        }
+    }
+}
+
+fn members<'a>(rest: &mut Tokens<'a>) -> Vec<(Cow<'a, str>, Value<'a>)> {
+    let mut members = Vec::new();
+    loop {
+        match rest.take() {
+            "}" | "" => break,
+            "," => {}
+            name => {
+                let _colon = rest.take();
+                let first = rest.take();
+                members.push((scalar(name), Value::read(first, rest)));
+            }
+        }
+    }
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+    members
+}
+
 fn separate(place: usize, text: &mut Vec<u8>) {
     if place > 0 {
         text.push(b',');
     }
-}
-
-/// How long the string is that `text` begins with, its quotes included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().skip(1).position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or(text.len(), |end| end.saturating_add(2))
 }
 
 /// A string without escapes is written one way only. One that cannot be read says nothing but itself.
