@@ -63,6 +63,7 @@ mod screening;
 mod sealing;
 mod session;
 mod sessions;
+mod sole;
 mod sse;
 mod stopwatch;
 mod streams;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decimal;
+use super::{decimal, sole::Sole};
 use crate::text;
 
 /// How much of a name that a caller made up is shown, in characters.
@@ -83,8 +83,12 @@ impl Field {
 
     /// The value that `json` stands for, or why it is not one.
     pub(super) fn read(&self, json: &str) -> Result<Value, String> {
-        let value = serde_json::from_str(json).map_err(|error| {
-            if error.is_syntax() && json.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+        let Sole(value) = serde_json::from_str::<Sole<Value>>(json).map_err(|error| {
+            if error.is_data() {
+                self.wrong("not clear: a member in it is given twice")
+            } else if error.is_syntax()
+                && json.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+            {
                 self.wrong(too(json.starts_with('-')))
             } else {
                 self.wrong("not readable")

@@ -1,6 +1,6 @@
 //! `resources/read`, `prompts/get` and `completion/complete`: found, allowed, read, recorded.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use super::{
     prompt::{PromptArguments, PromptDefinition},
     reply::{self, Lifetime},
     resource::Typing,
+    sole::Sole,
     tool::ToolError,
     work::{Attempt, End, Job},
 };
@@ -113,16 +114,17 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
     struct Params {
         name: String,
         #[serde(default)]
-        arguments: Option<BTreeMap<String, String>>,
+        arguments: Option<Sole<PromptArguments>>,
     }
     let params = match serde_json::from_str::<Params>(params.map_or("{}", RawValue::get)) {
         Ok(params) => params,
         Err(_) => {
-            let text = "prompts/get needs the `name` of a prompt, and in `arguments` texts by name";
+            let text =
+                "prompts/get needs the `name` of a prompt, and in `arguments` texts by name, each once";
             return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, text));
         }
     };
-    let arguments = params.arguments.unwrap_or_default();
+    let arguments = params.arguments.map(|Sole(arguments)| arguments).unwrap_or_default();
     let begun = CallBegun::named(methods::GET_PROMPT, &params.name, &json!(arguments).to_string());
     let (needed, attempt) = match engine.library.prompt(context.principal(), &params.name) {
         None => {

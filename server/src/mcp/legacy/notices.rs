@@ -1,6 +1,6 @@
 //! What a client sends in a session that wants no answer of its own, and what it sets for the session.
 
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject, RequestId},
     mcp::{methods, modern::LoggingLevel, utilities::CancelledNotificationParams},
@@ -14,6 +14,7 @@ use crate::mcp::{
     reply::{self, Lifetime},
     screening,
     session::Session,
+    sole::Sole,
 };
 
 /// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
@@ -38,7 +39,8 @@ pub(super) async fn take_response(
         if let Some(why) = screening::why_not(engine, Some(result)) {
             return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, why));
         }
-        read(result).map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
+        let answer = read::<Sole<Value>>(result).map(|Sole(answer)| answer);
+        answer.map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
     });
     if let Err(outcome) = session.streams().answer(id, outcome) {
         engine.send_on(session, Mail::Answered(id.clone(), outcome)).await;

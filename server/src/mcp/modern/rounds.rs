@@ -25,6 +25,7 @@ use crate::{
         reply,
         rounds::Rounds,
         sealing::{Purpose, Sealing},
+        sole::Sole,
     },
     store::Store,
 };
@@ -101,10 +102,10 @@ pub(super) async fn resume(
         return Ok(rounds);
     }
     let given = members.input_responses.map(|raw| {
-        serde_json::from_str::<InputResponses>(raw.get())
-            .map_err(|_| invalid("`inputResponses` must be an object with an answer for each question"))
+        serde_json::from_str::<Sole<InputResponses>>(raw.get())
+            .map_err(|_| invalid("`inputResponses` must be an object with one answer for each question"))
     });
-    let given = given.transpose()?.unwrap_or_default();
+    let given = given.transpose()?.map(|Sole(given)| given).unwrap_or_default();
     let Some(seal) = members.request_state else {
         rounds.unsealed = given;
         return Ok(rounds);

@@ -6,6 +6,7 @@ use super::{answer_to, assert_holds, assert_served};
 use crate::support::{
     app::spawn_app,
     client::{BOB, Client, request},
+    modern::Caller,
     wire::Ask,
 };
 
@@ -72,7 +73,9 @@ async fn a_member_that_is_there_twice_is_never_taken_for_one_of_the_two() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getAccountBalance","name":"getAllTransactions"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getAccountBalance","arguments":{},"arguments":{"user":"alice"}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getLatestTransactions","arguments":{"limit":1,"limit":2}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"prepare-payment","arguments":{"to":"charlie","to":"alice","amount":"1"}}}"#,
         // The same name, written in two ways.
+        r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"prepare-payment","arguments":{"amount":"100","am\u006funt":"1","to":"alice"}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getLatestTransactions","arguments":{"limit":1,"l\u0069mit":2}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"m\u0065thod":"ping","method":"tools/list"}"#,
     ] {
@@ -84,6 +87,24 @@ async fn a_member_that_is_there_twice_is_never_taken_for_one_of_the_two() {
         assert!(refused, "{body}: {answer:?}");
     }
     assert_served(&bob).await;
+}
+
+#[tokio::test]
+async fn an_order_is_not_taken_for_one_of_the_two_that_it_can_be_read_as() {
+    let app = spawn_app().await;
+    let bob = Caller::new(app.address, BOB).able(json!({ "elicitation": {} }));
+    for payment in [
+        r#"{"to":"alice","amount":100,"amount":1}"#,
+        r#"{"to":"alice","amount":100,"am\u006funt":1}"#,
+        r#"{"to":"charlie","to":"alice","amount":1}"#,
+    ] {
+        let params = json!({ "name": "createPaymentBatch", "arguments": { "payments": ["PAYMENT"] } });
+        let body = bob.body(7, "tools/call", params);
+        let ask = bob.dress(&body).saying(body.to_string().replace("\"PAYMENT\"", payment));
+        let result = ask.send(app.address).await.json()["result"].clone();
+        let text = result["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(result["isError"] == true && text.contains("twice"), "{payment}: {result}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use server::{
 use super::{key, spawn_known};
 use crate::support::{
     app::App,
-    client::{ALICE, BOB},
+    client::{ALICE, BOB, Client, NEWEST},
+    events::Events,
     modern::Caller,
 };
 
@@ -104,6 +105,48 @@ async fn rule_08_a_yes_counts_once_however_many_bring_it_and_nothing_but_yes_is_
     call["inputResponses"]["confirmation"]["action"] = json!("cancel");
     assert_eq!(bob.result("tools/call", call).await["structuredContent"]["status"], "declined");
     assert_eq!(balance(&bob).await, -205);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_08_a_yes_beside_a_no_is_none_in_either_era() {
+    let app = spawn_known().await;
+    let bob = asker(&app, BOB);
+    let payment = prepared(&bob, 5).await;
+    let session = Client::open_with(app.address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let both = [
+        r#"{"action":"decline","action":"accept","content":{}}"#,
+        r#"{"action":"accept","action":"decline","content":{}}"#,
+        r#"{"action":"decline","acti\u006fn":"accept","content":{}}"#,
+        r#"{"action":"accept","content":{"a":1,"a":2}}"#,
+    ];
+    for both in both {
+        let mut events = Events::open(&session.call("confirmPayment", payment.clone()), app.address).await;
+        let question = loop {
+            let event = events.one().await;
+            if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+                break event.json()["id"].clone();
+            }
+        };
+        let response = format!(r#"{{"jsonrpc":"2.0","id":{question},"result":{both}}}"#);
+        assert_eq!(session.post(response).send(app.address).await.status, 202);
+        let result = events.rest().await.pop().unwrap().json()["result"].clone();
+        assert_eq!(result["isError"], true, "{both}: {result}");
+    }
+    let asked = bob.call("confirmPayment", payment.clone()).await;
+    let body = bob.body(7, "tools/call", agreed("confirmPayment", &payment, &asked));
+    let yes = r#"{"action":"accept","content":{}}"#;
+    let twice = format!(r#""confirmation":{{"action":"decline"}},"confirmation":{yes}"#);
+    let alone = format!(r#""confirmation":{yes}"#);
+    assert!(body.to_string().contains(&alone), "{body}");
+    let twofold = both.map(|both| format!(r#""confirmation":{both}"#)).into_iter().chain([twice]);
+    for twofold in twofold {
+        let ask = bob.dress(&body).saying(body.to_string().replace(&alone, &twofold));
+        let answer = ask.send(app.address).await;
+        assert_eq!((answer.status, answer.code()), (400, Some(-32602)), "{twofold}: {answer:?}");
+    }
+    assert_eq!(balance(&bob).await, -200, "nothing has moved");
+    let paid = bob.dress(&body).send(app.address).await;
+    assert!(paid.body.contains("succeeded"), "the state is as good as before: {paid:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
