@@ -45,7 +45,8 @@ pub(super) fn why_not(engine: &Engine, sent: Option<&RawValue>) -> Option<&'stat
     (screen.glance)(text).then(|| find(screen.judge, text)).flatten()
 }
 
-/// A client's name and version for the audit: short, plain, and nothing where one of them must not come in.
+/// A client's name and version for the audit: short, plain, and nothing where one of them must not come in, as it was sent
+/// or as it would be kept, for what is left out may have stood between the parts of a secret.
 pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
     let is_refused = |text: &str| {
         engine.screen.is_some_and(|screen| {
@@ -54,13 +55,14 @@ pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
             (is_odd || (screen.glance)(text)) && (screen.judge)(text).is_some()
         })
     };
-    if is_refused(&client.name) || is_refused(&client.version) {
-        return String::new();
-    }
     let short = |text: &str| -> String {
         text.chars().filter(|char| text::is_plain(*char)).take(CLIENT_PART_MAX).collect()
     };
-    format!("{}/{}", short(&client.name), short(&client.version))
+    let kept = format!("{}/{}", short(&client.name), short(&client.version));
+    if [&client.name, &client.version, &kept].into_iter().any(|text| is_refused(text)) {
+        return String::new();
+    }
+    kept
 }
 
 /// Refuses a request whose parameters must not come in. Nothing of them is kept: neither a name nor a digest.

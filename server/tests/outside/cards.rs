@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use server::{identity::ApiKey, store::KeyMode};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -122,6 +123,38 @@ async fn rule_17_a_card_number_is_refused_beside_what_cannot_be_read() {
     let kept = bob.result("listPayments", json!({})).await;
     assert_eq!(kept["structuredContent"]["payments"], json!([]), "{kept}");
     assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), b"4111 1111 1111"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_17_what_is_left_out_of_a_client_s_name_hides_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
+    let address = program.address;
+    let (_, key) = ApiKey::generate(KeyMode::Live).unwrap();
+    let with_marks = |secret: &str| {
+        let parts: Vec<_> = secret.as_bytes().chunks(4).map(|part| str::from_utf8(part).unwrap()).collect();
+        parts.join("✓")
+    };
+    for secret in [CARD, key.expose()] {
+        for client in [
+            json!({ "name": with_marks(secret), "version": "1" }),
+            json!({ "name": "client", "version": with_marks(secret) }),
+        ] {
+            let opening = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });
+            let answer = Ask::post(request(1, "initialize", opening)).key(BOB).send(address).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let session = answer.header("mcp-session-id").unwrap();
+            let call = request(2, "tools/call", json!({ "name": "whoAmI", "arguments": {} }));
+            let told = Ask::post(call).key(BOB).session(session).send(address).await;
+            assert!(told.json()["result"]["structuredContent"].is_object(), "{told:?}");
+            let call = json!({
+                "name": "whoAmI", "arguments": {}, "_meta": { "io.modelcontextprotocol/clientInfo": client },
+            });
+            let told = Caller::new(address, BOB).result("tools/call", call).await;
+            assert!(told["structuredContent"].is_object(), "{told}");
+        }
+    }
+    assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), key.expose().as_bytes()]);
 }
 
 /// Stops the program and looks for these bytes in everything that it wrote; and for a digest, from which a number with so
