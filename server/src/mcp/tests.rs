@@ -11,13 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::mcp::tools::ToolAnnotations;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::double::Double;
 use super::{
-    Definition, Engine, Exchange, Refusal, Refused, Reply, RequestContext, ServerIdentity, SessionSettings,
-    Tool, ToolError,
+    Definition, Engine, Exchange, Recorded, Refusal, Refused, Reply, RequestContext, ServerIdentity,
+    SessionSettings, Tool, ToolError,
 };
 use crate::{
     audit::AuditTrail,
@@ -51,12 +51,15 @@ enum End {
     Panic,
     Never,
     WhenTold,
+    CommitLate,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Done {
     done: bool,
 }
+
+const TOOL_TIMEOUT: Duration = Duration::from_millis(20);
 
 const NO_HINTS: ToolAnnotations = ToolAnnotations {
     title: None,
@@ -77,7 +80,7 @@ impl Tool for Obedient {
         annotations: NO_HINTS,
     };
 
-    async fn call(&self, _context: RequestContext, order: Order) -> Result<Done, ToolError> {
+    async fn call(&self, context: RequestContext, order: Order) -> Result<Done, ToolError> {
         match order.end {
             End::Well => {}
             End::Refused => return Err(ToolError::Refused("no: ask for less".to_owned())),
@@ -86,6 +89,14 @@ impl Tool for Obedient {
             End::Panic => panic!("secret cause"),
             End::Never => pending().await,
             End::WhenTold => self.go.notified().await,
+            End::CommitLate => {
+                sleep(TOOL_TIMEOUT).await;
+                let commit = |_| async {
+                    sleep(TOOL_TIMEOUT).await;
+                    Ok(((), Recorded::No))
+                };
+                context.commit(commit).await?;
+            }
         }
         Ok(Done { done: true })
     }
@@ -133,7 +144,7 @@ fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
         .tool(Obedient { go: Arc::clone(&go) })
         .tool(Operators)
         .sessions(settings)
-        .tool_timeout(Duration::from_millis(20))
+        .tool_timeout(TOOL_TIMEOUT)
         .build(store.clone(), audit, stop.clone())
         .unwrap();
     Stage { engine, store, go, stop }

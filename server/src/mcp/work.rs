@@ -118,7 +118,7 @@ async fn finish<T>(
         biased;
         ended = AssertUnwindSafe(running).catch_unwind() => ended,
         () = cancelled(context) => return (Outcome::Cancelled, End::Cancelled),
-        () = context.stopwatch().reaches(limit) => {
+        () = out_of_time(context, limit) => {
             tracing::warn!(request.id = request_id, "a tool timed out");
             let text =
                 format!("timed out: the tool took longer than {} s. Try again later.", limit.as_secs_f32());
@@ -135,6 +135,12 @@ async fn finish<T>(
 /// Returns when nobody wants the answer any more; what is being committed by then is waited for.
 async fn cancelled(context: &RequestContext) {
     context.cancelled().cancelled().await;
+    context.commitment().settled().await;
+}
+
+/// Returns when the work has taken as long as it may; what is being committed by then is waited for.
+async fn out_of_time(context: &RequestContext, limit: Duration) {
+    context.stopwatch().reaches(limit).await;
     context.commitment().settled().await;
 }
 

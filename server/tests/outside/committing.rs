@@ -109,3 +109,35 @@ async fn a_commit_takes_its_time_in_both_eras() {
         assert_eq!(answer["result"]["structuredContent"]["done"], true, "{answer}");
     }
 }
+
+/// The moment in which a tool begins to commit may be the one in which its time is over.
+#[tokio::test]
+async fn a_call_is_done_or_out_of_time_and_never_both() {
+    const CALLS: usize = 20;
+    let limit = Duration::from_millis(20);
+    let stage = spawn_stage_with(|builder| builder.tool_timeout(limit)).await;
+    stage.gate.add_permits(2 * CALLS);
+    let bob = Client::open(stage.app.address, BOB).await;
+    let stateless = Caller::new(stage.app.address, BOB);
+    let arguments = json!({ "before": 20 });
+    let mut done = 0;
+    for _ in 0..CALLS {
+        for result in [
+            bob.result("lasting", arguments.clone()).await,
+            stateless.call("lasting", arguments.clone()).await,
+        ] {
+            let is_done = result["structuredContent"]["done"] == true;
+            let text = result["content"][0]["text"].as_str().unwrap();
+            assert!(is_done || text.starts_with("timed out"), "{result}");
+            done += usize::from(is_done);
+        }
+    }
+    let store = &stage.app.store;
+    store.flush_audit().await.unwrap();
+    let records = store.latest_audit(1_000).await.unwrap();
+    let of_calls = records.iter().filter(|record| record.tool == "lasting");
+    let ended = |outcome| of_calls.clone().filter(|record| record.outcome == outcome).count();
+    assert_eq!((ended(Outcome::Ok), ended(Outcome::TimedOut)), (done, 2 * CALLS - done));
+    let balance = store.balance(UserId(1)).await.unwrap().balance.minor();
+    assert_eq!(usize::try_from((-20_000 - balance) / 100), Ok(done), "what was done was said to be done");
+}

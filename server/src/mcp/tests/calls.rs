@@ -81,7 +81,7 @@ async fn rule_14_what_cannot_be_recorded_is_withheld() {
     assert!(!answer.to_string().contains("done"), "{answer}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_whose_client_goes_away_still_ends_and_is_recorded() {
     let stage = stage_on(Arc::default(), SessionSettings::default());
     let session = stage.open("customer", "2025-11-25").await;
@@ -93,6 +93,17 @@ async fn a_call_whose_client_goes_away_still_ends_and_is_recorded() {
     stage.go.notify_one();
     stage.engine.drained().await;
     assert_eq!(stage.store.records.lock()[0].outcome, Outcome::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_begins_to_commit_when_its_time_is_over_ends_as_the_commit_does() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let answer =
+        stage.answer("customer", &session, &call("obedient", &json!({ "end": "commit_late" }))).await;
+    assert_eq!(answer["result"]["structuredContent"]["done"], true, "{answer}");
+    let records: Vec<_> = stage.store.records.lock().iter().map(|record| record.outcome).collect();
+    assert_eq!(records, [Outcome::Ok]);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! A tool whose commit takes as long as a test wants.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use server::{
     mcp::{Definition, Recorded, RequestContext, Tool, ToolError},
     money::{Amount, Currency},
@@ -12,12 +14,12 @@ use server::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Done, Steps, definition};
+use super::{Done, definition};
 
 /// The commits that have begun, each with what tells whether anybody still wants the answer.
 pub(crate) type Begun = Arc<Mutex<Vec<CancellationToken>>>;
 
-/// Tells a number of steps, and commits: waits at the gate, then moves a dollar from Bob to Alice together with the
+/// Tells a number of steps, takes its time, and commits: waits at the gate, then moves a dollar from Bob to Alice together with the
 /// record of the call.
 pub(super) struct Lasting {
     gate: Arc<Semaphore>,
@@ -31,15 +33,28 @@ impl Lasting {
     }
 }
 
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Pace {
+    /// How many steps to tell
+    #[serde(default)]
+    told: u32,
+    /// Takes so many milliseconds before it commits
+    #[serde(default)]
+    before: u64,
+}
+
 impl Tool for Lasting {
-    type Arguments = Steps;
+    type Arguments = Pace;
     type Output = Done;
     const DEFINITION: Definition = definition("lasting");
 
-    async fn call(&self, context: RequestContext, steps: Steps) -> Result<Done, ToolError> {
-        for step in 1..=steps.told {
-            context.progress(step, Some(steps.told.into()), Some("telling"));
+    async fn call(&self, context: RequestContext, pace: Pace) -> Result<Done, ToolError> {
+        for step in 1..=pace.told {
+            context.progress(step, Some(pace.told.into()), Some("telling"));
             tokio::task::yield_now().await;
+        }
+        if pace.before > 0 {
+            tokio::time::sleep(Duration::from_millis(pace.before)).await;
         }
         let (gate, store, begun) = (Arc::clone(&self.gate), Arc::clone(&self.store), Arc::clone(&self.begun));
         let wanted = context.cancelled().clone();
