@@ -134,13 +134,33 @@ async fn mail_reaches_whoever_waits_for_it_in_its_session_once() {
     assert!(two.take_mail(wanted(), at(5_000)).await.unwrap().is_empty(), "it has expired by then");
     assert_eq!(two.take_mail(wanted(), at(4_999)).await.unwrap(), [mail(1, "x", "first")]);
     assert!(one.take_mail(wanted(), at(4_999)).await.unwrap().is_empty());
-    for number in 0..100 {
-        one.leave_mail(mail(4, &number.to_string(), "flood"), at(5_000), at(1_000)).await.unwrap();
-    }
-    let all = (0..100).map(|number| (hash(4), number.to_string())).collect();
-    assert_eq!(two.take_mail(all, at(1_000)).await.unwrap().len(), 16);
     one.close().await.unwrap();
     two.close().await.unwrap();
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_is_pushed_out_by_newer_mail_of_its_kind_and_by_no_other() {
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    let hash = session(4, "a").hash;
+    let leave = async |topic: String, number: i64| {
+        let mail = SessionMail { session: hash, topic, body: String::new() };
+        store.leave_mail(mail, at(5_000 + number), at(1_000)).await.unwrap();
+    };
+    leave("answer 0".to_owned(), 0).await;
+    for number in 0..100 {
+        leave(format!("cancel {number}"), number).await;
+        leave(number.to_string(), number).await;
+    }
+    let mut wanted = vec![(hash, "answer 0".to_owned())];
+    wanted.extend((0..100).map(|number| (hash, format!("cancel {number}"))));
+    wanted.extend((0..100).map(|number| (hash, number.to_string())));
+    let taken = store.take_mail(wanted, at(1_000)).await.unwrap();
+    let taken: std::collections::BTreeSet<_> = taken.into_iter().map(|mail| mail.topic).collect();
+    let newest = (84..100).flat_map(|number| [format!("cancel {number}"), number.to_string()]);
+    assert_eq!(taken, newest.chain(["answer 0".to_owned()]).collect());
+    store.close().await.unwrap();
     schema.drop().await;
 }
 

@@ -30,7 +30,7 @@ macro_rules! select_sessions {
     };
 }
 
-/// How much mail may wait in one session.
+/// How much mail of one kind may wait in one session.
 const MAIL_MAX: i64 = 16;
 
 /// The transaction ends before the disk has confirmed it, and with it what others wait for.
@@ -58,13 +58,18 @@ impl SessionStore for PostgresStore {
                               WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
             execute(&transaction, forget, &[&now.as_millis(), &MAIL_MAX]).await?;
             let leave = "INSERT INTO session_mail (session, topic, body, expires_at)
-                         SELECT $1, $2, $3, $4
-                         WHERE (SELECT count (*) FROM session_mail WHERE session = $1) < $5
-                         ON CONFLICT DO NOTHING";
+                         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
             let session = mail.session.0.as_slice();
-            let parameters: Parameters<'_> =
-                &[&session, &mail.topic, &mail.body, &expires_at.as_millis(), &MAIL_MAX];
-            execute(&transaction, leave, parameters).await.map(|_| ())
+            let parameters: Parameters<'_> = &[&session, &mail.topic, &mail.body, &expires_at.as_millis()];
+            execute(&transaction, leave, parameters).await?;
+            let make_room = "DELETE FROM session_mail WHERE (session, topic) IN (
+                                 SELECT session, topic FROM session_mail
+                                 WHERE session = $1 AND topic <> $2
+                                   AND substring (topic from '^[^ ]* ')
+                                       IS NOT DISTINCT FROM substring ($2 from '^[^ ]* ')
+                                 ORDER BY expires_at DESC, topic OFFSET $3 FOR UPDATE SKIP LOCKED)";
+            let others_max = MAIL_MAX.saturating_sub(1);
+            execute(&transaction, make_room, &[&session, &mail.topic, &others_max]).await.map(|_| ())
         })
     }
 

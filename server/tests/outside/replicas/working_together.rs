@@ -59,6 +59,13 @@ async fn a_payment_is_made_on_one_asked_about_on_another_and_answered_on_the_thi
     let alice = Client::open_with(c, ALICE, NEWEST, json!({ "elicitation": {} })).await;
     let meddling = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } });
     assert_eq!(alice.post(meddling.to_string()).send(c).await.status, 202);
+    // However much waits there that nobody waits for.
+    for number in 0..20 {
+        let params = json!({ "requestId": format!("gone {number}") });
+        let stale = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
+        assert_eq!(bob.post(stale.to_string()).send(c).await.status, 202);
+        assert_eq!(yes(json!(format!("00000000-{number}"))).send(c).await.status, 202);
+    }
     let answered = Instant::now();
     assert_eq!(yes(question["id"].clone()).send(c).await.status, 202);
     let rest = events.rest().await;
