@@ -43,7 +43,7 @@ pub enum AskError {
     /// The answers come with the next request. Hand it on: the engine makes the result that asks.
     #[error("the question is still open")]
     Unanswered(Box<InputRequests>),
-    /// Nobody answered within five minutes, or the session ended first.
+    /// Nobody answered within five minutes, the session ended first, or nobody is there any more to be asked.
     #[error("nobody answered the question in time")]
     NoAnswer,
     /// The client answered with an error.
@@ -172,6 +172,9 @@ impl RequestContext {
     async fn ask_in(&self, session: &Session, question: &InputRequest) -> Result<Value, AskError> {
         if !self.outbox().is_open() {
             return Err(AskError::CannotBeAsked(abilities::required_for(question)));
+        }
+        if self.outbox().is_abandoned() {
+            return Err(AskError::NoAnswer);
         }
         let mut asked = Asked { question: session.streams().ask(), outbox: self.outbox() };
         let message = asked.question.written(question);

@@ -154,10 +154,32 @@ async fn request(
         Begun::Over(answer) => return Ok(reply(id, answer)),
         Begun::Running(work) => Progressing::new(RunToEnd::new(work, &engine.left_behind)),
     };
-    match work.next(context.outbox()).await {
+    // Made after the work, so dropped before it: what goes on by itself knows from the start that it is alone.
+    let unheard = Unheard(Some(context.outbox()));
+    let next = work.next(context.outbox()).await;
+    unheard.heard();
+    match next {
         Next::Answer(Answer::Limited(limited)) => Err(limited.into()),
         Next::Answer(answer) => Ok(reply(id, answer)),
         Next::Step(step) => Ok(Reply::Stream(stream(engine, context, work, step))),
+    }
+}
+
+/// A request of whose answer nothing was sent yet. Where its client goes away before that, it has no stream to come back
+/// to, and nobody reads what it would be asked.
+struct Unheard<'a>(Option<&'a Outbox>);
+
+impl Unheard<'_> {
+    fn heard(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let Some(outbox) = self.0 {
+            outbox.abandon();
+        }
     }
 }
 

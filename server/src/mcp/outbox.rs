@@ -29,22 +29,37 @@ struct Waiting {
     steps: VecDeque<Step>,
     reader: Option<Waker>,
     open: bool,
+    abandoned: bool,
 }
 
 impl Outbox {
     /// One whose messages are sent.
     pub(super) const fn open() -> Self {
-        Self(Mutex::new(Waiting { steps: VecDeque::new(), reader: None, open: true }))
+        Self::new(true)
     }
 
     /// One that has no way out: what is put in is dropped.
     pub(super) const fn shut() -> Self {
-        Self(Mutex::new(Waiting { steps: VecDeque::new(), reader: None, open: false }))
+        Self::new(false)
+    }
+
+    const fn new(open: bool) -> Self {
+        Self(Mutex::new(Waiting { steps: VecDeque::new(), reader: None, open, abandoned: false }))
     }
 
     /// Whether what is put in can arrive.
     pub(super) fn is_open(&self) -> bool {
         self.0.lock().open
+    }
+
+    /// Whoever was to read it went away, and nobody comes back for it.
+    pub(super) fn abandon(&self) {
+        self.0.lock().abandoned = true;
+    }
+
+    /// Whether nobody reads what is put in, and nobody will.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.0.lock().abandoned
     }
 
     /// Sends a message that nobody waits for; left out when many are waiting already.

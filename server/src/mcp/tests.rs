@@ -52,6 +52,7 @@ enum End {
     Never,
     WhenTold,
     CommitLate,
+    AskWhenTold,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -96,6 +97,12 @@ impl Tool for Obedient {
                     Ok(((), Recorded::No))
                 };
                 context.commit(commit).await?;
+            }
+            End::AskWhenTold => {
+                self.go.notified().await;
+                let form =
+                    json!({ "message": "?", "requestedSchema": { "type": "object", "properties": {} } });
+                context.elicit("question", serde_json::from_value(form).unwrap()).await?;
             }
         }
         Ok(Done { done: true })
@@ -165,7 +172,7 @@ impl Stage {
     /// Opens a session of this role under this revision.
     async fn open(&self, role: &str, version: &str) -> String {
         let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+            "protocolVersion": version, "capabilities": { "elicitation": {} }, "clientInfo": { "name": "test", "version": "1" },
         } });
         match self.engine.post(exchange(role, None), body.to_string().as_bytes()).await.unwrap() {
             Reply::Opened { session, .. } => session.expose().to_owned(),

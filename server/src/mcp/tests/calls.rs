@@ -106,6 +106,21 @@ async fn a_call_that_begins_to_commit_when_its_time_is_over_ends_as_the_commit_d
     assert_eq!(records, [Outcome::Ok]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_client_went_away_asks_nobody_and_ends_at_once() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let body = call("obedient", &json!({ "end": "ask_when_told" }));
+    let mut posted = Box::pin(stage.post("customer", &session, &body));
+    assert!((&mut posted).now_or_never().is_none(), "it waits to be told");
+    drop(posted);
+    stage.go.notify_one();
+    let gone = tokio::time::Instant::now();
+    stage.engine.drained().await;
+    assert!(gone.elapsed() < Duration::from_secs(1), "it waited for {:?}", gone.elapsed());
+    assert_eq!(stage.store.records.lock()[0].outcome, Outcome::ToolError);
+}
+
 #[tokio::test]
 async fn a_batch_is_answered_in_order_in_the_one_revision_that_has_batches() {
     let stage = stage();

@@ -1,5 +1,6 @@
 //! A call under an idempotency key whose person has not answered yet: a second call under that key is told so.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
@@ -10,6 +11,7 @@ use crate::support::{
     client::{ALICE, BOB, Client, NEWEST},
     events::Events,
     eventually,
+    wire::Wire,
 };
 
 /// A session at one of the servers whose person can be asked.
@@ -101,6 +103,33 @@ async fn between_the_rounds_of_a_call_its_key_is_held_by_nobody() {
                 let asked = books.caller(key, round).call(tool, arguments.clone()).await;
                 assert_eq!(asked["resultType"], "input_required", "{tool}, round {round}: {asked}");
             }
+        }
+    }
+}
+
+/// Nothing of its answer was sent, so there is no stream to come back to, and nobody to be asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_caller_went_away_before_it_was_asked_lets_go_of_its_key() {
+    for books in Books::of_each_kind().await {
+        for (tool, key, arguments) in each_tool(&books).await {
+            let first = session(&books, key, 0).await;
+            let mut left = Vec::new();
+            for round in 0..5 {
+                let mut arguments = arguments.clone();
+                arguments["idempotencyKey"] = json!(format!("left-{round}"));
+                let mut wire = Wire::connect(first.address).await;
+                wire.write(&first.call(tool, arguments.clone()).bytes(first.address)).await;
+                drop(wire);
+                left.push(arguments);
+            }
+            eventually("the keys to be free", async || {
+                let callers = (0..left.len()).map(|turn| books.caller(key, turn));
+                let calls = callers.zip(&left).map(async |(caller, arguments)| {
+                    caller.call(tool, arguments.clone()).await["resultType"] == "input_required"
+                });
+                join_all(calls).await.into_iter().all(|is_asked| is_asked)
+            })
+            .await;
         }
     }
 }
