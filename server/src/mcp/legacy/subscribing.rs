@@ -1,6 +1,6 @@
 //! `resources/subscribe` and `resources/unsubscribe`: a session is told of changes on its standing streams (resources,
-//! "Subscriptions"). They end with the session, and with the process: a client that has to open its stream anew
-//! subscribes anew.
+//! "Subscriptions"). They count in this process, on streams that are read here, and end with the session and with the
+//! process: a client that has to open its stream anew subscribes anew, at the same server.
 
 use std::sync::Arc;
 

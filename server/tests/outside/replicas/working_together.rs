@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use super::Replicas;
 use crate::support::{
-    client::{ALICE, BOB, Client, NEWEST},
+    client::{ALICE, BOB, Client, NEWEST, request},
     events::Events,
     eventually,
     modern::Caller,
+    soon,
+    wire::Ask,
 };
 
 /// The client of a session, on another server.
@@ -125,6 +127,35 @@ async fn a_call_on_one_server_is_cancelled_through_another() {
     assert_eq!(seen["structuredContent"]["status"], "requires_confirmation", "{seen}");
 }
 
+/// Streams belong to the server that has them; what is told on them may have happened anywhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_on_one_server_is_told_by_those_that_are_listened_to() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let [a, b, c] = replicas.addresses().try_into().unwrap();
+    let bob = Client::open_with(a, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let subscribe = request(3, "resources/subscribe", json!({ "uri": "payments://balance" }));
+    let subscribed = bob.post(subscribe).send(b).await.json();
+    assert_eq!(subscribed["result"], json!({}), "{subscribed}");
+    let mut stream = Events::open(&bob.dress(Ask::get()), b).await;
+    stream.one().await;
+    let caller = |address| Caller::new(address, BOB).able(json!({ "elicitation": {} }));
+    let filter = json!({ "notifications": { "resourceSubscriptions": ["payments://balance"] } });
+    let mut listener = Events::open(&caller(c).ask("subscriptions/listen", filter), c).await;
+    listener.one().await;
+    let payment = json!({ "payments": [{ "to": "alice", "amount": 1 }] });
+    let asked = caller(a).call("createPaymentBatch", payment.clone()).await;
+    let yes = json!({
+        "name": "createPaymentBatch", "arguments": payment, "requestState": asked["requestState"],
+        "inputResponses": { "confirmation": { "action": "accept", "content": {} } },
+    });
+    let paid = caller(a).result("tools/call", yes).await;
+    assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
+    for stream in [&mut stream, &mut listener] {
+        let told = soon("the notification", stream.one()).await.json();
+        assert_eq!(told["method"], "notifications/resources/updated", "{told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_narrowed_or_revoked_is_so_on_every_server_within_a_second() {
     let Some(replicas) = Replicas::start().await else { return };
@@ -136,7 +167,7 @@ async fn a_key_that_is_narrowed_or_revoked_is_so_on_every_server_within_a_second
     }
     let mut streams = Vec::new();
     for client in &clients {
-        let open = client.dress(crate::support::wire::Ask::get());
+        let open = client.dress(Ask::get());
         streams.push(Events::open(&open, client.address).await);
     }
     let narrowed = replicas.operate(&["keys", "permit", id, "--role", "read-only"]);
