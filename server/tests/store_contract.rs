@@ -10,6 +10,8 @@ mod audit;
 mod engines;
 #[path = "store_contract/exposures.rs"]
 mod exposures;
+#[path = "store_contract/failover.rs"]
+mod failover;
 #[path = "store_contract/keys.rs"]
 mod keys;
 #[path = "store_contract/ledger.rs"]

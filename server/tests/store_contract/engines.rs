@@ -81,6 +81,17 @@ impl Schema {
         format!("{}{separator}options=-c%20search_path%3D{}", self.url, self.name)
     }
 
+    /// The URL of another database beside the one that it is in.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        let (beside, parameters) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        format!("{}/{database}?{parameters}", beside.rsplit_once('/').unwrap().0)
+    }
+
+    /// The name of it, which no other has.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn database(&self) -> DatabaseUrl {
         self.url().parse().unwrap()
     }

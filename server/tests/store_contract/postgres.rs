@@ -21,7 +21,7 @@ use super::{
     sessions::{CAPS, session},
 };
 
-async fn open(schema: &Schema) -> PostgresStore {
+pub(crate) async fn open(schema: &Schema) -> PostgresStore {
     PostgresStore::open(&schema.url().parse().unwrap(), &PostgresSettings::default()).await.unwrap()
 }
 

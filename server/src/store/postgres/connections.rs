@@ -133,9 +133,10 @@ pub(super) fn guarded(client: Object) -> ScopeGuard<Object, impl FnOnce(Object)>
     })
 }
 
-/// Lets go of a connection after it failed: one that may still be busy is not used again.
+/// Lets go of a connection after it failed: one that may still be busy, or that leads to a database which takes no writes any
+/// more, is not used again.
 pub(super) fn let_go(client: Object, failure: Option<&Failure>) {
-    if matches!(failure, Some(Failure::Late)) {
+    if failure.is_some_and(Failure::is_of_its_connection) {
         drop(Object::take(client));
     }
 }

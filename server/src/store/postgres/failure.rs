@@ -47,6 +47,15 @@ impl Failure {
         }
     }
 
+    /// Whether the same connection would fail again, and another one might not.
+    pub(super) fn is_of_its_connection(&self) -> bool {
+        match self {
+            Self::Late => true,
+            Self::Engine(error) => error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION),
+            Self::InTheWay | Self::Refused(_) => false,
+        }
+    }
+
     /// In the words of the store; `doing` says what for.
     pub(super) fn told(self, doing: &str) -> StoreError {
         match self {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use tokio_postgres::{
     Config,
-    config::{Host, SslMode},
+    config::{Host, SslMode, TargetSessionAttrs},
 };
 
 /// How long a connection may take where the URL says nothing.
@@ -57,6 +57,10 @@ impl FromStr for PostgresUrl {
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_WITHIN);
+        }
+        // Of several hosts a standby is passed over: it takes no write, and what it tells is late.
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config.tcp_user_timeout(ACKNOWLEDGED_WITHIN).keepalives_idle(IDLE).application_name("payment-server");
         Ok(Self(Box::new(config)))
@@ -130,6 +134,19 @@ mod tests {
             ("postgres://localhost/p?sslmode=verify-ca", SslMode::Require),
         ] {
             assert_eq!(text.parse::<PostgresUrl>().unwrap().0.get_ssl_mode(), mode, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_takes_no_writes_is_none_to_connect_to() {
+        for text in [
+            "postgres://localhost/p",
+            "postgres://one.example,two.example:6432/p",
+            "postgres://one.example,two.example/p?target_session_attrs=any",
+            "postgres://one.example,two.example/p?target_session_attrs=read-write",
+        ] {
+            let wanted = text.parse::<PostgresUrl>().unwrap().0.get_target_session_attrs();
+            assert_eq!(wanted, TargetSessionAttrs::ReadWrite, "{text}");
         }
     }
 }
