@@ -74,7 +74,9 @@ impl Sealing {
 
     /// Goes on with these keys, the newest first.
     pub fn renew(&self, keys: &[SealingKey], pepper: &Pepper) {
-        let is_same = self.0.read().iter().map(|key| key.id).eq(keys.iter().map(|key| key.id));
+        // A store that lost its last moment may give a number again, to another key.
+        let known = |key: &Key| (key.id, key.made_at);
+        let is_same = self.0.read().iter().map(known).eq(keys.iter().map(|key| (key.id, key.made_at)));
         if !is_same {
             *self.0.write() = derived(keys, pepper);
         }
@@ -219,6 +221,18 @@ mod tests {
         assert_eq!(opened(&sealing, Purpose::Cursor, b"", &before).unwrap(), b"x");
         sealing.renew(&[key(2, 2_000_000)], &pepper);
         assert_eq!(opened(&sealing, Purpose::Cursor, b"", &before), None, "it is forgotten");
+    }
+
+    #[test]
+    fn a_key_that_was_made_again_under_the_same_number_takes_the_place_of_the_lost_one() {
+        let pepper = Pepper::from_secret(&"a pepper for the tests, long enough".into());
+        let key = |made, secret| SealingKey::new(1, UnixMillis::from_millis(made), [secret; 32]);
+        let knew_the_lost_one = Sealing::new(&[key(1_000, 7)], &pepper);
+        let lost = knew_the_lost_one.seal(Purpose::Cursor, b"", b"x").unwrap();
+        let seal = Sealing::new(&[key(2_000, 8)], &pepper).seal(Purpose::Cursor, b"", b"y").unwrap();
+        knew_the_lost_one.renew(&[key(2_000, 8)], &pepper);
+        assert_eq!(opened(&knew_the_lost_one, Purpose::Cursor, b"", &seal).unwrap(), b"y");
+        assert_eq!(opened(&knew_the_lost_one, Purpose::Cursor, b"", &lost), None);
     }
 
     proptest::proptest! {

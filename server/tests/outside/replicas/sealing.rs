@@ -48,14 +48,15 @@ async fn goes_on_at(address: SocketAddr, cursor: &Value) {
     assert_eq!(page["structuredContent"]["payments"].as_array().map(Vec::len), Some(1), "{page}");
 }
 
-/// That there is such a key, made by some other server so many seconds ago.
+/// That there is such a key, made by some other server so many seconds ago; one that had this number before is lost.
 async fn has_made(replicas: &Replicas, number: u32, seconds_ago: i64) {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).unwrap();
     let made_at = UnixMillis::now().as_millis() - 1_000 * seconds_ago;
     let secret = HEXLOWER.encode(&secret);
     let insert = format!(
-        "INSERT INTO sealing_keys (id, made_at, secret) VALUES ({number}, {made_at}, decode ('{secret}', 'hex'))"
+        "INSERT INTO sealing_keys (id, made_at, secret) VALUES ({number}, {made_at}, decode ('{secret}', 'hex'))
+         ON CONFLICT (id) DO UPDATE SET made_at = EXCLUDED.made_at, secret = EXCLUDED.secret"
     );
     Connected::to(&replicas.postgres).await.execute(&insert).await;
 }
@@ -94,5 +95,30 @@ async fn what_one_server_sealed_is_opened_by_another_before_while_and_after_the_
         assert_eq!(sealed_with(&yes["requestState"]), first + 1, "a fresh key seals nothing yet");
         is_paid_at(to, yes).await;
         goes_on_at(to, &place).await;
+    }
+}
+
+/// A failover may lose the last key that was made, and its number is given again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_knew_a_key_that_was_lost_take_the_one_that_has_its_number_now() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let [a, b, c] = replicas.addresses().try_into().unwrap();
+    for amount in [1, 2] {
+        asked(a, amount).await;
+    }
+    let lost = cursor(a).await;
+    goes_on_at(b, &lost).await;
+    has_made(&replicas, sealed_with(&lost), 61).await;
+    for address in [a, b, c] {
+        eventually("the key that is there now at this server", async || {
+            bob(address).call("listPayments", json!({ "cursor": lost })).await["isError"] == true
+        })
+        .await;
+    }
+    let mut amount = 10;
+    for (from, to) in [(a, b), (b, c), (c, a)] {
+        amount += 1;
+        is_paid_at(to, asked(from, amount).await).await;
+        goes_on_at(to, &cursor(from).await).await;
     }
 }
