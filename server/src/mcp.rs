@@ -287,7 +287,7 @@ impl Engine {
     /// Keeps what is open in step with keys and sessions that were ended or changed in the store, by whatever process,
     /// until the engine stops. What was ended is over here within a fraction of a second.
     pub async fn keep_step(&self) {
-        let mut known = None;
+        let mut known: Option<i64> = None;
         while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
             self.live.expire(UnixMillis::now());
             let revised = async {
@@ -300,10 +300,14 @@ impl Engine {
                 known = Some(revision);
                 Ok(())
             };
+            // After a failure the store may be one that lost its last moment, and the same number may stand for something
+            // else than before.
             if let Err(error) = revised.await {
+                known = None;
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
             } else if let Err(error) = self.fetch_mail().await {
+                known = None;
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "what other servers were told is not known here");
             }

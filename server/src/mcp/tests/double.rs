@@ -19,8 +19,8 @@ use crate::{
         Compensation, ErasedWork, IdempotencyClaim, KeyDigest, KeyId, KeyStore, LedgerStore, Month,
         MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
         PolicyChange, PostedTransfer, Replacement, Rotation, SealingKey, SealingStore, SessionCaps,
-        SessionFilter, SessionHash, SessionStore, Store, StoreError, StoredKey, StoredPayment, StoredSession,
-        UserId,
+        SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey, StoredPayment,
+        StoredSession, UserId,
     },
 };
 
@@ -30,6 +30,10 @@ pub(super) struct Double {
     pub(super) records: Mutex<Vec<AuditRecord>>,
     pub(super) refuses_records: AtomicBool,
     pub(super) session_reads: AtomicU32,
+    /// Other servers may leave mail, and none of it can be had.
+    pub(super) keeps_mail: AtomicBool,
+    /// Where there is none, the store is unavailable.
+    pub(super) revision: Mutex<Option<i64>>,
     /// Where the next read of a session waits before it returns what it read.
     pub(super) gate: Mutex<Option<Arc<Notify>>>,
 }
@@ -40,6 +44,18 @@ fn unavailable<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl SessionStore for Double {
+    fn is_shared(&self) -> bool {
+        self.keeps_mail.load(Ordering::Relaxed)
+    }
+
+    async fn take_mail(
+        &self,
+        _wanted: Vec<(SessionHash, String)>,
+        _now: UnixMillis,
+    ) -> Result<Vec<SessionMail>, StoreError> {
+        unavailable()
+    }
+
     async fn sessions(&self, _filter: SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
         unavailable()
     }
@@ -174,7 +190,8 @@ impl KeyStore for Double {
     }
 
     async fn revision(&self) -> Result<i64, StoreError> {
-        unavailable()
+        let revision = *self.revision.lock();
+        revision.map_or_else(unavailable, Ok)
     }
 
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {

@@ -198,3 +198,37 @@ async fn using_a_session_is_noted_in_the_store() {
     let seen_at = restarted.store.sessions.lock()[&hash].seen_at;
     assert!(UnixMillis::now().since(seen_at) < Duration::from_secs(60));
 }
+
+/// A store that lost its last moment counts up to the same number again, by something else.
+#[tokio::test(start_paused = true)]
+async fn a_revision_of_the_same_number_is_another_one_after_the_store_failed() {
+    let without_revision: fn(&Double, bool) = |store, fails| *store.revision.lock() = (!fails).then_some(7);
+    let without_mail: fn(&Double, bool) = |store, fails| {
+        *store.revision.lock() = Some(7);
+        store.keeps_mail.store(fails, Ordering::Relaxed);
+    };
+    for arrange in [without_revision, without_mail] {
+        let stage = stage();
+        let session = stage.open("customer", "2025-11-25").await;
+        let principal = Principal::for_test("customer");
+        let in_use = stage.engine.sessions.find(session.as_bytes(), &principal).await.unwrap();
+        in_use.session().begin_call(shared::jsonrpc::RequestId::from(1), CancellationToken::new());
+        let is_over_soon = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            in_use.session().ended().is_cancelled()
+        };
+        let looks = async {
+            arrange(&stage.store, false);
+            assert!(!is_over_soon().await);
+            arrange(&stage.store, true);
+            assert!(!is_over_soon().await);
+            stage.store.sessions.lock().clear();
+            arrange(&stage.store, false);
+            assert!(is_over_soon().await);
+        };
+        tokio::select! {
+            () = stage.engine.keep_step() => panic!("it stopped"),
+            () = looks => {}
+        }
+    }
+}
