@@ -6,6 +6,8 @@
 
 #[path = "store_contract/audit.rs"]
 mod audit;
+#[path = "store_contract/clocks.rs"]
+mod clocks;
 #[path = "store_contract/engines.rs"]
 mod engines;
 #[path = "store_contract/exposures.rs"]

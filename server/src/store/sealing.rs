@@ -106,7 +106,8 @@ pub trait SealingStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Binds a token to whoever sends it: whether `sender` is the one who presented it first, in whatever process, of
-    /// those until `expires_at`. What has expired by `now` is forgotten.
+    /// those until `expires_at`. What has expired by `now` is forgotten, where servers share a store not before it has for
+    /// those of them whose clocks are behind.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -71,7 +71,8 @@ impl SealingStore for PostgresStore {
         transact!(self, "bind a token", |transaction| {
             let forget = "DELETE FROM bound_tokens WHERE token IN (
                               SELECT token FROM bound_tokens WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+            let forgotten = now.as_millis().saturating_sub(APART_MS);
+            execute(&transaction, forget, &[&forgotten, &FORGOTTEN_AT_ONCE]).await?;
             let bind = "INSERT INTO bound_tokens (token, sender, expires_at) VALUES ($1, $2, $3)
                         ON CONFLICT DO NOTHING";
             let (token, sender) = (token.as_slice(), sender.as_slice());
