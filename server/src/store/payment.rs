@@ -265,8 +265,9 @@ pub trait PaymentStore: Send + Sync {
     async fn settle_compensation(&self, handle: &str, retry_at: Option<UnixMillis>)
     -> Result<(), StoreError>;
 
-    /// Takes an idempotency key for a call, or keeps it for longer, unless another call has it: until then, or until the
-    /// call releases it. Says whether the call has it. It need not survive the loss of power.
+    /// Takes an idempotency key for a call, or keeps it for longer, unless another call has it: for as long as it is from
+    /// `now` to `until`, or until the call releases it. Where servers share a store their clocks may be apart, and it is the
+    /// database's that tells when that is over. Says whether the call has it. It need not survive the loss of power.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

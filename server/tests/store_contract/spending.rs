@@ -265,33 +265,37 @@ pub(crate) async fn an_idempotency_key_is_one_calls_until_it_is_released_or_its_
         key: key.to_owned(),
         call: [call; 16],
     };
+    // A database with a clock of its own goes by how long a claim is, not by when these times are.
     let takes = async |claim: &IdempotencyClaim, until, now| {
         store.claim_idempotency_key(claim, at(until), at(now)).await.unwrap()
     };
+    let (soon, later, late) = (100_000, 200_000, 300_000);
     let (first, second) = (claim(1, "refundPayment", "k", 1), claim(1, "refundPayment", "k", 2));
-    assert!(takes(&first, 5_000, 1_000).await);
-    assert!(!takes(&second, 5_000, 1_000).await);
+    assert!(takes(&first, soon, 1_000).await);
+    assert!(!takes(&second, soon, 1_000).await);
     for other in [
         claim(2, "refundPayment", "k", 3),
         claim(1, "createPaymentBatch", "k", 3),
         claim(1, "refundPayment", "K", 3),
     ] {
-        assert!(takes(&other, 5_000, 1_000).await, "{other:?} is another key");
+        assert!(takes(&other, soon, 1_000).await, "{other:?} is another key");
     }
     store.release_idempotency_key(&second).await.unwrap();
-    assert!(!takes(&second, 5_000, 1_000).await, "nobody releases another's");
-    assert!(takes(&first, 9_000, 4_999).await, "it is kept for longer");
-    assert!(!takes(&second, 9_000, 8_999).await);
-    assert!(takes(&second, 19_000, 9_000).await, "its time is over");
-    assert!(!takes(&first, 19_000, 9_000).await);
+    assert!(!takes(&second, soon, 1_000).await, "nobody releases another's");
+    assert!(takes(&first, soon, soon).await, "it is kept, though no longer than to this moment");
+    assert!(takes(&first, later, soon - 1).await, "it is kept for longer");
+    assert!(!takes(&second, later, later - 1).await);
+    assert!(takes(&first, later, later).await, "it is kept, though no longer than to this moment");
+    assert!(takes(&second, late, later).await, "its time is over");
+    assert!(!takes(&first, late, later).await);
     store.release_idempotency_key(&second).await.unwrap();
-    assert!(takes(&first, 19_000, 9_000).await);
+    assert!(takes(&first, late, later).await);
 
     let mut claiming = tokio::task::JoinSet::new();
     for call in 0..20 {
         let (store, claim) = (Arc::clone(&store), claim(1, "refundPayment", "many", call));
         claiming
-            .spawn(async move { store.claim_idempotency_key(&claim, at(9_000), at(1_000)).await.unwrap() });
+            .spawn(async move { store.claim_idempotency_key(&claim, at(soon), at(1_000)).await.unwrap() });
     }
     assert_eq!(claiming.join_all().await.into_iter().filter(|has| *has).count(), 1);
 }
