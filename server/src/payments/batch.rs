@@ -26,8 +26,8 @@ use crate::{
 /// Most payments in one batch.
 const STEPS_MAX: usize = 100;
 
-/// How many payments a question names; the sum is of all of them.
-const NAMED_MAX: usize = 20;
+/// How many payments are named with their memos where a person is asked; the others are named without.
+const MEMOS_MAX: usize = 20;
 
 /// One payment of a batch, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Batch, BatchOrder, BatchPlan, NAMED_MAX};
+use super::{Batch, BatchOrder, BatchPlan, MEMOS_MAX};
 use crate::{
     clock::UnixMillis,
     money::Amount,
@@ -60,9 +60,16 @@ pub(super) struct Pay {
 struct Tally {
     total_minor: i64,
     asks: bool,
-    lines: Vec<(usize, String)>,
+    lines: Vec<Line>,
     duplicates: u32,
     payments: Vec<StoredPayment>,
+}
+
+/// One payment, as a person reads it who is asked.
+struct Line {
+    at: usize,
+    named: String,
+    memo: Option<String>,
 }
 
 impl Pay {
@@ -209,15 +216,14 @@ impl Pay {
         if !tally.asks {
             return Ok(BatchPlan { total, question: None, duplicates });
         }
-        tally.lines.sort_by_key(|(at, _)| *at);
+        tally.lines.sort_by_key(|line| line.at);
         let count = tally.lines.len();
         let mut text = format!("Pay {} in {count} payments, all or none of them?", total.with_code());
-        for (_, line) in tally.lines.iter().take(NAMED_MAX) {
-            text.push('\n');
-            text.push_str(line);
-        }
-        if count > NAMED_MAX {
-            text.push_str(&format!("\nand {} more", count.saturating_sub(NAMED_MAX)));
+        for (number, line) in tally.lines.iter().enumerate() {
+            text.push_str(&format!("\n{}", line.named));
+            if let Some(memo) = line.memo.as_ref().filter(|_| number < MEMOS_MAX) {
+                text.push_str(&format!(" ({memo})"));
+            }
         }
         if duplicates > 0 {
             text.push_str(&format!(
@@ -234,9 +240,8 @@ impl Tally {
         self.total_minor = self.total_minor.saturating_add(terms.amount.minor());
         self.asks |= terms.amount.minor() >= terms.policy.automatic_below_minor || is_similar;
         self.duplicates = self.duplicates.saturating_add(u32::from(is_similar));
-        let memo = terms.memo.as_ref().map_or_else(String::new, |memo| format!(" ({memo})"));
-        let place = at.saturating_add(1);
-        self.lines.push((at, format!("{place}. {} to {}{memo}", terms.amount.with_code(), terms.to)));
+        let named = format!("{}. {} to {}", at.saturating_add(1), terms.amount.with_code(), terms.to);
+        self.lines.push(Line { at, named, memo: terms.memo.clone() });
     }
 }
 

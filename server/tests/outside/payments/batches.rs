@@ -122,6 +122,31 @@ async fn a_batch_tells_how_far_it_is_and_pays_in_the_order_of_its_dependencies()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_asked_about_with_every_payee_and_amount_and_with_the_first_memos() {
+    let app = spawn_app().await;
+    let step = |to: &str, amount: f64| json!({ "to": to, "amount": amount, "memo": "tea" });
+    for bob in Visitor::of_each_era(&app, BOB).await {
+        for count in [20, 21, 100] {
+            let mut payments = vec![step("alice", 0.01); count - 1];
+            payments.push(step("charlie", 700.0));
+            let (declined, question) =
+                bob.answers("decline", "createPaymentBatch", batch(payments.into())).await;
+            assert_eq!(standing(&declined), "declined", "{declined}");
+            let question = question.unwrap();
+            let lines: Vec<_> = question.lines().skip(1).take(count).collect();
+            let own: Vec<_> = (1..=count)
+                .map(|place| {
+                    let (amount, to) = if place == count { ("700.00", "charlie") } else { ("0.01", "alice") };
+                    let memo = if place <= 20 { " (tea)" } else { "" };
+                    format!("{place}. {amount} USD to {to}{memo}")
+                })
+                .collect();
+            assert_eq!(lines, own, "{}: {question}", bob.era());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_of_a_batch_that_waits_for_its_owner_is_not_confirmed_by_itself() {
     let app = spawn_app().await;
     let order = batch(json!([{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 40 }]));
