@@ -74,7 +74,7 @@ impl Payments {
         }
         let payment = self.find(user, id).await?;
         let amount = refundable(&payment, user, order.amount.as_deref())?;
-        if !asks(&self.store.policy(key).await?, amount) {
+        if !asks(&self.store.policy(key).await?, &payment, amount) {
             return Ok(RefundOutlook::Automatic);
         }
         Ok(RefundOutlook::Ask(format!(
@@ -129,9 +129,10 @@ fn refundable(payment: &StoredPayment, user: UserId, amount: Option<&str>) -> Re
     Ok(wanted)
 }
 
-/// Whether a key asks before it gives back so much.
-const fn asks(policy: &PaymentPolicy, amount: Amount) -> bool {
-    amount.minor() >= policy.automatic_below_minor
+/// Whether a key asks before it gives back so much of a payment. What was given back of it before counts, so that nothing is
+/// given back unasked in parts that would be asked about as a whole.
+const fn asks(policy: &PaymentPolicy, payment: &StoredPayment, amount: Amount) -> bool {
+    payment.refunded_minor.saturating_add(amount.minor()) >= policy.automatic_below_minor
 }
 
 impl RefundOrder {
@@ -233,7 +234,7 @@ impl Work for Refund {
         };
         match self.actor.may(Permission::PaymentsRefund, transaction, self.now).await? {
             // The policy may be another than the one in whose light nobody was asked.
-            Ok(Some(policy)) if !self.is_accepted && asks(&policy, amount) => {
+            Ok(Some(policy)) if !self.is_accepted && asks(&policy, &payment, amount) => {
                 return Ok(Ending::Undo(Ok(Refunded::Ask)));
             }
             Ok(_) => {}

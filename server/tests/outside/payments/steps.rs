@@ -95,6 +95,26 @@ async fn a_refund_is_the_payees_to_give_and_never_more_than_was_paid() {
     assert_eq!((bob.balance().await, alice.balance().await), (-200.0, 180.0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_in_parts_is_asked_about_from_the_part_on_with_which_the_whole_would_be() {
+    let app = spawn_app().await;
+    let policy = PaymentPolicy { automatic_below_minor: 2_000, ..PaymentPolicy::default() };
+    app.store.change_policy(&KeyId("2".to_owned()), policy.into()).await.unwrap().unwrap();
+    let (bob, alice) = (Person::bob(&app), Person::alice(&app));
+    let payment = paid_until(&app, "succeeded", 100).await;
+    let part = |amount: f64| json!({ "paymentId": payment, "amount": amount });
+    for (amount, is_asked, balance) in
+        [(9.99, false, -290.01), (10.0, false, -280.01), (0.01, true, -280.01), (19.99, true, -280.01)]
+    {
+        let (_, question) = alice.answers("decline", "refundPayment", part(amount)).await;
+        assert_eq!((question.is_some(), bob.balance().await), (is_asked, balance), "{amount}");
+    }
+    // Of another payment nothing was given back yet.
+    let payment = paid_until(&app, "succeeded", 50).await;
+    let part = json!({ "paymentId": payment, "amount": 19.99 });
+    assert_eq!(alice.answers("decline", "refundPayment", part).await.1, None);
+}
+
 /// What waits is counted against the credit, and what ends unpaid is given back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_credit_is_set_aside_for_what_waits_and_free_again_when_that_ends_unpaid() {
