@@ -15,8 +15,8 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        Ending, KeyId, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredPayment, Transaction,
-        UserId, Work, transact,
+        Ending, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredPayment, Transaction, UserId,
+        Work, transact,
     },
 };
 
@@ -169,6 +169,25 @@ fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
     )))
 }
 
+/// What the key with which a payment is confirmed may pay, if it may pay this: what it may not pay is not its to confirm.
+/// `None` where the payment was prepared with the same one, or there is no key.
+async fn may_confirm(
+    transaction: &mut dyn Transaction,
+    actor: &Actor,
+    payment: &StoredPayment,
+    now: UnixMillis,
+) -> Result<Result<Option<PaymentPolicy>, Refusal>, StoreError> {
+    let Some(key) = actor.key.as_ref().filter(|key| **key != payment.payment.key) else {
+        return Ok(Ok(None));
+    };
+    let found = transaction.key(key).await?;
+    // The line that prepared it has counted it, whichever of its keys did.
+    let is_of_its_line = found.as_ref().is_some_and(|(key, _)| key.lineage == payment.payment.lineage);
+    let own = Intent::of(payment);
+    let intent = Intent { counted_at: own.counted_at.filter(|_| is_of_its_line), ..own };
+    Ok(intent.allowed(transaction, found, now).await?.map(|(_, policy)| Some(policy)))
+}
+
 struct Decide {
     actor: Actor,
     id: PaymentId,
@@ -185,37 +204,17 @@ impl Decide {
         transaction: &mut dyn Transaction,
         payment: &StoredPayment,
     ) -> Result<Result<i64, Refusal>, StoreError> {
-        let own = &payment.payment.key;
-        let mut asks_from = i64::MAX;
-        // Another key of the same user's: what it may not pay is not its to confirm.
-        if let Some(key) = self.actor.key.as_ref().filter(|key| *key != own) {
-            match self.allowed(transaction, key, payment).await? {
-                Ok(policy) => asks_from = policy.automatic_below_minor,
-                Err(refusal) => return Ok(Err(refusal)),
-            }
-        }
+        let asks_from = match may_confirm(transaction, &self.actor, payment, self.now).await? {
+            Ok(policy) => policy.map_or(i64::MAX, |policy| policy.automatic_below_minor),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         // What is paid at once is looked at then.
         if !self.payments.must_assess(payment.payment.amount) {
             return Ok(Ok(asks_from));
         }
-        let found = transaction.key(own).await?;
+        let found = transaction.key(&payment.payment.key).await?;
         let fitting = Intent::of(payment).fitting(found, self.now);
         Ok(fitting.map(|(_, policy)| asks_from.min(policy.automatic_below_minor)))
-    }
-
-    /// What a key may pay, if it may pay this, whichever it was prepared with.
-    async fn allowed(
-        &self,
-        transaction: &mut dyn Transaction,
-        key: &KeyId,
-        payment: &StoredPayment,
-    ) -> Result<Result<PaymentPolicy, Refusal>, StoreError> {
-        let found = transaction.key(key).await?;
-        // The line that prepared it has counted it, whichever of its keys did.
-        let is_of_its_line = found.as_ref().is_some_and(|(key, _)| key.lineage == payment.payment.lineage);
-        let own = Intent::of(payment);
-        let intent = Intent { counted_at: own.counted_at.filter(|_| is_of_its_line), ..own };
-        Ok(intent.allowed(transaction, found, self.now).await?.map(|(_, policy)| policy))
     }
 
     /// Goes on to pay it, where nobody has said no.

@@ -3,6 +3,7 @@
 mod assessor;
 mod counterpart;
 mod hostile;
+mod narrowing;
 mod payments;
 mod program;
 mod rules;

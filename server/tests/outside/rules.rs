@@ -23,7 +23,7 @@ use server::{
 
 use crate::support::app::{App, spawn_app_with};
 
-const PEPPER: &str = "a pepper that only these tests have, long enough";
+pub(super) const PEPPER: &str = "a pepper that only these tests have, long enough";
 
 /// A server whose pepper is known, so that keys can be made beside it.
 async fn spawn_known() -> App {
@@ -43,7 +43,7 @@ async fn user(app: &App, number: i64, name: &str) -> UserId {
 }
 
 /// A fresh key of a user's; what is presented, and what is kept of it.
-async fn key(app: &App, user: UserId, role: Role) -> (String, StoredKey) {
+pub(super) async fn key(app: &App, user: UserId, role: Role) -> (String, StoredKey) {
     let (id, secret) = ApiKey::generate(KeyMode::Live).unwrap();
     let stored = StoredKey {
         lineage: id.clone(),

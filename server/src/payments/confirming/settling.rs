@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 
+use super::may_confirm;
 use crate::{
     clock::UnixMillis,
     payments::{
         PaymentError, Payments, Refusal,
         desk::{Actor, RiskGate, not_found},
-        execution::{compensate, settle, step},
+        execution::{compensate, hold, pay, step},
     },
     risk::{Assessment, Verdict},
     store::{Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
@@ -73,6 +74,25 @@ struct Settle {
     now: UnixMillis,
 }
 
+impl Settle {
+    /// Moves the money, or says why it cannot be moved; then nothing is changed. Both keys must still be ones that may pay it:
+    /// much may have been said about either while it was assessed.
+    async fn pay(
+        &self,
+        transaction: &mut dyn Transaction,
+        payment: &StoredPayment,
+    ) -> Result<Result<StoredPayment, Refusal>, StoreError> {
+        let held = match hold(transaction, payment, self.now).await? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        match may_confirm(transaction, &self.actor, payment, self.now).await? {
+            Ok(_) => pay(transaction, payment, &held, self.now).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+}
+
 #[async_trait]
 impl Work for Settle {
     type Output = Result<(StoredPayment, bool), Refusal>;
@@ -85,7 +105,7 @@ impl Work for Settle {
             return Ok(Ending::Undo(Ok((payment, true))));
         }
         let (refusal, is_reserved) = match &self.verdict {
-            Ok(()) => match settle(transaction, &payment, self.now).await? {
+            Ok(()) => match self.pay(transaction, &payment).await? {
                 Ok(paid) => {
                     transaction.append_audit(&self.actor.record).await?;
                     return Ok(Ending::Keep(Ok((paid, false))));

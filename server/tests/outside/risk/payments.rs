@@ -28,7 +28,7 @@ use crate::support::{
 };
 
 /// Lets Bob's key pay whatever it likes without a question.
-async fn let_pay(store: &dyn Store) {
+pub(super) async fn let_pay(store: &dyn Store) {
     let policy = PaymentPolicy { automatic_below_minor: i64::MAX, ..PaymentPolicy::default() };
     store.change_policy(&KeyId("1".to_owned()), policy.into()).await.unwrap().unwrap();
 }
@@ -42,7 +42,7 @@ async fn asking(settings: &RiskSettings) -> App {
 }
 
 /// A payment from Bob to Alice that waits to be confirmed.
-async fn prepared(bob: &Client, amount: f64) -> String {
+pub(super) async fn prepared(bob: &Client, amount: f64) -> String {
     let created = bob.result("createPayment", json!({ "to": "alice", "amount": amount })).await;
     created["structuredContent"]["paymentId"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned()
 }
@@ -54,17 +54,17 @@ async fn confirmed(bob: &Client, payment: &str) -> String {
     status.as_str().or(result["content"][0]["text"].as_str()).unwrap().to_owned()
 }
 
-async fn balance(app: &App, key: &str) -> Value {
+pub(super) async fn balance(app: &App, key: &str) -> Value {
     let client = Client::open(app.address, key).await;
     client.result("getAccountBalance", json!({})).await["structuredContent"]["balance"].clone()
 }
 
-async fn status(app: &App, payment: &str) -> PaymentStatus {
+pub(super) async fn status(app: &App, payment: &str) -> PaymentStatus {
     app.store.payment(&PaymentId(payment.to_owned())).await.unwrap().unwrap().status()
 }
 
 /// The handles of what is to be given back.
-async fn due(store: &dyn Store) -> Vec<String> {
+pub(super) async fn due(store: &dyn Store) -> Vec<String> {
     let due = store.due_compensations(UnixMillis::now().plus(Duration::from_hours(2)), 100).await.unwrap();
     due.into_iter().map(|one| one.handle).collect()
 }
