@@ -86,7 +86,8 @@ impl Prompt for PreparePayment {
     }
 
     async fn complete(&self, principal: &Principal, typing: Typing) -> Result<Vec<String>, ToolError> {
-        if typing.argument != "to" {
+        // Whom one deals with is what one's transactions tell.
+        if typing.argument != "to" || principal.authorize(Permission::TransactionsRead).is_err() {
             return Ok(Vec::new());
         }
         Ok(typing.matching(self.ledger.peers(principal.user()).await?))

@@ -73,6 +73,10 @@ async fn rule_07_what_is_listed_is_what_can_be_read_whatever_a_key_may_do() {
             });
             for answer in both("completion/complete", typed).await {
                 assert_eq!(is_refused(&answer), !may, "{name}: {set:?}: {answer:?}");
+                // What is proposed is taken from transactions, whatever the prompt is for.
+                let proposed = answer.json()["result"]["completion"]["values"].as_array().map_or(0, Vec::len);
+                let may = may && set.contains(&Permission::TransactionsRead);
+                assert_eq!(proposed > 0, may, "{name}: {set:?}: {answer:?}");
             }
         }
         session.end().await;
