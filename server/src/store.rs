@@ -36,7 +36,8 @@ pub use key::{
     AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Replacement, Rotation, StoredKey, UserId,
 };
 pub use ledger::{
-    AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth, PostedTransfer, TransferId,
+    AccountBalance, EarlierTransfers, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth,
+    PostedTransfer, TransferId,
 };
 pub use payment::{
     AccountState, BatchId, BatchStep, Compensation, IdempotencyClaim, IdempotencyRecord, NewPayment,

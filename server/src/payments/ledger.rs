@@ -43,19 +43,12 @@ impl Ledger {
         Ok(is_whole.then_some(found))
     }
 
-    /// The user's statement of a month; `None` where it has more transfers than `most`.
+    /// The user's statement of a month, with the newest `most` of its transfers.
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].
-    pub async fn statement(
-        &self,
-        user: UserId,
-        month: Month,
-        most: u32,
-    ) -> Result<Option<Statement>, StoreError> {
-        let found = self.store.month(user, month, most.saturating_add(1)).await?;
-        let is_whole = u32::try_from(found.transfers.len()).is_ok_and(|count| count <= most);
-        is_whole.then(|| Statement::of(month, found)).transpose()
+    pub async fn statement(&self, user: UserId, month: Month, most: u32) -> Result<Statement, StoreError> {
+        Statement::of(month, self.store.month(user, month, most).await?)
     }
 
     /// The months in which the user paid or was paid, newest first.

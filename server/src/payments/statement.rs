@@ -22,6 +22,8 @@ pub struct Statement {
     pub closing: Amount,
     /// What moved, earliest first.
     pub transfers: Vec<PostedTransfer>,
+    /// Whether earlier ones are left out of these: they are in the sums all the same.
+    pub is_truncated: bool,
 }
 
 impl Statement {
@@ -30,13 +32,13 @@ impl Statement {
     /// # Errors
     /// [`StoreError::OutOfRange`] when a sum leaves the range of whole minor units.
     pub(super) fn of(month: Month, monthly: MonthlyTransfers) -> Result<Self, StoreError> {
-        let MonthlyTransfers { username, opening, transfers } = monthly;
-        let sum = |counts: &dyn Fn(&PostedTransfer) -> bool| -> Result<i64, StoreError> {
+        let MonthlyTransfers { username, opening, transfers, earlier } = monthly;
+        let sum = |earlier: i64, counts: &dyn Fn(&PostedTransfer) -> bool| -> Result<i64, StoreError> {
             let mut amounts = transfers.iter().filter(|one| counts(one)).map(|one| one.amount.minor());
-            amounts.try_fold(0_i64, i64::checked_add).ok_or(StoreError::OutOfRange)
+            amounts.try_fold(earlier, i64::checked_add).ok_or(StoreError::OutOfRange)
         };
-        let paid_in = sum(&|one| one.to == username)?;
-        let paid_out = sum(&|one| one.from == username)?;
+        let paid_in = sum(earlier.map_or(0, |sums| sums.paid_in_minor), &|one| one.to == username)?;
+        let paid_out = sum(earlier.map_or(0, |sums| sums.paid_out_minor), &|one| one.from == username)?;
         let closing = opening.minor().checked_add(paid_in).and_then(|sum| sum.checked_sub(paid_out));
         let amount = |minor| Amount::from_minor(minor, opening.currency());
         Ok(Self {
@@ -47,6 +49,7 @@ impl Statement {
             closing: amount(closing.ok_or(StoreError::OutOfRange)?),
             username,
             transfers,
+            is_truncated: earlier.is_some(),
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     store::{Month, UserId},
 };
 
-/// A month with more transactions than this has no statement: it would be larger than answers may be.
+/// How many transactions a statement names, the newest ones: with more it would be larger than answers may be.
 const MOST: u32 = 10_000;
 
 const TEMPLATE: &str = "payments://statements/{month}";
@@ -40,7 +40,8 @@ impl ResourceTemplate for Statements {
         name: "statement",
         title: Some("Monthly statement"),
         description: "What happened on the account of the authenticated user in a month (YYYY-MM): opening balance, \
-                      every transaction, what came in and went out, closing balance; as JSON and as text",
+                      every transaction (where they are more than 10,000, the newest of them), what came in and went \
+                      out, closing balance; as JSON and as text",
         mime_type: None,
         permission: Permission::TransactionsRead,
     };
@@ -92,12 +93,6 @@ pub(crate) fn month(written: &str) -> Result<Month, ToolError> {
 /// A statement in both of its forms.
 pub(crate) async fn parts(ledger: &Ledger, user: UserId, month: Month) -> Result<Parts, ToolError> {
     let statement = ledger.statement(user, month, MOST).await.map_err(unread)?;
-    let statement = statement.ok_or_else(|| {
-        ToolError::Refused(format!(
-            "statement_too_long: {month} has more than {MOST} transactions, too many for one answer. Read another month, or \
-             use getLatestTransactions."
-        ))
-    })?;
     Ok(vec![
         Part::text("application/json", for_programs(&statement)),
         Part::text("text/plain", for_people(&statement)),
@@ -118,7 +113,7 @@ fn for_programs(statement: &Statement) -> String {
             })
         })
         .collect();
-    json!({
+    let mut told = json!({
         "month": statement.month.to_string(),
         "username": statement.username,
         "currency": statement.opening.currency().code(),
@@ -127,8 +122,11 @@ fn for_programs(statement: &Statement) -> String {
         "paidOut": statement.paid_out.to_number(),
         "closingBalance": statement.closing.to_number(),
         "transactions": transactions,
-    })
-    .to_string()
+    });
+    if let Some(members) = told.as_object_mut().filter(|_| statement.is_truncated) {
+        members.insert("truncated".to_owned(), json!(true));
+    }
+    told.to_string()
 }
 
 fn for_people(statement: &Statement) -> String {
@@ -138,6 +136,10 @@ fn for_people(statement: &Statement) -> String {
         String::new(),
         format!("{:<38}{:>12}", "Opening balance", statement.opening),
     ];
+    if statement.is_truncated {
+        let count = statement.transfers.len();
+        lines.push(format!("Earlier transactions are left out: these are the newest {count} of the month."));
+    }
     for one in &statement.transfers {
         let (with, sign) = if one.from == statement.username {
             (format!("to {}", one.to), "-")

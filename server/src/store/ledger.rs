@@ -117,8 +117,19 @@ pub struct MonthlyTransfers {
     pub username: String,
     /// What was on it when the month began, by date.
     pub opening: Amount,
-    /// The month's transfers by date, earliest first; on one date the first posted first; no more than were asked for.
+    /// The month's newest transfers, no more than were asked for, by date, earliest first; on one date the first posted first.
     pub transfers: Vec<PostedTransfer>,
+    /// What the earlier ones come to, where there are more.
+    pub earlier: Option<EarlierTransfers>,
+}
+
+/// What transfers of an account come to that are not named one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierTransfers {
+    /// What came in, in minor units.
+    pub paid_in_minor: i64,
+    /// What went out, in minor units, above zero.
+    pub paid_out_minor: i64,
 }
 
 /// Accounts, transfers and their entries. Every transfer has two entries whose sum is zero, and an account's balance is
@@ -142,8 +153,8 @@ pub trait LedgerStore: Send + Sync {
     /// [`StoreError::NoSuchAccount`], [`StoreError::Unavailable`].
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError>;
 
-    /// What happened on the user's account in a month, of its transfers the first `limit`. Its cost depends on those and on
-    /// the number of months before it.
+    /// What happened on the user's account in a month, of its transfers the `limit` newest. Its cost depends on those and on
+    /// the number of months before it; where there are more, their amounts are added up.
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], [`StoreError::OutOfRange`], [`StoreError::Unavailable`].

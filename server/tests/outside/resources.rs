@@ -94,7 +94,7 @@ async fn a_month_that_is_none_is_refused_with_the_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_month_of_too_many_transactions_is_refused_and_the_next_one_is_not() {
+async fn a_statement_of_too_many_transactions_has_the_newest_of_them_and_the_sums_of_all() {
     let app = spawn_app().await;
     let mut posting = tokio::task::JoinSet::new();
     let amount = Amount::from_minor(1, Currency::from_code("USD").unwrap());
@@ -104,18 +104,31 @@ async fn a_month_of_too_many_transactions_is_refused_and_the_next_one_is_not() {
             from: UserId(3),
             to: UserId(1),
             amount,
-            date: date(2024, 5, 1),
+            date: date(2024, 5, if number == 1 { 1 } else { 2 }),
         };
         let store = app.store.clone();
         posting.spawn(async move { store.post(transfer).await.unwrap() });
     }
     posting.join_all().await;
     let bob = Client::open(app.address, BOB).await;
-    let error = read(&bob, "payments://statements/2024-05").await["error"].clone();
-    assert_eq!(error["code"], -32602, "{error}");
-    assert!(error["message"].as_str().unwrap().contains("statement_too_long: 2024-05"), "{error}");
-    let next = read(&bob, "payments://statements/2024-06").await;
-    assert!(next["result"]["contents"][0]["text"].is_string(), "{next}");
+    let told = async |month: &str| -> (Value, String) {
+        let contents =
+            read(&bob, &format!("payments://statements/{month}")).await["result"]["contents"].clone();
+        let [programs, people] = [0, 1].map(|form| contents[form]["text"].as_str().unwrap().to_owned());
+        (serde_json::from_str(&programs).unwrap(), people)
+    };
+    // The first one is of the day before the others, and left out.
+    let (statement, people) = told("2024-05").await;
+    let rows = statement["transactions"].as_array().unwrap();
+    assert_eq!((rows.len(), &statement["truncated"]), (10_000, &json!(true)));
+    assert!(rows.iter().all(|row| row["date"] == "2024-05-02"));
+    let sums = ["openingBalance", "paidIn", "paidOut", "closingBalance"].map(|sum| statement[sum].as_f64());
+    assert_eq!(sums, [-200.0, 100.01, 0.0, -99.99].map(Some));
+    assert!(people.contains("Earlier transactions are left out: these are the newest 10000 of"));
+    assert!(people.ends_with("Came in: 100.01. Went out: 0.00."));
+    let (next, people) = told("2024-06").await;
+    assert_eq!((&next["openingBalance"], &next["truncated"]), (&json!(-99.99), &Value::Null));
+    assert!(!people.contains("left out"));
 }
 
 #[tokio::test]

@@ -219,10 +219,19 @@ pub(crate) async fn a_month_opens_with_what_was_before_and_holds_its_own_transfe
     ] {
         let found = store.month(UserId(1), month.parse().unwrap(), 9).await.unwrap();
         assert_eq!((found.opening.minor(), numbers(&found.transfers)), (opening, ids), "{month}");
-        assert_eq!(found.username, "user1");
+        assert_eq!((found.username.as_str(), found.earlier), ("user1", None));
     }
-    let found = store.month(UserId(1), "2024-03".parse().unwrap(), 2).await.unwrap();
-    assert_eq!(numbers(&found.transfers), [4, 5], "the first two, and no more than were asked for");
+    for (user, limit, ids, earlier) in [
+        (1, 3, vec![4, 5, 2], None),
+        (1, 2, vec![5, 2], Some((5, 0))),
+        (1, 0, vec![], Some((51, 0))),
+        (3, 1, vec![2], Some((0, 11))),
+    ] {
+        let found = store.month(UserId(user), "2024-03".parse().unwrap(), limit).await.unwrap();
+        assert_eq!(numbers(&found.transfers), ids, "the newest, and no more than were asked for");
+        let sums = found.earlier.map(|sums| (sums.paid_in_minor, sums.paid_out_minor));
+        assert_eq!(sums, earlier, "{user} {limit}");
+    }
     let stranger = store.month(UserId(9), "2024-03".parse().unwrap(), 9).await;
     assert!(matches!(stranger, Err(StoreError::NoSuchAccount(_))));
 }

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     money::Amount,
     store::{
-        AccountBalance, LedgerStore, Month, MonthlyTransfers, NewTransfer, PaymentChange, PostedTransfer,
-        StoreError, TransferId, UserId,
+        AccountBalance, EarlierTransfers, LedgerStore, Month, MonthlyTransfers, NewTransfer, PaymentChange,
+        PostedTransfer, StoreError, TransferId, UserId,
     },
 };
 
@@ -96,15 +96,34 @@ async fn transfers_of_month(
     let before: i64 = value(transaction, before, &[&user.0, &month.to_string()]).await?;
     let between = select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq
-         WHERE e.user_id = $1 AND e.date BETWEEN $2 AND $3 ORDER BY e.date, e.transfer_seq LIMIT $4"
+         WHERE e.user_id = $1 AND e.date BETWEEN $2 AND $3 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT $4"
     );
-    let (first, last) = (month.first_day().to_string(), month.last_day().to_string());
-    let found = rows(transaction, between, &[&user.0, &first, &last, &i64::from(limit)]).await?;
+    let (first, last, limit) =
+        (month.first_day().to_string(), month.last_day().to_string(), i64::from(limit));
+    let of: Parameters<'_> = &[&user.0, &first, &last, &limit];
+    let found = rows(transaction, between, of).await?;
+    let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < limit);
     Ok(MonthlyTransfers {
         username: account.username,
         opening: Amount::from_minor(before, account.balance.currency()),
-        transfers: found.iter().map(read_transfer).collect::<Result<_, _>>()?,
+        transfers: found.iter().rev().map(read_transfer).collect::<Result<_, _>>()?,
+        earlier: if is_whole { None } else { earlier(transaction, of).await? },
     })
+}
+
+/// What those of a user between two days come to that are earlier than so many of the newest.
+async fn earlier(
+    transaction: &impl GenericClient,
+    of: Parameters<'_>,
+) -> Result<Option<EarlierTransfers>, Failure> {
+    let sums =
+        "SELECT sum (greatest (amount_minor, 0))::bigint, sum (greatest (-amount_minor, 0))::bigint FROM (
+                    SELECT amount_minor FROM entries WHERE user_id = $1 AND date BETWEEN $2 AND $3
+                    ORDER BY date DESC, transfer_seq DESC OFFSET $4) earlier";
+    let Some(sums) = row(transaction, sums, of).await? else { return Ok(None) };
+    let (paid_in, paid_out): (Option<i64>, Option<i64>) = (cell(&sums, 0)?, cell(&sums, 1)?);
+    let of = |(paid_in_minor, paid_out_minor)| EarlierTransfers { paid_in_minor, paid_out_minor };
+    Ok(paid_in.zip(paid_out).map(of))
 }
 
 /// Locks accounts, in the order of their numbers, until the transaction ends. What is read of them after this is what they

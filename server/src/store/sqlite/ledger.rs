@@ -151,7 +151,8 @@ pub(super) fn latest(
     statement.query_map(params![user.0, limit], read)?.collect()
 }
 
-pub(super) fn between(
+/// The newest between two days, the earliest of them first.
+pub(super) fn newest_between(
     connection: &Connection,
     user: UserId,
     first: Date,
@@ -160,9 +161,12 @@ pub(super) fn between(
 ) -> rusqlite::Result<Vec<PostedTransfer>> {
     let mut statement = connection.prepare_cached(select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq
-         WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date, e.transfer_seq LIMIT ?4"
+         WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT ?4"
     ))?;
-    statement.query_map(params![user.0, first.to_string(), last.to_string(), limit], read)?.collect()
+    let newest = statement.query_map(params![user.0, first.to_string(), last.to_string(), limit], read)?;
+    let mut found = newest.collect::<rusqlite::Result<Vec<_>>>()?;
+    found.reverse();
+    Ok(found)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<PostedTransfer> {

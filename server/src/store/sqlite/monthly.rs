@@ -1,11 +1,12 @@
 //! SQL of what happened on an account month by month.
 
+use jiff::civil::Date;
 use rusqlite::{Connection, params};
 
 use super::{failure::unavailable, ledger};
 use crate::{
     money::Amount,
-    store::{Month, MonthlyTransfers, StoreError, UserId},
+    store::{EarlierTransfers, Month, MonthlyTransfers, StoreError, UserId},
 };
 
 pub(super) fn transfers(
@@ -15,6 +16,8 @@ pub(super) fn transfers(
     limit: u32,
 ) -> Result<MonthlyTransfers, StoreError> {
     let failed = unavailable("read a month");
+    // One look at everything: what comes in between is in all of it or in none.
+    let transaction = connection.unchecked_transaction().map_err(&failed)?;
     let account = ledger::balance(connection, user)?;
     let before: i64 = connection
         .prepare_cached(
@@ -22,10 +25,33 @@ pub(super) fn transfers(
         )
         .and_then(|mut statement| statement.query_row(params![user.0, month.to_string()], |row| row.get(0)))
         .map_err(&failed)?;
-    let transfers =
-        ledger::between(connection, user, month.first_day(), month.last_day(), limit).map_err(&failed)?;
+    let (first, last) = (month.first_day(), month.last_day());
+    let transfers = ledger::newest_between(connection, user, first, last, limit).map_err(&failed)?;
+    let is_whole = u32::try_from(transfers.len()).is_ok_and(|count| count < limit);
+    let earlier =
+        if is_whole { None } else { earlier(connection, user, (first, last), limit).map_err(&failed)? };
+    transaction.finish().map_err(&failed)?;
     let opening = Amount::from_minor(before, account.balance.currency());
-    Ok(MonthlyTransfers { username: account.username, opening, transfers })
+    Ok(MonthlyTransfers { username: account.username, opening, transfers, earlier })
+}
+
+/// What those between two days come to that are earlier than the `limit` newest.
+fn earlier(
+    connection: &Connection,
+    user: UserId,
+    (first, last): (Date, Date),
+    limit: u32,
+) -> rusqlite::Result<Option<EarlierTransfers>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT SUM (MAX (amount_minor, 0)), SUM (MAX (-amount_minor, 0)) FROM (
+             SELECT amount_minor FROM entries WHERE user_id = ?1 AND date BETWEEN ?2 AND ?3
+             ORDER BY date DESC, transfer_seq DESC LIMIT -1 OFFSET ?4)",
+    )?;
+    statement.query_row(params![user.0, first.to_string(), last.to_string(), limit], |row| {
+        let sums: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let of = |(paid_in_minor, paid_out_minor)| EarlierTransfers { paid_in_minor, paid_out_minor };
+        Ok(sums.0.zip(sums.1).map(of))
+    })
 }
 
 pub(super) fn months(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<Month>> {
