@@ -30,7 +30,7 @@ impl Payments {
             transact(&*self.store, Begin { id: batch.id.clone(), now }).await??;
             return self.process_batch(actor, batch, None).await;
         }
-        Ok(transact(&*self.store, SettleAll { actor, id: batch.id, now }).await??)
+        Ok(transact(&*self.store, SettleAll { actor, id: batch.id, now, is_begun: false }).await??)
     }
 
     /// Has a batch assessed by its sum, and pays it or lets it fail.
@@ -58,9 +58,8 @@ impl Payments {
         let now = UnixMillis::now();
         let unapproved = match verdict {
             Ok(()) => {
-                let paid =
-                    transact(&*self.store, SettleAll { actor: actor.clone(), id: id.clone(), now }).await?;
-                match paid {
+                let settling = SettleAll { actor: actor.clone(), id: id.clone(), now, is_begun: true };
+                match transact(&*self.store, settling).await? {
                     Ok(batch) => return Ok(batch),
                     Err(refusal) => Unapproved { refusal, is_reserved: self.risk.is_some() },
                 }
@@ -134,6 +133,8 @@ struct SettleAll {
     actor: Actor,
     id: BatchId,
     now: UnixMillis,
+    /// It is being processed, and whoever pays it now began to. Otherwise nobody else may have.
+    is_begun: bool,
 }
 
 #[async_trait]
@@ -150,6 +151,13 @@ impl Work for SettleAll {
         if payments.iter().all(|payment| payment.status().is_paid()) {
             return Ok(Ending::Undo(Ok(Batch { id: self.id.clone(), payments, is_replayed: true })));
         }
+        let batch = Batch { id: self.id.clone(), payments, is_replayed: false };
+        if !self.is_begun
+            && let Err(refusal) = can_be_approved(&batch, self.now)
+        {
+            return Ok(Ending::Undo(Err(refusal)));
+        }
+        let payments = batch.payments;
         let of = payments.len();
         let mut paid = Vec::with_capacity(payments.len());
         for payment in payments {
