@@ -139,12 +139,16 @@ fn is_present(run: &Run) -> bool {
 impl Answerer for Person {
     async fn elicit(&self, question: &ElicitRequestParams) -> ElicitResult {
         let ElicitRequestParams::Form(form) = question else { return declined() };
-        let _turn = self.floor.take_for_question().await;
         let gone = ElicitResult { action: ElicitAction::Cancel, content: None };
         if !self.interrupts.may_ask() {
             return gone;
         }
-        if self.is_present {
+        let _turn = self.floor.take_for_question().await;
+        if !self.interrupts.may_ask() {
+            return gone;
+        }
+        let is_typed = self.confirm == Confirm::Ask || !form.requested_schema.properties.is_empty();
+        if self.is_present && is_typed {
             // Nobody has read the question yet.
             hold::forget_typed();
         }

@@ -61,6 +61,10 @@ impl<'a> Lines<'a> {
         };
         loop {
             let _turn = run.floor.take().await;
+            if run.floor.is_wanted() {
+                // Whoever waits has it next.
+                continue;
+            }
             run.terminal.idle();
             let reading = match editor {
                 Some(reading) => reading,

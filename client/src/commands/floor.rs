@@ -29,6 +29,11 @@ impl Floor {
         self.take().await
     }
 
+    /// Whether a question waits for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        *self.questions.borrow() > 0
+    }
+
     /// Returns when a question waits for it.
     pub(super) async fn wanted(&self) {
         // The sender lives as long as this does.

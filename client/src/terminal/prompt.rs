@@ -6,7 +6,7 @@
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -15,8 +15,11 @@ use tokio::sync::mpsc;
 
 use super::{escape, hold::Hold};
 
-/// Where an editor reads on whose line nobody waits for.
-static ABANDONED: Mutex<Option<mpsc::Receiver<Input>>> = Mutex::new(None);
+/// Editors whose line nobody waits for, and where that arrives.
+static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
+
+/// By its hold, an editor knows that it is itself.
+type Abandoned = (Arc<Hold>, mpsc::Receiver<Input>);
 
 /// What is asked while another editor has the next line.
 const PRESS_ENTER: &str = "press Enter to go on: ";
@@ -66,7 +69,7 @@ impl Prompt {
         let hold = Arc::<Hold>::default();
         let prompt = Shown { text: prompt, hold: Arc::clone(&hold) };
         Ok(Self::reading(Arc::clone(&hold), move || {
-            if let Some(interrupted) = end_abandoned() {
+            if let Some(interrupted) = end_abandoned(&hold) {
                 return interrupted;
             }
             if !hold.take() {
@@ -131,22 +134,37 @@ impl Drop for Prompt {
         if self.is_waiting {
             self.hold.give_up();
             let reading = mem::replace(&mut self.typed, mpsc::channel(1).1);
-            *ABANDONED.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+            abandoned().push((Arc::clone(&self.hold), reading));
         }
     }
 }
 
-/// Waits until the editor whose line nobody waits for has read it. What is typed there was not meant for what is asked now,
-/// so it counts for nothing, except Ctrl-C.
-fn end_abandoned() -> Option<Input> {
-    let mut reading = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    if !matches!(reading.try_recv(), Err(mpsc::error::TryRecvError::Empty)) {
-        return None;
+fn abandoned() -> MutexGuard<'static, Vec<Abandoned>> {
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the editors whose lines nobody waits for have read them. What is typed there was not meant for what is asked
+/// now, so it counts for nothing, except Ctrl-C. One that was itself abandoned before it began leaves that to the next.
+fn end_abandoned(own: &Arc<Hold>) -> Option<Input> {
+    let before = {
+        let mut abandoned = abandoned();
+        if let Some(at) = abandoned.iter().position(|(hold, _)| Arc::ptr_eq(hold, own)) {
+            abandoned.remove(at);
+            return Some(Input::End);
+        }
+        mem::take(&mut *abandoned)
+    };
+    let mut interrupted = None;
+    for (_, mut reading) in before {
+        if !matches!(reading.try_recv(), Err(mpsc::error::TryRecvError::Empty)) {
+            continue;
+        }
+        let mut out = io::stdout();
+        // Where it cannot be shown, Enter is waited for all the same.
+        drop(out.write_all(PRESS_ENTER.as_bytes()).and_then(|()| out.flush()));
+        interrupted = reading.blocking_recv().filter(|input| *input == Input::Interrupted).or(interrupted);
     }
-    let mut out = io::stdout();
-    // Where it cannot be shown, Enter is waited for all the same.
-    drop(out.write_all(PRESS_ENTER.as_bytes()).and_then(|()| out.flush()));
-    reading.blocking_recv().filter(|input| *input == Input::Interrupted)
+    interrupted
 }
 
 /// What the editor shows. It asks for the text once it has changed the terminal's settings.

@@ -135,6 +135,25 @@ fn a_conversation_waits_with_its_prompt_while_a_question_stands() {
 }
 
 #[test]
+fn the_next_question_comes_before_the_prompt_of_a_conversation() {
+    let server = Server::start(Script { reply: Reply::AskTwice, ..Script::default() });
+    let mut session = chatting(&server);
+    session.exp_string("yes or no? [no]: ").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("/quit to end.").unwrap();
+    // The second question comes while the first one stands, and the prompt waits already.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    session.send_line("no").unwrap();
+    session.exp_string("declined").unwrap();
+    let shown = session.exp_string("yes or no? [no]: ").unwrap();
+    assert!(!shown.contains("bob> ") && !shown.contains("press Enter"), "{shown}");
+    session.send_line("yes").unwrap();
+    let shown = session.exp_string("sent").unwrap();
+    assert!(!shown.contains("bob> "), "{shown}");
+    goes_on(&mut session, &server);
+}
+
+#[test]
 fn a_question_takes_the_place_of_the_prompt_and_what_was_typed_at_it_counts_for_nothing() {
     let server = Server::start(Script { reply: Reply::AskMeanwhile, ..Script::default() });
     let mut session = chatting(&server);

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -56,6 +57,8 @@ pub(crate) enum Reply {
     /// As the payment server answers; the tools are listed, after a question on the stream of the session, once the server
     /// is told to go on.
     AskFirst,
+    /// The same, and another question on that stream a little later.
+    AskTwice,
     /// As the payment server answers; the question on the stream of the session waits until the server is told to go on.
     AskMeanwhile,
 }
@@ -238,7 +241,7 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     }
     match method {
         "tools/list" => {
-            if matches!(state.script.reply, Reply::AskFirst) {
+            if matches!(state.script.reply, Reply::AskFirst | Reply::AskTwice) {
                 state.go_on.cancelled().await;
             }
             answer(&id, &json!({ "tools": state.script.tools }))
@@ -255,7 +258,7 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 async fn called(state: &Arc<Shared>, id: &Value, user: &str, tool: &str) -> Response {
     let call = state.calls.fetch_add(1, Ordering::SeqCst);
     match &state.script.reply {
-        Reply::Result(Value::Null) | Reply::AskFirst | Reply::AskMeanwhile => {
+        Reply::Result(Value::Null) | Reply::AskFirst | Reply::AskTwice | Reply::AskMeanwhile => {
             answer(id, &payment_result(user, tool))
         }
         Reply::Result(result) => answer(id, result),
@@ -306,7 +309,11 @@ fn asked_late(state: &Arc<Shared>, id: Value) -> Response {
 
 /// An event with a question.
 fn question() -> String {
-    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {
+    question_of(1)
+}
+
+fn question_of(id: u32) -> String {
+    let question = json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": {
         "message": "Are you still there?", "requestedSchema": { "type": "object", "properties": {} },
     } });
     format!("data: {question}\n\n")
@@ -315,17 +322,26 @@ fn question() -> String {
 /// The stream of a session.
 async fn beside(State(state): State<Arc<Shared>>) -> Response {
     let waits = match state.script.reply {
-        Reply::AskBeside | Reply::AskFirst => false,
+        Reply::AskBeside | Reply::AskFirst | Reply::AskTwice => false,
         Reply::AskMeanwhile => true,
         _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
     };
+    let asked = state.clone();
     let event = stream::once(async move {
         if waits {
-            state.go_on.cancelled().await;
+            asked.go_on.cancelled().await;
         }
         Ok::<_, Infallible>(question())
     });
-    let body = Body::from_stream(event.chain(stream::pending()));
+    let another = stream::once(async move {
+        if !matches!(state.script.reply, Reply::AskTwice) {
+            std::future::pending::<()>().await;
+        }
+        state.go_on.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        Ok(question_of(2))
+    });
+    let body = Body::from_stream(event.chain(another).chain(stream::pending()));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
