@@ -2,8 +2,8 @@
 //!
 //! `bench run` starts each contender in turn, several rounds interleaved, drives the same work through 32 kept-alive
 //! connections, checks every answer, and reports the server process's CPU time a call: on a machine with noisy
-//! neighbours that is the steady figure, calls a second is not. `bench bare` is the ceiling: axum, one JSON body in and
-//! a tool's answer out, no protocol, no key, no store; `bench rmcp` the demo's tools on the official Rust SDK.
+//! neighbours that is the steady figure, calls a second is not. `bench bare` is the ceiling: axum and the demo's tools, with a
+//! check of the key, no protocol beyond that, no session, no store; `bench rmcp` the same tools on the official Rust SDK.
 
 mod ask;
 mod compare;

@@ -29,8 +29,8 @@ pub(crate) async fn in_sessions(setup: &Setup) -> anyhow::Result<Findings> {
     let findings = Findings::new(
         "Read calls in open sessions",
         "`getAccountBalance` and `getLatestTransactions` in turn, on 32 connections with a session each (revision \
-         2025-11-25; the TypeScript SDK v2 keeps no sessions). Every answer is checked. The ceiling is axum with one JSON \
-         body in and the tool's answer out: no protocol, no key, no store.",
+         2025-11-25; the TypeScript SDK v2 keeps no sessions). Every answer is checked. The ceiling is axum, which \
+         checks the key, reads one JSON body and writes the tool's answer: no protocol beyond that, no session, no store.",
         &HEAD,
     );
     let contenders = [
