@@ -23,7 +23,7 @@ use crate::{
     clock::UnixMillis,
     identity::Principal,
     limits::Limits,
-    store::{Outcome, Store},
+    store::{Outcome, Store, StoreError},
 };
 
 mod abilities;
@@ -292,13 +292,13 @@ impl Engine {
             self.live.expire(UnixMillis::now());
             let revised = async {
                 let revision = self.store.revision().await?;
-                if known == Some(revision) {
-                    return self.live.revise(self.store.as_ref(), live::Whose::New).await;
+                self.live.revise(self.store.as_ref(), live::Whose::New).await?;
+                if known != Some(revision) {
+                    self.sessions.revise().await?;
+                    self.live.revise(self.store.as_ref(), live::Whose::All).await?;
+                    known = Some(revision);
                 }
-                self.sessions.revise().await?;
-                self.live.revise(self.store.as_ref(), live::Whose::All).await?;
-                known = Some(revision);
-                Ok(())
+                Ok::<(), StoreError>(())
             };
             // After a failure the store may be one that lost its last moment, and the same number may stand for something
             // else than before.
@@ -306,7 +306,8 @@ impl Engine {
                 known = None;
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
-            } else if let Err(error) = self.fetch_mail().await {
+            }
+            if let Err(error) = self.fetch_mail().await {
                 known = None;
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "what other servers were told is not known here");

@@ -52,6 +52,7 @@ enum End {
     Never,
     WhenTold,
     CommitLate,
+    CommitLateAndTidyUp,
     AskWhenTold,
 }
 
@@ -97,6 +98,16 @@ impl Tool for Obedient {
                     Ok(((), Recorded::No))
                 };
                 context.commit(commit).await?;
+            }
+            End::CommitLateAndTidyUp => {
+                sleep(TOOL_TIMEOUT).await;
+                let commit = |_| async {
+                    sleep(TOOL_TIMEOUT).await;
+                    // With its record, as a payment is.
+                    Ok(((), Recorded::Yes))
+                };
+                context.commit(commit).await?;
+                sleep(TOOL_TIMEOUT / 2).await;
             }
             End::AskWhenTold => {
                 self.go.notified().await;

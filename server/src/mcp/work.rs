@@ -138,10 +138,14 @@ async fn cancelled(context: &RequestContext) {
     context.commitment().settled().await;
 }
 
-/// Returns when the work has taken as long as it may; what is being committed by then is waited for.
+/// Returns when the work has taken as long as it may; what is being committed by then is waited for. Where that holds the
+/// record of the call it is done, and has as long again to come to its end.
 async fn out_of_time(context: &RequestContext, limit: Duration) {
     context.stopwatch().reaches(limit).await;
     context.commitment().settled().await;
+    if context.commitment().is_recorded() {
+        tokio::time::sleep(limit).await;
+    }
 }
 
 /// What work comes to that has no output.

@@ -5,7 +5,10 @@ use server::store::{
     postgres::{PostgresSettings, PostgresStore},
 };
 
-use super::engines::Schema;
+use super::{
+    engines::{Schema, people},
+    payments::{keep, payment},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_takes_no_writes_is_not_connected_to_until_it_does() {
@@ -34,6 +37,7 @@ async fn a_connection_that_takes_no_writes_any_more_makes_place_for_another() {
     let settings = PostgresSettings { connections: 1, ..PostgresSettings::default() };
     let store = PostgresStore::open(&schema.url().parse().unwrap(), &settings).await.unwrap();
     store.check().await.unwrap();
+    people(&store, 2).await;
     schema
         .execute(
             "CREATE TABLE standing AS SELECT pid FROM pg_stat_activity;
@@ -43,12 +47,17 @@ async fn a_connection_that_takes_no_writes_any_more_makes_place_for_another() {
                  END IF;
                  RETURN NEW;
              END $$;
-             CREATE TRIGGER only_reads BEFORE UPDATE ON checks FOR EACH ROW EXECUTE FUNCTION only_reads ();",
+             CREATE TRIGGER only_reads BEFORE UPDATE ON checks FOR EACH ROW EXECUTE FUNCTION only_reads ();
+             CREATE TRIGGER only_reads BEFORE INSERT ON payments FOR EACH ROW EXECUTE FUNCTION only_reads ();",
         )
         .await;
     let refusal = store.check().await.unwrap_err();
     assert!(matches!(refusal, StoreError::Unavailable { .. }), "{refusal:?}");
     store.check().await.unwrap();
+    schema.execute("INSERT INTO standing SELECT pid FROM pg_stat_activity").await;
+    let refusal = keep(&store, payment("pay_1", 1, 2, 10)).await.unwrap_err();
+    assert!(matches!(refusal, StoreError::Unavailable { .. }), "{refusal:?}");
+    keep(&store, payment("pay_1", 1, 2, 10)).await.unwrap();
     store.close().await.unwrap();
     schema.drop().await;
 }

@@ -107,6 +107,16 @@ async fn a_call_that_begins_to_commit_when_its_time_is_over_ends_as_the_commit_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_recorded_has_time_to_tidy_up() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let body = call("obedient", &json!({ "end": "commit_late_and_tidy_up" }));
+    let answer = stage.answer("customer", &session, &body).await;
+    assert_eq!(answer["result"]["structuredContent"]["done"], true, "{answer}");
+    assert_eq!(stage.store.records.lock().len(), 0, "the work has kept it, and nobody else another");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_whose_client_went_away_asks_nobody_and_ends_at_once() {
     let stage = stage();
     let session = stage.open("customer", "2025-11-25").await;

@@ -68,7 +68,7 @@ async fn attempt(pool: &Pool, places: &Semaphore, work: &dyn ErasedWork) -> Resu
     let done = in_time(whole(&client, work)).await;
     let is_idle = match &done {
         Ok(_) => true,
-        Err(Failure::Late) => false,
+        Err(failure) if failure.is_of_its_connection() => false,
         Err(_) => in_time(batch(&client, "ROLLBACK")).await.is_ok(),
     };
     if is_idle {
