@@ -141,8 +141,9 @@ fn the_next_question_comes_before_the_prompt_of_a_conversation() {
     session.exp_string("yes or no? [no]: ").unwrap();
     server.seen.go_on.cancel();
     session.exp_string("/quit to end.").unwrap();
-    // The second question comes while the first one stands, and the prompt waits already.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    // While the first question stands, and the prompt waits for it already.
+    server.seen.ask_again.cancel();
+    until("the second question is read", || server.seen.asked_again.is_cancelled());
     session.send_line("no").unwrap();
     session.exp_string("declined").unwrap();
     let shown = session.exp_string("yes or no? [no]: ").unwrap();

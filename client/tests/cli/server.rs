@@ -9,7 +9,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use axum::{
@@ -57,7 +56,7 @@ pub(crate) enum Reply {
     /// As the payment server answers; the tools are listed, after a question on the stream of the session, once the server
     /// is told to go on.
     AskFirst,
-    /// The same, and another question on that stream a little later.
+    /// The same, and another question on that stream once the server is told to ask again.
     AskTwice,
     /// As the payment server answers; the question on the stream of the session waits until the server is told to go on.
     AskMeanwhile,
@@ -85,6 +84,9 @@ pub(crate) struct Shared {
     pub(crate) calls: AtomicUsize,
     pub(crate) model_turns: AtomicUsize,
     pub(crate) go_on: CancellationToken,
+    pub(crate) ask_again: CancellationToken,
+    /// The client has read what was asked again.
+    pub(crate) asked_again: CancellationToken,
     /// What the last question was answered with.
     heard: watch::Sender<Value>,
     sessions: Mutex<HashSet<String>>,
@@ -115,6 +117,8 @@ impl Server {
             calls: AtomicUsize::new(0),
             model_turns: AtomicUsize::new(0),
             go_on: CancellationToken::new(),
+            ask_again: CancellationToken::new(),
+            asked_again: CancellationToken::new(),
             heard: watch::Sender::default(),
             sessions: Mutex::default(),
             called: Mutex::default(),
@@ -213,7 +217,9 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     conversation.said(&message.to_string());
     let id = message["id"].clone();
     let method = message["method"].as_str().unwrap_or_default();
-    if method.is_empty() {
+    if id == AFTERWARDS {
+        state.asked_again.cancel();
+    } else if method.is_empty() {
         state.heard.send_replace(message["result"]["action"].clone());
     }
     if method == "tools/call" {
@@ -312,6 +318,9 @@ fn question() -> String {
     question_of(1)
 }
 
+/// The id of a ping behind a question: who answers it has read the question.
+const AFTERWARDS: &str = "afterwards";
+
 fn question_of(id: u32) -> String {
     let question = json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": {
         "message": "Are you still there?", "requestedSchema": { "type": "object", "properties": {} },
@@ -337,9 +346,9 @@ async fn beside(State(state): State<Arc<Shared>>) -> Response {
         if !matches!(state.script.reply, Reply::AskTwice) {
             std::future::pending::<()>().await;
         }
-        state.go_on.cancelled().await;
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        Ok(question_of(2))
+        state.ask_again.cancelled().await;
+        let ping = json!({ "jsonrpc": "2.0", "id": AFTERWARDS, "method": "ping" });
+        Ok(format!("{}data: {ping}\n\n", question_of(2)))
     });
     let body = Body::from_stream(event.chain(another).chain(stream::pending()));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
