@@ -287,7 +287,7 @@ impl Engine {
     /// Keeps what is open in step with keys and sessions that were ended or changed in the store, by whatever process,
     /// until the engine stops. What was ended is over here within a fraction of a second.
     pub async fn keep_step(&self) {
-        let mut known: Option<i64> = None;
+        let mut known = None;
         while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
             self.live.expire(UnixMillis::now());
             let revised = async {

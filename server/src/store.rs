@@ -21,6 +21,7 @@ mod audit;
 mod database;
 mod exposure;
 mod key;
+mod known_keys;
 mod ledger;
 mod payment;
 pub mod postgres;
@@ -33,7 +34,8 @@ pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Out
 pub use database::{DatabaseUrl, Migration, NotADatabaseUrl};
 pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
 pub use key::{
-    AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Replacement, Rotation, StoredKey, UserId,
+    AccountHolder, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Replacement, Revision, Rotation, StoredKey,
+    UserId,
 };
 pub use ledger::{
     AccountBalance, EarlierTransfers, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth,

@@ -16,6 +16,8 @@ mod exposures;
 mod failover;
 #[path = "store_contract/keys.rs"]
 mod keys;
+#[path = "store_contract/known_keys.rs"]
+mod known_keys;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
 #[path = "store_contract/model.rs"]

@@ -148,6 +148,16 @@ pub enum Rotation {
     Ended(KeyEnd),
 }
 
+/// By what it shows that keys or sessions are not what they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// Grows whenever a key is changed or a session is ended.
+    pub number: i64,
+    /// How often the way to the database had been opened by then: one that takes over from another, or comes back, may have
+    /// lost its last moments, and comes to the same number by other changes.
+    pub opened: u64,
+}
+
 /// Users and their keys.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
@@ -214,11 +224,11 @@ pub trait KeyStore: Send + Sync {
     /// [`StoreError::Unavailable`] when the queue no longer writes.
     async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError>;
 
-    /// A number that is another one whenever a key was changed or a session was ended, in whatever process.
+    /// Another one whenever a key was changed or a session was ended, in whatever process.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn revision(&self) -> Result<i64, StoreError>;
+    async fn revision(&self) -> Result<Revision, StoreError>;
 
     /// By which mark the pepper was noted that digests are made with; `None` where none was.
     ///

@@ -47,6 +47,7 @@ mod failure;
 mod keys;
 mod ledger;
 mod location;
+mod look_up;
 mod migrations;
 mod payments;
 mod rows;
@@ -57,15 +58,15 @@ mod settings;
 mod spending;
 mod transaction;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use self::{
     behind::Behind,
-    connections::{free, in_time, let_go},
+    connections::{Opened, free, in_time, let_go},
     failure::Failure,
     rows::execute,
 };
@@ -73,16 +74,24 @@ pub use self::{
     location::{NotAPostgresUrl, PostgresUrl},
     settings::PostgresSettings,
 };
-use super::{Migration, Store, StoreError};
+use super::{Migration, Store, StoreError, known_keys::KnownKeys};
 use crate::clock::UnixMillis;
+
+/// For how long another server's change of a key may go unseen here. To look again is a way there and back, which whoever comes
+/// meanwhile shares.
+const KEYS_BELIEVED: Duration = Duration::from_millis(20);
 
 /// The store in a PostgreSQL database that other servers may use at the same time.
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    opened: Opened,
     /// For work on money.
     money: Arc<Semaphore>,
     behind: Behind,
+    known_keys: KnownKeys,
+    /// Held by whoever sees whether they are still what they were.
+    looking: Mutex<()>,
 }
 
 impl PostgresStore {
@@ -92,11 +101,13 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] when it cannot be reached, [`StoreError::Corrupt`] when its schema is of a newer
     /// program or of another one; then nothing in it was changed.
     pub async fn open(url: &PostgresUrl, settings: &PostgresSettings) -> Result<Self, StoreError> {
-        let pool = connections::pool(url, settings)?;
+        let opened = Opened::default();
+        let pool = connections::pool(url, settings, &opened)?;
         migrate(&pool).await?;
         let behind = Behind::start(&pool);
         let money = Arc::new(connections::places(settings.connections));
-        Ok(Self { pool, money, behind })
+        let known_keys = KnownKeys::new(KEYS_BELIEVED);
+        Ok(Self { pool, opened, money, behind, known_keys, looking: Mutex::new(()) })
     }
 
     /// Brings the schema up to date, and says what that meant.
@@ -104,7 +115,7 @@ impl PostgresStore {
     /// # Errors
     /// As [`Self::open`].
     pub async fn migrate(url: &PostgresUrl, settings: &PostgresSettings) -> Result<Migration, StoreError> {
-        let pool = connections::pool(url, settings)?;
+        let pool = connections::pool(url, settings, &Opened::default())?;
         let migration = migrate(&pool).await;
         pool.close();
         migration

@@ -14,7 +14,6 @@ mod failure;
 mod job;
 mod keeper;
 mod keys;
-mod known_keys;
 mod known_policies;
 mod ledger;
 mod lifecycle;
@@ -45,6 +44,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::available_parallelism,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -56,7 +56,6 @@ use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
     keeper::Keeper,
-    known_keys::KnownKeys,
     known_policies::KnownPolicies,
     queue::Queue,
     seats::{Seat, Seats, seat},
@@ -69,10 +68,14 @@ pub use self::{
 };
 use super::{
     AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId, KeyStore, Migration,
-    OpenSession, PolicyChange, Replacement, Rotation, SessionCaps, SessionFilter, SessionHash, SessionStore,
-    Store, StoreError, StoredKey, StoredSession,
+    OpenSession, PolicyChange, Replacement, Revision, Rotation, SessionCaps, SessionFilter, SessionHash,
+    SessionStore, Store, StoreError, StoredKey, StoredSession,
+    known_keys::{Knowledge, KnownKeys},
 };
 use crate::clock::UnixMillis;
+
+/// For how long another process's change of a key may go unseen here. To look again costs microseconds.
+const KEYS_BELIEVED: Duration = Duration::from_millis(5);
 
 /// The store in a SQLite database. Dropped without [`Store::close`], it still writes what was queued, in the
 /// background, for as long as the process lives.
@@ -164,7 +167,7 @@ impl SqliteStore {
             known_policies: Arc::clone(&known_policies),
         };
         writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
-        let (known_keys, is_closed) = (KnownKeys::default(), AtomicBool::new(false));
+        let (known_keys, is_closed) = (KnownKeys::new(KEYS_BELIEVED), AtomicBool::new(false));
         Ok(Self { readers, writing, queue, progress, known_keys, known_policies, is_closed })
     }
 
@@ -228,10 +231,10 @@ impl KeyStore for SqliteStore {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        if let Some(key) = self.known_keys.find(digest) {
+        if let Knowledge::Believed(key) = self.known_keys.find(digest, Instant::now()) {
             return Ok(Some(key));
         }
-        let look = |connection: &Connection| self.known_keys.look(connection, digest);
+        let look = |connection: &Connection| keys::look(connection, &self.known_keys, digest);
         self.read(look)?.map_err(unavailable("read a key"))
     }
 
@@ -288,7 +291,7 @@ impl KeyStore for SqliteStore {
         self.queue.push(Job::Behind(Behind::TouchKey(id, at))).await
     }
 
-    async fn revision(&self) -> Result<i64, StoreError> {
+    async fn revision(&self) -> Result<Revision, StoreError> {
         self.read(lifecycle::revision)?.map_err(unavailable("read the revision"))
     }
 

@@ -1,10 +1,7 @@
 //! What SQLite adds to the promises: files that outlive the process, two processes on one file, and a schema that
 //! refuses what the program would never do.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
 use jiff::civil::date;
 use rusqlite::Connection;
@@ -13,7 +10,7 @@ use server::{
     money::{Amount, Currency},
     payments::demo::{DemoKey, DemoKeys, seed_demo},
     store::{
-        AccountHolder, AuditStore as _, KeyDigest, KeyId, KeyStore as _, LedgerStore as _, NewTransfer,
+        AccountHolder, AuditStore as _, KeyDigest, KeyStore as _, LedgerStore as _, NewTransfer,
         SessionStore as _, Store as _, StoreError, TransferId, UserId,
         sqlite::{SqliteLocation, SqliteStore},
     },
@@ -116,31 +113,6 @@ async fn two_stores_on_one_file_seed_once_and_see_each_other() {
     one.open_session(session(1, "1"), CAPS).await.unwrap();
     assert!(two.end_session(&session(1, "1").hash).await.unwrap());
     assert_eq!(one.session(&session(1, "1").hash).await.unwrap(), None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_known_is_seen_to_change_at_once_here_and_soon_in_another_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("payments.db");
-    let (here, there) = (open(&path).await, open(&path).await);
-    people(&here, 1).await;
-    here.put_key(key("a", 1, 1)).await.unwrap();
-    let found = async |store: &SqliteStore| store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().unwrap();
-    for number in 1..=20 {
-        for store in [&here, &there] {
-            found(store).await;
-        }
-        here.permit_key(&KeyId("a".to_owned()), number, "custom".to_owned()).await.unwrap();
-        let changed = Instant::now();
-        assert_eq!(found(&here).await.permissions, number, "here");
-        while found(&there).await.permissions != number {
-            assert!(changed.elapsed() < Duration::from_millis(100), "there, after {:?}", changed.elapsed());
-            tokio::task::yield_now().await;
-        }
-    }
-    let used_at = UnixMillis::from_millis(7);
-    here.touch_key(KeyId("a".to_owned()), used_at).await.unwrap();
-    assert_eq!(found(&here).await.used_at, Some(used_at), "it is not noted again and again");
 }
 
 #[tokio::test]

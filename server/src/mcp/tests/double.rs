@@ -18,7 +18,7 @@ use crate::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
         Compensation, ErasedWork, IdempotencyClaim, KeyDigest, KeyId, KeyStore, LedgerStore, Month,
         MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
-        PolicyChange, PostedTransfer, Replacement, Rotation, SealingKey, SealingStore, SessionCaps,
+        PolicyChange, PostedTransfer, Replacement, Revision, Rotation, SealingKey, SealingStore, SessionCaps,
         SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey, StoredPayment,
         StoredSession, UserId,
     },
@@ -189,9 +189,9 @@ impl KeyStore for Double {
         unavailable()
     }
 
-    async fn revision(&self) -> Result<i64, StoreError> {
+    async fn revision(&self) -> Result<Revision, StoreError> {
         let revision = *self.revision.lock();
-        revision.map_or_else(unavailable, Ok)
+        revision.map_or_else(unavailable, |number| Ok(Revision { number, opened: 0 }))
     }
 
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {

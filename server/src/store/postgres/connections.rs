@@ -1,6 +1,13 @@
 //! The connections: a few, kept open, each set up so that nothing waits for ever.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
@@ -36,11 +43,29 @@ const SET_UP: &str = "
     SELECT set_config ('synchronous_commit', 'on', false) WHERE current_setting ('synchronous_commit') = 'off';
 ";
 
-/// Connections to `url`. None is opened before it is needed.
+/// How many connections were opened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Opened(Arc<AtomicU64>);
+
+impl Opened {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn another(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Connections to `url`, which are counted as they are opened. None is opened before it is needed.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the roots of the database's certificate cannot be read.
-pub(super) fn pool(url: &PostgresUrl, settings: &PostgresSettings) -> Result<Pool, StoreError> {
+pub(super) fn pool(
+    url: &PostgresUrl,
+    settings: &PostgresSettings,
+    opened: &Opened,
+) -> Result<Pool, StoreError> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = if url.config().get_ssl_mode() == SslMode::Disable {
         Manager::from_config(url.config().clone(), tokio_postgres::NoTls, recycling)
@@ -48,7 +73,9 @@ pub(super) fn pool(url: &PostgresUrl, settings: &PostgresSettings) -> Result<Poo
         let tls = MakeRustlsConnect::new(trusting(settings.roots.as_deref())?);
         Manager::from_config(url.config().clone(), tls, recycling)
     };
-    let set_up = Hook::async_fn(|client, _| {
+    let opened = opened.clone();
+    let set_up = Hook::async_fn(move |client, _| {
+        opened.another();
         Box::pin(async move { client.batch_execute(SET_UP).await.map_err(HookError::Backend) })
     });
     let built = Pool::builder(manager)

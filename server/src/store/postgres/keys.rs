@@ -19,8 +19,8 @@ use crate::{
     clock::UnixMillis,
     money::Currency,
     store::{
-        AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement, Rotation, StoreError,
-        StoredKey, UserId,
+        AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement, Revision, Rotation,
+        StoreError, StoredKey, UserId,
     },
 };
 
@@ -38,10 +38,7 @@ macro_rules! select_keys {
 #[async_trait]
 impl KeyStore for PostgresStore {
     async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
-        read!(self, "read a key", |client| {
-            let found = row(client, select_keys!("WHERE k.digest = $1"), &[&digest.0.as_slice()]).await?;
-            Ok(found.as_ref().map(read_key).transpose()?.map(Arc::new))
-        })
+        self.look_up(digest).await
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
@@ -56,6 +53,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "write a key", |transaction| {
             lock(&transaction, "keys").await?;
             create(&transaction, &key).await?;
@@ -69,6 +67,7 @@ impl KeyStore for PostgresStore {
         until: UnixMillis,
         replacement: Replacement,
     ) -> Result<Rotation, StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "replace a key", |transaction| {
             lock(&transaction, "keys").await?;
             rotate(&transaction, old, until, replacement.clone()).await
@@ -76,6 +75,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "revoke a key", |transaction| {
             lock(&transaction, "keys").await?;
             hold(&transaction, id).await?;
@@ -93,6 +93,7 @@ impl KeyStore for PostgresStore {
         permissions: u64,
         role: String,
     ) -> Result<Option<StoredKey>, StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "change the permissions of a key", |transaction| {
             lock(&transaction, "keys").await?;
             hold(&transaction, id).await?;
@@ -108,11 +109,12 @@ impl KeyStore for PostgresStore {
     }
 
     async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError> {
+        self.known_keys.touch(&id, at);
         self.behind.touch_key(id, at)
     }
 
-    async fn revision(&self) -> Result<i64, StoreError> {
-        read!(self, "read the revision", |client| value(client, "SELECT number FROM revision", &[]).await)
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        self.read_revision().await
     }
 
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
@@ -135,6 +137,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "write keys", |transaction| {
             lock(&transaction, "keys").await?;
             put(&transaction, &keys).await
@@ -160,6 +163,9 @@ pub(super) async fn by_id(client: &impl GenericClient, id: &KeyId) -> Result<Opt
     let found = row(client, BY_ID, &[&id.0]).await?;
     found.as_ref().map(read_key).transpose()
 }
+
+/// The key of a digest.
+pub(super) const BY_DIGEST: &str = select_keys!("WHERE k.digest = $1");
 
 /// The key of an id.
 pub(super) const BY_ID: &str = select_keys!("WHERE k.id = $1");

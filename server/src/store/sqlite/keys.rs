@@ -1,12 +1,17 @@
 //! SQL of users and keys.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
-use super::failure::unavailable;
+use super::{failure::unavailable, lifecycle};
 use crate::{
     clock::UnixMillis,
     money::Currency,
-    store::{AccountHolder, KeyDigest, KeyId, KeyMode, PaymentPolicy, StoreError, StoredKey, UserId},
+    store::{
+        AccountHolder, KeyDigest, KeyId, KeyMode, PaymentPolicy, StoreError, StoredKey, UserId,
+        known_keys::{Knowledge, KnownKeys},
+    },
 };
 
 macro_rules! select_keys {
@@ -24,7 +29,25 @@ macro_rules! select_keys {
     };
 }
 
-pub(super) fn by_digest(connection: &Connection, digest: &KeyDigest) -> rusqlite::Result<Option<StoredKey>> {
+/// The key of this digest; among those that are known where the revision is that of these.
+pub(super) fn look(
+    connection: &Connection,
+    known: &KnownKeys,
+    digest: &KeyDigest,
+) -> rusqlite::Result<Option<Arc<StoredKey>>> {
+    let look = known.look();
+    let look = known.confirm(look, lifecycle::revision(connection)?);
+    if let Knowledge::Believed(key) = known.find(digest, look.at()) {
+        return Ok(Some(key));
+    }
+    let found = by_digest(connection, digest)?.map(Arc::new);
+    if let Some(key) = &found {
+        known.remember(look, key);
+    }
+    Ok(found)
+}
+
+fn by_digest(connection: &Connection, digest: &KeyDigest) -> rusqlite::Result<Option<StoredKey>> {
     connection
         .prepare_cached(select_keys!("WHERE k.digest = ?1"))?
         .query_row([digest.0.as_slice()], read)

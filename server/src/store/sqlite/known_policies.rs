@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::{keys, lifecycle};
-use crate::store::{KeyId, PaymentPolicy, StoredKey};
+use crate::store::{KeyId, PaymentPolicy, Revision, StoredKey};
 
 /// How many keys are known at most.
 const KNOWN_MAX: usize = 10_000;
@@ -23,7 +23,7 @@ pub(super) struct KnownPolicies(Mutex<Known>);
 struct Known {
     keys: HashMap<KeyId, Arc<(StoredKey, PaymentPolicy)>>,
     /// As of which revision.
-    revision: i64,
+    revision: Option<Revision>,
 }
 
 impl KnownPolicies {
@@ -35,9 +35,9 @@ impl KnownPolicies {
     ) -> rusqlite::Result<Option<Arc<(StoredKey, PaymentPolicy)>>> {
         let revision = lifecycle::revision(connection)?;
         let mut known = self.0.lock();
-        if known.revision != revision {
+        if known.revision != Some(revision) {
             known.keys.clear();
-            known.revision = revision;
+            known.revision = Some(revision);
         }
         if let Some(found) = known.keys.get(id) {
             return Ok(Some(Arc::clone(found)));

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{failure::unavailable, keys};
 use crate::{
     clock::UnixMillis,
-    store::{KeyId, Replacement, Rotation, StoreError, StoredKey},
+    store::{KeyId, Replacement, Revision, Rotation, StoreError, StoredKey},
 };
 
 pub(super) fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
@@ -112,10 +112,10 @@ pub(super) fn by_id(connection: &Connection, id: &KeyId) -> Result<Option<Stored
     keys::by_id(connection, id).map_err(unavailable("read a key"))
 }
 
-pub(super) fn revision(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn revision(connection: &Connection) -> rusqlite::Result<Revision> {
     connection
         .prepare_cached("SELECT number FROM revision")?
         .query_row([], |row| row.get(0))
         .optional()
-        .map(Option::unwrap_or_default)
+        .map(|number| Revision { number: number.unwrap_or_default(), opened: 0 })
 }

@@ -1,0 +1,66 @@
+//! Keys by what their secrets hash to, for each request: mostly known, and seen to be what they were by all that come at a time
+//! together.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    PostgresStore,
+    connections::{in_time, let_go},
+    failure::{Failure, closed},
+    keys::{BY_DIGEST, read_key},
+    rows::{cell, corrupt, in_turn, value},
+};
+use crate::store::{KeyDigest, Revision, StoreError, StoredKey, known_keys::Knowledge};
+
+const REVISION: &str = "SELECT number FROM revision";
+
+impl PostgresStore {
+    /// The key of this digest; as it was a moment ago, where it is known.
+    pub(super) async fn look_up(&self, digest: &KeyDigest) -> Result<Option<Arc<StoredKey>>, StoreError> {
+        if self.pool.is_closed() {
+            return Err(closed());
+        }
+        let came = Instant::now();
+        match self.known_keys.find(digest, came) {
+            Knowledge::Believed(key) => return Ok(Some(key)),
+            Knowledge::Doubted => {
+                if let Some(key) = self.doubted(digest, came).await? {
+                    return Ok(Some(key));
+                }
+            }
+            Knowledge::Nothing => {}
+        }
+        let (look, opened) = (self.known_keys.look(), self.opened.count());
+        let (number, found) = read!(self, "read a key", |client| {
+            let [revision, found] =
+                in_turn(client, [(REVISION, &[]), (BY_DIGEST, &[&digest.0.as_slice()])]).await?;
+            let revision = revision.first().ok_or_else(|| corrupt("there is no revision"))?;
+            Ok((cell(revision, 0)?, found.first().map(read_key).transpose()?.map(Arc::new)))
+        })?;
+        let look = self.known_keys.confirm(look, Revision { number, opened });
+        if let Some(key) = &found {
+            self.known_keys.remember(look, key);
+        }
+        Ok(found)
+    }
+
+    /// By what other servers tell that they changed keys or ended sessions.
+    pub(super) async fn read_revision(&self) -> Result<Revision, StoreError> {
+        // Before it is asked: what is asked on a way that is opened meanwhile is taken for older than it is, and not for newer.
+        let opened = self.opened.count();
+        let number = read!(self, "read the revision", |client| value(client, REVISION, &[]).await)?;
+        Ok(Revision { number, opened })
+    }
+
+    /// The key of this digest, if it was known when a request came at `came`, and is not another one by now. Of several
+    /// who ask for one at a time one looks, and the others take its word.
+    async fn doubted(&self, digest: &KeyDigest, came: Instant) -> Result<Option<Arc<StoredKey>>, StoreError> {
+        let Ok(_looking) = self.looking.try_lock() else {
+            drop(self.looking.lock().await);
+            return Ok(self.known_keys.find(digest, came).believed());
+        };
+        let look = self.known_keys.look();
+        let look = self.known_keys.confirm(look, self.read_revision().await?);
+        Ok(self.known_keys.find(digest, look.at()).believed())
+    }
+}

@@ -1,0 +1,114 @@
+//! Keys that a store knows: it believes them for a moment, and not when they are others by then.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use server::{
+    clock::UnixMillis,
+    store::{
+        KeyDigest, KeyId, KeyStore, Store, StoreError, StoredKey,
+        postgres::{PostgresSettings, PostgresStore},
+        sqlite::{SqliteLocation, SqliteStore},
+    },
+};
+
+use super::engines::{Schema, key, people};
+
+/// The longest that a change may go unseen in another process.
+const UNSEEN: Duration = Duration::from_millis(100);
+
+async fn in_file(path: &Path) -> SqliteStore {
+    SqliteStore::open(&SqliteLocation::File(path.to_owned())).await.unwrap()
+}
+
+async fn in_schema(url: &str) -> PostgresStore {
+    PostgresStore::open(&url.parse().unwrap(), &PostgresSettings::default()).await.unwrap()
+}
+
+async fn execute(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+async fn found(store: &dyn KeyStore) -> StoredKey {
+    let found = store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().unwrap();
+    StoredKey::clone(&found)
+}
+
+async fn permit(store: &dyn KeyStore, permissions: u64) {
+    store.permit_key(&KeyId("a".to_owned()), permissions, "custom".to_owned()).await.unwrap();
+}
+
+async fn are_seen_to_change(here: &dyn Store, there: &dyn Store) {
+    people(here, 1).await;
+    here.put_key(key("a", 1, 1)).await.unwrap();
+    for number in 1..=20 {
+        for store in [here, there] {
+            found(store).await;
+        }
+        permit(here, number).await;
+        let changed = Instant::now();
+        assert_eq!(found(here).await.permissions, number, "here");
+        while found(there).await.permissions != number {
+            assert!(changed.elapsed() < UNSEEN, "there, after {:?}", changed.elapsed());
+            tokio::task::yield_now().await;
+        }
+    }
+    let used_at = UnixMillis::from_millis(7);
+    here.touch_key(KeyId("a".to_owned()), used_at).await.unwrap();
+    assert_eq!(found(here).await.used_at, Some(used_at), "it is not noted again and again");
+    here.close().await.unwrap();
+    let closed = here.key_by_digest(&KeyDigest([1; 32])).await.unwrap_err();
+    assert!(matches!(closed, StoreError::Unavailable { .. }), "{closed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_seen_at_once_here_and_soon_in_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    are_seen_to_change(&in_file(&path).await, &in_file(&path).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_seen_at_once_here_and_soon_at_another_server() {
+    let Some(schema) = Schema::create().await else { return };
+    let (here, there) = (in_schema(&schema.url()).await, in_schema(&schema.url()).await);
+    are_seen_to_change(&here, &there).await;
+    there.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// A database that takes over from another one, or comes back, may have lost its last moments: then the number of the revision
+/// says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_not_read_again_before_something_changes_or_the_way_to_the_database_is_another() {
+    let Some(schema) = Schema::create().await else { return };
+    let name = schema.name();
+    schema.execute(&format!("CREATE DATABASE {name}")).await;
+    let url = schema.url_of(name);
+    let store = in_schema(&url).await;
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    assert_eq!(found(&store).await.permissions, 79);
+    execute(&url, "ALTER TABLE api_keys DISABLE TRIGGER USER; UPDATE api_keys SET permissions = 1").await;
+    tokio::time::sleep(UNSEEN).await;
+    assert_eq!(found(&store).await.permissions, 79, "the revision is what it was");
+    let cut = format!("SELECT pg_terminate_backend (pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    schema.execute(&cut).await;
+    let changed = Instant::now();
+    while found(&store).await.permissions != 1 {
+        assert!(changed.elapsed() < Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    execute(&url, "UPDATE api_keys SET permissions = 2; UPDATE revision SET number = number + 1").await;
+    tokio::time::sleep(UNSEEN).await;
+    assert_eq!(found(&store).await.permissions, 2);
+    store.close().await.unwrap();
+    schema.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    schema.drop().await;
+}
