@@ -22,8 +22,8 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     counterparts: Option<PathBuf>,
     /// A PostgreSQL of this run alone, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; without it what needs one is left
-    /// out.
-    #[arg(long)]
+    /// out. Better set than said: every process of the machine can read a command line.
+    #[arg(long, env = "BENCH_POSTGRES", hide_env_values = true)]
     postgres: Option<String>,
     /// The data of that PostgreSQL is in memory, which the page then says.
     #[arg(long)]

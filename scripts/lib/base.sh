@@ -48,6 +48,8 @@ trap 'exit 129' HUP
 # A folder of this run alone, gone at the end.
 SCRATCH=$(mktemp -d)
 at_exit rm -rf "$SCRATCH"
+# Whatever is started in it finds this one, and looks no further up for somebody's.
+: >"$SCRATCH/.env"
 
 # now_ms: milliseconds on a clock that is good for differences. Whole seconds where date knows no fractions.
 now_ms() {

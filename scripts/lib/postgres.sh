@@ -42,15 +42,18 @@ prepare_postgres() {
         ! id postgres >/dev/null 2>&1 || POSTGRES_USER=postgres
         chown "$POSTGRES_USER" "$folder"
     fi
-    if [ ! -e "$folder/password" ]; then
-        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$folder/password")
-        [ "$(id -u)" != 0 ] || chown "$POSTGRES_USER" "$folder/password"
+    if [ ! -e "$folder/password" ] || [ ! -e "$folder/data" ]; then
+        # What one that broke off has left.
+        [ ! -e "$folder/password.new" ] || rm -rf "$folder/data"
+        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$folder/password.new")
+        [ "$(id -u)" != 0 ] || chown "$POSTGRES_USER" "$folder/password.new"
         (cd "$folder" && unprivileged "$POSTGRES_BIN/initdb" --pgdata="$folder/data" --username=payments --encoding=UTF8 \
-            --locale=C --auth=scram-sha-256 --pwfile="$folder/password" --no-sync) >"$folder/initdb.log" 2>&1 || {
+            --locale=C --auth=scram-sha-256 --pwfile="$folder/password.new" --no-sync) >"$folder/initdb.log" 2>&1 || {
             cat "$folder/initdb.log" >&2
             say "initdb failed; what it said is above" >&2
             return 1
         }
+        mv "$folder/password.new" "$folder/password"
     fi
     password=$(<"$folder/password")
     POSTGRES_URL=postgres://payments:$password@127.0.0.1:$port/postgres

@@ -1,6 +1,7 @@
 //! The statements of a payment, sent by `pgbench`: what PostgreSQL takes where nobody asks for more than that.
 
 use anyhow::{Context as _, ensure};
+use tokio_postgres::config::Host;
 
 use crate::{
     contender::Server,
@@ -33,16 +34,43 @@ pub(super) async fn round(setup: &Setup, payers_wanted: u32) -> anyhow::Result<u
     let seconds = WARM + setup.effort.time.as_secs().max(1);
     let (file, seconds) = (file.display().to_string(), seconds.to_string());
     let mut arguments = vec!["-n", "-M", "prepared", "-c", CONNECTIONS, "-j", "1", "-P", "1"];
-    arguments.extend(["-T", &seconds, "-f", &file, &database]);
+    let login = Login::of(&database)?;
+    arguments.extend(["-T", &seconds, "-f", &file, "-h", &login.host, "-p", &login.port, "-U", &login.user]);
+    arguments.push(&login.database);
     // Statements are planned once, as the server has it for work on money.
     let pgbench = Program::of("pgbench".as_ref(), &arguments)
-        .with(&[("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")]);
+        .with(&[("PGOPTIONS", "-c plan_cache_mode=force_generic_plan"), ("PGPASSWORD", &login.password)]);
     let output = pgbench.command(None).output().await?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench: {told}");
     let rates: Vec<u64> = told.lines().filter_map(rate).skip(usize::try_from(WARM)?).collect();
     let mean = rates.iter().sum::<u64>().checked_div(u64::try_from(rates.len())?);
     mean.with_context(|| format!("pgbench told no rate: {told}"))
+}
+
+/// The parts of a URL, of which the password has no place in a command line.
+struct Login {
+    host: String,
+    port: String,
+    user: String,
+    password: String,
+    database: String,
+}
+
+impl Login {
+    fn of(url: &str) -> anyhow::Result<Self> {
+        let config: tokio_postgres::Config = url.parse()?;
+        let host = config.get_hosts().first().context("the URL names no host")?;
+        let Host::Tcp(host) = host else { anyhow::bail!("the URL names no host that is reached by TCP") };
+        let password = config.get_password().unwrap_or_default();
+        Ok(Self {
+            host: host.clone(),
+            port: config.get_ports().first().unwrap_or(&5432).to_string(),
+            user: config.get_user().context("the URL names no user")?.to_owned(),
+            password: String::from_utf8_lossy(password).into_owned(),
+            database: config.get_dbname().context("the URL names no database")?.to_owned(),
+        })
+    }
 }
 
 /// The rate in a line such as `progress: 3.0 s, 1234.5 tps, lat …`.

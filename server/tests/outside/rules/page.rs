@@ -58,3 +58,20 @@ fn every_test_that_is_named_after_a_rule_is_on_the_page() {
     }
     assert!(found >= 18, "{found}");
 }
+
+#[test]
+fn every_page_names_files_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = 0;
+    for page in ["README.md", "docs/account-of-a-call.md", "docs/performance.md", "docs/security.md"] {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        // What stands between two of the marks, every other piece.
+        for named in text.split('`').skip(1).step_by(2).filter(|named| named.ends_with(".rs")) {
+            let from = ["", "server/src", "client/src"];
+            let is_there = from.iter().any(|folder| root.join(folder).join(named).exists());
+            assert!(is_there || named.contains('{'), "{page} names {named}");
+            found += 1;
+        }
+    }
+    assert!(found > 10, "{found}");
+}
