@@ -52,21 +52,24 @@ pub(super) struct Attempts {
     failed: u32,
     /// How the last of those ended that may have run and were repeated.
     lost: Option<McpError>,
+    /// Whether one of them belongs to what is counted at present.
+    in_doubt: bool,
 }
 
 impl Attempts {
     pub(super) const fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failed: 0, lost: None }
+        Self { policy, failed: 0, lost: None, in_doubt: false }
     }
 
-    /// Whether an attempt that was repeated may have run.
+    /// Whether an attempt that was repeated may have run, of those since the count began.
     pub(super) const fn are_in_doubt(&self) -> bool {
-        self.lost.is_some()
+        self.in_doubt
     }
 
-    /// Counts from the beginning again. What may have run is not forgotten.
+    /// Counts from the beginning again. That something may have run is still told in the end.
     pub(super) const fn count_anew(&mut self) {
         self.failed = 0;
+        self.in_doubt = false;
     }
 
     /// What the caller learns in the end. That the last attempt did not run says nothing of one before that may have.
@@ -94,6 +97,7 @@ impl Attempts {
         }
         if failure.may_have_run() {
             self.lost = Some(failure.clone());
+            self.in_doubt = true;
         }
         if let McpError::Busy { retry_after }
         | McpError::ServerFailed { retry_after: retry_after @ Some(_), .. } = failure

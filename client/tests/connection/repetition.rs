@@ -213,6 +213,20 @@ async fn an_error_that_may_come_from_the_middle_of_a_later_round_does_not_begin_
 }
 
 #[tokio::test]
+async fn what_may_have_run_in_one_round_is_not_forgotten_in_the_next_and_does_not_begin_the_call_anew() {
+    for refusal in [status(401, &[], "text/plain", "revoked"), rpc_error(-32602)] {
+        let (server, toolbox) = toolbox(Era::Stateless, options()).await;
+        server.arm("tools/call", steps(vec![Step::Reset]));
+        server.arm("tools/call", json_result(json!({ "resultType": "input_required", "requestState": "1" })));
+        server.arm_always("tools/call", refusal);
+        let error = toolbox.call("pay", Arguments::default(), &CancellationToken::new()).await.unwrap_err();
+        assert!(error.may_have_run(), "{error}");
+        assert!(error.to_string().contains("; and then: "), "{error}");
+        assert_eq!(server.count("tools/call"), 3, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_state_that_a_lost_attempt_used_up_is_not_insisted_on() {
     let (server, toolbox) = toolbox(Era::Stateless, options()).await;
     server.arm("tools/call", json_result(json!({ "resultType": "input_required", "requestState": "once" })));

@@ -120,17 +120,17 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// Begins to count attempts afresh: for the next request of several under one deadline.
+    /// Begins to count attempts afresh: for the next of several requests that have nothing to do with each other.
     pub(super) fn renew_attempts(&mut self) {
         self.attempts = Attempts::new(self.policy);
     }
 
-    /// Allows as many attempts again, for a request that begins anew.
+    /// Allows as many attempts again, for the next round of a request or one that begins anew.
     pub(super) const fn count_anew(&mut self) {
         self.attempts.count_anew();
     }
 
-    /// Whether an attempt that was repeated may have run.
+    /// Whether an attempt of the present round that was repeated may have run.
     pub(super) const fn is_in_doubt(&self) -> bool {
         self.attempts.are_in_doubt()
     }

@@ -115,7 +115,7 @@ impl Peer {
             };
             let Some(asked) = self.asked(call.method, &answered.result)? else { return Ok(answered.result) };
             self.answer_round(call, asked, patience).await?;
-            patience.renew_attempts();
+            patience.count_anew();
         }
         Err(McpError::Protocol(format!("{} took more than {ROUNDS_MAX} rounds", call.method)))
     }
