@@ -7,6 +7,9 @@ use super::{UsageError, Variables};
 /// The model that is asked for at an endpoint when none is named.
 const DEFAULT_MODEL: &str = "gpt-5-mini";
 
+/// The variable that carries the endpoint's key.
+pub(super) const MODEL_KEY_VARIABLE: &str = "OPENAI_API_KEY";
+
 /// Who answers questions, and why.
 #[derive(Debug, Clone)]
 pub enum ModelChoice {
@@ -46,14 +49,14 @@ impl ModelChoice {
             return Err(UsageError::invalid(setting, "`auto`, `offline` or the name of a model"));
         }
         let base_url = variables.text("OPENAI_BASE_URL")?;
-        let api_key = variables.text("OPENAI_API_KEY")?.map(SecretString::from);
+        let api_key = variables.text(MODEL_KEY_VARIABLE)?.map(SecretString::from);
         let because = match (&base_url, &api_key, wanted) {
             (Some(_), _, _) => "OPENAI_BASE_URL",
-            (None, Some(_), _) => "OPENAI_API_KEY",
+            (None, Some(_), _) => MODEL_KEY_VARIABLE,
             (None, None, None) => return Ok(Self::Offline { by_default: true }),
             (None, None, Some(model)) => {
                 let rule = format!(
-                    "the model `{model}` needs an endpoint: set OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint \
+                    "the model `{model}` needs an endpoint: set {MODEL_KEY_VARIABLE}, or OPENAI_BASE_URL for another endpoint \
                      than OpenAI's; `offline` needs none"
                 );
                 return Err(UsageError::invalid(setting, rule));

@@ -72,6 +72,14 @@ fn a_name_that_cannot_be_a_variable_is_refused() {
 }
 
 #[test]
+fn the_key_of_the_model_endpoint_is_nobodys_key() {
+    for name in ["openai", "OpenAI", "OPENAI"] {
+        let refused = refusal(&["tools", "--as", name], &[("OPENAI_API_KEY", "hunter22")]);
+        assert!(refused.starts_with("--as: OPENAI_API_KEY ") && !refused.contains("hunter22"), "{refused}");
+    }
+}
+
+#[test]
 fn an_empty_variable_is_an_absent_one_and_the_command_line_wins() {
     let environment = [("MCP_URL", ""), ("MODEL", " "), ("OPENAI_API_KEY", ""), ("BOB_API_KEY", "")];
     let merged = settings(&["--as", "bob"], &environment).unwrap();

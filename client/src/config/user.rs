@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use shared::demo;
 
-use super::{UsageError, Variables};
+use super::{UsageError, Variables, model::MODEL_KEY_VARIABLE};
 
 /// The variable that carries the key when no name is given.
 const KEY_VARIABLE_WITHOUT_NAME: &str = "MCP_API_KEY";
@@ -54,6 +54,12 @@ impl User {
             Some(name) => format!("{}_API_KEY", name.to_ascii_uppercase()),
             None => KEY_VARIABLE_WITHOUT_NAME.to_owned(),
         };
+        if key_variable == MODEL_KEY_VARIABLE {
+            let rule = format!(
+                "{MODEL_KEY_VARIABLE} is the key of the model endpoint, which the server must not see"
+            );
+            return Err(UsageError::invalid("--as", rule));
+        }
         let published = demo::KEYS.iter().find(|(of, _)| Some(*of) == name.as_deref());
         let demo_key = published.filter(|_| loopback).map(|(_, key)| *key);
         let key = match (variables.text(&key_variable)?, demo_key) {

@@ -67,6 +67,18 @@ fn a_token_that_is_not_there_or_not_taken_ends_with_3_and_says_what_to_look_at()
 }
 
 #[test]
+fn the_key_of_the_model_endpoint_is_not_shown_to_the_server() {
+    let server = Server::start(Script::default());
+    for name in ["openai", "OpenAI"] {
+        let ended = call(&server, &["--as", name], &[("OPENAI_API_KEY", "hunter22")]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
+        assert!(ended.stderr.contains("--as: OPENAI_API_KEY is"), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter22"), "{ended:?}");
+    }
+    assert_eq!(server.opened_and_closed(), (0, 0));
+}
+
+#[test]
 fn what_does_not_go_together_ends_with_2_before_anything_is_sent() {
     let server = Server::start(Script::default());
     for (flags, variables, word) in [
