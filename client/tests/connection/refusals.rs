@@ -211,6 +211,7 @@ async fn what_is_not_mcp_is_named_for_what_it_is() {
             status(301, &[("location", "https://example.com/mcp?token=hunter22")], "", ""),
             "https://example.com/mcp ",
         ),
+        (status(308, &[("content-location", "/a#hunter22"), ("location", "/b#hunter22")], "", ""), "to /b "),
         (status(302, &[], "", ""), "redirects nowhere"),
         (status(200, &[], "application/json", r#"{"hello":"world"}"#), "not a JSON-RPC 2.0 message"),
         (status(418, &[], "text/plain", "teapot"), "HTTP status 418 I'm a teapot: teapot"),
@@ -218,9 +219,12 @@ async fn what_is_not_mcp_is_named_for_what_it_is() {
     for (act, words) in cases {
         let server = TestServer::start().await;
         server.arm_always("initialize", act);
-        let error = Connection::open(endpoint(server.url()), options()).await.unwrap_err();
+        let (tap, options) = Recorder::watching(options());
+        let error = Connection::open(endpoint(server.url()), options).await.unwrap_err();
         assert!(matches!(error, McpError::NotMcp { .. }) && !error.may_have_run(), "{error:?}");
         assert!(error.to_string().contains(words), "{error}");
+        let heard = tap.heard();
+        assert!(heard.iter().all(|event| !event.contains("hunter22")), "{heard:?}");
         assert!(!error.to_string().contains("hunter22"), "{error}");
         assert_eq!(server.seen().len(), 1);
     }

@@ -9,7 +9,7 @@ use reqwest::{
 use serde_json::Value;
 use shared::jsonrpc::{ErrorCode, ErrorObject, Incoming};
 
-use super::{SessionHeaders, Wire};
+use super::{SessionHeaders, Wire, trace::without_query};
 use crate::mcp::{McpError, retry::retry_after};
 
 /// Why an exchange gave no result.
@@ -111,9 +111,7 @@ impl Wire {
     fn redirection(&self, response: &Response) -> String {
         let status = response.status().as_u16();
         let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let target =
-            target.and_then(|target| target.split(['?', '#']).next()).map(|target| self.quote(target));
-        match target {
+        match target.map(|target| self.quote(without_query(target))) {
             Some(target) => format!(
                 "it redirects to {target} (HTTP status {status}), and the key is not carried elsewhere; \
                  if that is the server, use its URL"

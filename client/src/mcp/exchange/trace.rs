@@ -96,6 +96,7 @@ fn shown_headers(wire: &Wire, headers: &HeaderMap) -> Vec<(String, String)> {
             let value = String::from_utf8_lossy(value.as_bytes());
             let shown = match Secrecy::of(name) {
                 Secrecy::Open => wire.hidden(&value).into_owned(),
+                Secrecy::Place => wire.hidden(without_query(&value)).into_owned(),
                 Secrecy::Session => shown_session(&value),
                 Secrecy::Hidden => "[hidden]".to_owned(),
             };
@@ -107,6 +108,8 @@ fn shown_headers(wire: &Wire, headers: &HeaderMap) -> Vec<(String, String)> {
 /// How much of a header may be seen.
 enum Secrecy {
     Open,
+    /// A URL: its query may carry secrets.
+    Place,
     Session,
     Hidden,
 }
@@ -118,9 +121,15 @@ impl Secrecy {
             headers::API_KEY | "authorization" | "proxy-authorization" | "cookie" | "set-cookie" => {
                 Self::Hidden
             }
+            "location" | "content-location" => Self::Place,
             _ => Self::Open,
         }
     }
+}
+
+/// A URL, or a reference to one, up to its query.
+pub(super) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
