@@ -2,8 +2,8 @@
 //!
 //! `eventsource-stream` knows the fields of an event. Between it and the network stands [`Lines`], which hands it whole
 //! lines only: a line end may be LF, CR or CRLF and may be cut in two, a character may be cut in two, and a line is
-//! looked at once however many pieces it came in. `Lines` also bounds what one event may hold, notices comments and
-//! `retry` (which the crate drops where no data goes with them), keeps a byte order mark away from the crate, which
+//! looked at once however many pieces it came in. `Lines` also bounds what one event may hold, notices comments,
+//! `retry` and `id` (which the crate drops where no data goes with them), keeps a byte order mark away from the crate, which
 //! would panic over it, and rests now and then, so that a server that never pauses does not keep the task to itself.
 
 mod lines;
@@ -19,6 +19,7 @@ use std::{
 use bytes::Bytes;
 use eventsource_stream::{Event, EventStream, EventStreamError};
 use futures_util::Stream;
+use reqwest::header::HeaderValue;
 
 use self::lines::{Lines, Pulse};
 
@@ -92,6 +93,11 @@ where
     pub(super) fn retry(&self) -> Option<Duration> {
         self.pulse.retry()
     }
+
+    /// The id of the last event that had one, with data or without; empty where the server took it back.
+    pub(super) fn last_id(&self) -> Option<HeaderValue> {
+        self.pulse.last_id()
+    }
 }
 
 #[cfg(test)]
@@ -105,24 +111,27 @@ mod tests {
 
     type Outcome = Result<Vec<Event>, StreamFault<Infallible>>;
 
-    async fn read_pieces(pieces: Vec<Bytes>, max: usize) -> (Outcome, Option<Duration>) {
+    /// The last `retry` and the last `id`.
+    type Kept = (Option<Duration>, Option<HeaderValue>);
+
+    async fn read_pieces(pieces: Vec<Bytes>, max: usize) -> (Outcome, Kept) {
         let mut reader = EventReader::new(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)), max);
         let mut events = Vec::new();
         while let Some(heard) = reader.next().await {
             match heard {
                 Ok(Heard::Event(event)) => events.push(event),
                 Ok(Heard::SignOfLife) => {}
-                Err(fault) => return (Err(fault), reader.retry()),
+                Err(fault) => return (Err(fault), (reader.retry(), reader.last_id())),
             }
         }
-        (Ok(events), reader.retry())
+        (Ok(events), (reader.retry(), reader.last_id()))
     }
 
-    fn read(pieces: &[&[u8]]) -> (Vec<(String, String)>, Option<Duration>) {
+    fn read(pieces: &[&[u8]]) -> (Vec<(String, String)>, Kept) {
         let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (events, retry) = runtime.block_on(read_pieces(pieces, 1 << 20));
-        (events.unwrap().into_iter().map(|event| (event.data, event.id)).collect(), retry)
+        let (events, kept) = runtime.block_on(read_pieces(pieces, 1 << 20));
+        (events.unwrap().into_iter().map(|event| (event.data, event.id)).collect(), kept)
     }
 
     fn data(text: &str) -> Vec<String> {
@@ -150,9 +159,28 @@ mod tests {
 
     #[test]
     fn retry_and_id_are_kept_where_no_data_goes_with_them() {
-        let (events, retry) = read(&[b"id: 7\nretry: 1500\n\ndata:\n\nretry: soon\ndata: x\n\n"]);
+        let (events, (retry, _)) = read(&[b"id: 7\nretry: 1500\n\ndata:\n\nretry: soon\ndata: x\n\n"]);
         assert_eq!(events, [(String::new(), "7".to_owned()), ("x".to_owned(), "7".to_owned())]);
         assert_eq!(retry, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn the_last_id_is_that_of_a_whole_event_with_or_without_data() {
+        for (text, id) in [
+            ("data: x\n\n", None),
+            ("id: 7\n\n", Some("7")),
+            ("id:7\ndata: x\n\nid:  8\r\rdata: y\n\n", Some(" 8")),
+            ("id: 7\n\nid: 8\ndata: half\n", Some("7")),
+            ("id: 7\nid: 8\n\nidentity: 9\n\n", Some("8")),
+            ("id: 7\n\nid: a\0b\n\n", Some("7")),
+            ("id: 7\n\nid: a\u{1}b\n\n", Some("7")),
+            ("id: é\n\n", Some("é")),
+            ("id: 7\n\nid:\n\n", Some("")),
+            ("id: 7\n\nid\n\n", Some("")),
+        ] {
+            let last = read(&[text.as_bytes()]).1.1;
+            assert_eq!(last.as_ref().map(HeaderValue::as_bytes), id.map(str::as_bytes), "{text:?}");
+        }
     }
 
     #[test]

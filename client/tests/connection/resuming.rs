@@ -28,19 +28,28 @@ fn broken_after(event: &'static str) -> Act {
 
 #[tokio::test]
 async fn a_stream_that_broke_is_gone_on_with_after_its_last_event() {
-    let server = TestServer::start().await;
-    server.arm("tools/call", broken_after("id: 7\nretry: 20\ndata:\n\n"));
-    let resumed: Act = Arc::new(|_| {
-        let body = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
-        let text = format!("id: 8\ndata: {body}\n\n");
-        vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(text.into_bytes()), Step::Close]
-    });
-    server.arm("GET", resumed);
-    let connection = open(&server).await;
-    // A call that may not be sent twice: it is not, and its answer is had all the same.
-    call(&connection).await.unwrap();
-    assert_eq!(server.count("tools/call"), 1);
-    assert_eq!(server.first("GET").await.header("last-event-id"), Some("7"));
+    for (begins, place) in [
+        ("id: 7\nretry: 20\ndata:\n\n", "7"),
+        ("id: 7\nretry: 20\n\n", "7"),
+        ("id: é\nretry: 20\n\n", "é"),
+        // No header can name the second place.
+        ("id: 7\nretry: 20\n\nid: 8\u{1}\n\n", "7"),
+    ] {
+        let server = TestServer::start().await;
+        server.arm("tools/call", broken_after(begins));
+        let resumed: Act = Arc::new(|_| {
+            let body = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
+            let text = format!("id: 8\ndata: {body}\n\n");
+            vec![Step::Send(STREAM_HEAD.to_vec()), Step::Send(text.into_bytes()), Step::Close]
+        });
+        server.arm("GET", resumed);
+        let connection = open(&server).await;
+        // A call that may not be sent twice: it is not, and its answer is had all the same.
+        let outcome = call(&connection).await;
+        assert!(outcome.is_ok(), "{begins:?}: {outcome:?}");
+        assert_eq!(server.count("tools/call"), 1);
+        assert_eq!(server.first("GET").await.header("last-event-id"), Some(place));
+    }
 }
 
 const EMPTY: &str = "id: 7\nretry: 0\ndata:\n\n";
@@ -113,11 +122,13 @@ async fn a_stream_that_cannot_be_gone_on_with_is_a_broken_one() {
 
 #[tokio::test]
 async fn without_an_event_id_there_is_nothing_to_go_on_from() {
-    let server = TestServer::start().await;
-    server.arm("tools/call", broken_after(": nothing yet\n\n"));
-    let connection = open(&server).await;
-    assert!(matches!(call(&connection).await, Err(McpError::Broken(_))));
-    assert_eq!(server.count("GET"), 0);
+    for begins in [": nothing yet\n\n", "id: 7\ndata:\n\nid:\n\n", "id: 7\n"] {
+        let server = TestServer::start().await;
+        server.arm("tools/call", broken_after(begins));
+        let connection = open(&server).await;
+        assert!(matches!(call(&connection).await, Err(McpError::Broken(_))), "{begins:?}");
+        assert_eq!(server.count("GET"), 0, "{begins:?}");
+    }
 }
 
 /// What a stream was asked to be gone on with after, each time.

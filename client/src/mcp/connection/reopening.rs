@@ -25,7 +25,7 @@ const GROWN: Duration = Duration::from_secs(5);
 /// The streams that were opened one after the other to hear one thing.
 #[derive(Debug, Default)]
 pub(super) struct Reopening {
-    /// The last event that had an id.
+    /// The last event that had an id, unless the server took it back.
     last: Option<HeaderValue>,
     /// How long a stream wants a client to wait before it connects again.
     asked: Option<Duration>,
@@ -38,7 +38,9 @@ pub(super) struct Reopening {
 impl Reopening {
     /// A stream ended. Where it said nothing of its place and of a pause, what one before it said still holds.
     pub(super) fn ended(&mut self, stream: &Messages<'_>) {
-        self.last = stream.last_event_id().or_else(|| self.last.take());
+        if let Some(id) = stream.last_event_id() {
+            self.last = Some(id).filter(|id| !id.is_empty());
+        }
         self.asked = stream.retry().or(self.asked);
         self.refused_for = None;
         self.count(stream.has_delivered());

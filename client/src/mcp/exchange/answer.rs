@@ -80,11 +80,7 @@ impl<'w> Answer<'w> {
             }
             "text/event-stream" => {
                 let bytes: ByteStream = Box::pin(response.bytes_stream());
-                let source = Source::Events {
-                    reader: EventReader::new(bytes, MAX_MESSAGE_BYTES),
-                    count: 0,
-                    last_id: None,
-                };
+                let source = Source::Events { reader: EventReader::new(bytes, MAX_MESSAGE_BYTES), count: 0 };
                 return Ok(Messages { wire, trace, source, has_delivered: false });
             }
             "text/html" => "it answered with a web page".to_owned(),
@@ -163,8 +159,6 @@ enum Source {
     Events {
         reader: EventReader<ByteStream>,
         count: u32,
-        /// The id of the last event that had one.
-        last_id: Option<HeaderValue>,
     },
 }
 
@@ -184,7 +178,7 @@ impl Messages<'_> {
                 self.has_delivered = true;
                 Ok(Some(body))
             }
-            Source::Events { reader, count, last_id } => loop {
+            Source::Events { reader, count } => loop {
                 let Ok(heard) = timeout(idle, reader.next()).await else {
                     return Err(McpError::TimedOut(TimedOut::Idle));
                 };
@@ -199,9 +193,6 @@ impl Messages<'_> {
                     return Err(McpError::Protocol(format!(
                         "{MAX_EVENTS} events and no response among them"
                     )));
-                }
-                if !event.id.is_empty() {
-                    *last_id = HeaderValue::from_str(&event.id).ok();
                 }
                 if event.data.is_empty() {
                     // A priming event: an id to resume from, and nothing else.
@@ -238,11 +229,11 @@ impl Messages<'_> {
         }
     }
 
-    /// After which event the stream can be gone on with, if after any.
+    /// The last event id in it; an empty one says that there is none any more.
     pub(in crate::mcp) fn last_event_id(&self) -> Option<HeaderValue> {
         match &self.source {
             Source::Json(_) => None,
-            Source::Events { last_id, .. } => last_id.clone(),
+            Source::Events { reader, .. } => reader.last_id(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
@@ -12,6 +12,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
+use reqwest::header::HeaderValue;
 
 use super::StreamFault;
 
@@ -28,6 +29,14 @@ pub(super) struct Pulse {
     /// There is more to read, and others have their turn first.
     pub(super) resting: AtomicBool,
     retry_ms: AtomicU64,
+    ids: Mutex<Ids>,
+}
+
+#[derive(Debug, Default)]
+struct Ids {
+    /// That of the event whose lines are being read, until it is whole.
+    next: Option<HeaderValue>,
+    last: Option<HeaderValue>,
 }
 
 impl Pulse {
@@ -41,16 +50,44 @@ impl Pulse {
         }
     }
 
+    /// The last `id` of the stream that a blank line followed.
+    pub(super) fn last_id(&self) -> Option<HeaderValue> {
+        self.ids().last.clone()
+    }
+
     fn notice(&self, line: &str) {
-        if line == "\n" || line.starts_with(':') {
+        let line = line.trim_end_matches('\n');
+        if line.starts_with(':') {
             self.alive.store(true, Ordering::Relaxed);
-        } else if let Some(value) = line.strip_prefix("retry:") {
-            let digits = value.strip_prefix(' ').unwrap_or(value).trim_end_matches('\n');
-            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                let millis = digits.parse().unwrap_or(Self::NO_RETRY - 1);
+            return;
+        }
+        if line.is_empty() {
+            self.alive.store(true, Ordering::Relaxed);
+            let mut ids = self.ids();
+            if let Some(id) = ids.next.take() {
+                ids.last = Some(id);
+            }
+            return;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let millis = value.parse().unwrap_or(Self::NO_RETRY - 1);
                 self.retry_ms.store(millis, Ordering::Relaxed);
             }
+            "id" => {
+                // One that no header can carry cannot be gone on from.
+                if let Ok(id) = HeaderValue::from_bytes(value.as_bytes()) {
+                    self.ids().next = Some(id);
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn ids(&self) -> MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,6 +97,7 @@ impl Default for Pulse {
             alive: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             retry_ms: AtomicU64::new(Self::NO_RETRY),
+            ids: Mutex::default(),
         }
     }
 }
