@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use client::mcp::{ConnectOptions, McpError};
+use client::mcp::{ConnectOptions, McpError, TimedOut};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -102,4 +102,32 @@ async fn no_answer_has_to_begin_while_a_person_is_asked_on_the_stream_of_the_ses
     let connection = open_with(&server, options).await;
     assert_eq!(call(&connection).await.unwrap().text(), "done");
     assert_eq!(server.count("tools/call"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_in_the_middle_times_out_once_the_person_was_asked() {
+    let server = TestServer::start().await;
+    let called = Arc::new(Notify::new());
+    let asks = vec![
+        Step::Send(STREAM_HEAD.to_vec()),
+        Step::Await(Arc::clone(&called)),
+        Step::Send(QUESTION.as_bytes().to_vec()),
+        Step::Hang,
+    ];
+    server.arm("GET", steps(asks));
+    let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".to_vec();
+    server.arm(
+        "tools/call",
+        Arc::new(move |_| {
+            called.notify_one();
+            vec![Step::Send(half.clone()), Step::Hang]
+        }),
+    );
+    let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
+    options.timeouts.idle = Duration::from_millis(500);
+    let connection = open_with(&server, options).await;
+    let error = call(&connection).await.unwrap_err();
+    assert!(matches!(error, McpError::TimedOut(TimedOut::Idle)), "{error:?}");
+    server.first("notifications/cancelled").await;
+    assert_eq!((answers(&server).len(), server.count("notifications/cancelled")), (1, 1));
 }

@@ -16,7 +16,7 @@ use super::{
     stopwatch::Stopwatch,
 };
 use crate::mcp::{
-    McpError, TimedOut,
+    McpError,
     exchange::{Failure, Messages, SessionHeaders},
 };
 
@@ -147,7 +147,7 @@ impl<'a> Hearing<'a> {
         messages: &mut Messages<'_>,
         replies: &mut Replies<'a>,
     ) -> Result<Box<RawValue>, McpError> {
-        while let Some(text) = replies.beside(self.next(messages)).await?? {
+        while let Some(text) = replies.beside(messages.next()).await?? {
             let version = self.session.map(|session| session.version);
             let unpacked =
                 unpacked(&text, version).map_err(|error| self.not_understood(&error.to_string()))?;
@@ -158,17 +158,6 @@ impl<'a> Hearing<'a> {
             }
         }
         Err(messages.ended_early())
-    }
-
-    /// The next message. Silence does not count while the person is being asked.
-    async fn next(&self, messages: &mut Messages<'_>) -> Result<Option<String>, McpError> {
-        loop {
-            let asked_for = self.peer.asked_for.total();
-            match messages.next().await {
-                Err(McpError::TimedOut(TimedOut::Idle)) if self.peer.asked_for.total() > asked_for => {}
-                outcome => return outcome,
-            }
-        }
     }
 
     /// Takes one message; the result, if it is the response.

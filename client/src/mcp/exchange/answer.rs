@@ -166,8 +166,8 @@ impl Messages<'_> {
     /// The text of the next message; `None` at the end of the answer.
     ///
     /// # Errors
-    /// [`McpError::TimedOut`] when nothing came for the idle limit, [`McpError::Broken`] when the connection failed,
-    /// [`McpError::Protocol`] for what is too long, too much or not text.
+    /// [`McpError::TimedOut`] when nothing came for the idle limit while nobody was asked anything, [`McpError::Broken`]
+    /// when the connection failed, [`McpError::Protocol`] for what is too long, too much or not text.
     pub(in crate::mcp) async fn next(&mut self) -> Result<Option<String>, McpError> {
         let idle = self.wire.timeouts.idle;
         match &mut self.source {
@@ -179,7 +179,7 @@ impl Messages<'_> {
                 Ok(Some(body))
             }
             Source::Events { reader, count } => loop {
-                let Ok(heard) = timeout(idle, reader.next()).await else {
+                let Some(heard) = self.wire.asked_for.timeout(idle, reader.next()).await else {
                     return Err(McpError::TimedOut(TimedOut::Idle));
                 };
                 let event = match heard {
