@@ -6,6 +6,7 @@ mod answers;
 mod asking;
 mod eras;
 mod limits;
+mod listening;
 mod lists;
 #[path = "../support/mcp_server.rs"]
 mod mcp_server;

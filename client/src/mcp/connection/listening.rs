@@ -24,12 +24,9 @@ use crate::mcp::{
 /// How long the first call waits for the server to begin the stream.
 const BEGUN_WITHIN: Duration = Duration::from_secs(1);
 
-/// How often in a row at most it is tried to open the stream.
-const ATTEMPTS_MAX: u32 = 5;
-
 impl Peer {
-    /// Listens in `session` until what is returned is dropped, the session ends or the server offers no stream. Returns
-    /// when the stream has begun, as far as that is soon.
+    /// Listens in `session` until what is returned is dropped, the session ends or the server offers no stream. A stream
+    /// that breaks, or cannot be had yet, is asked for again. Returns when it has begun, as far as that is soon.
     pub(super) async fn listen(self: &Arc<Self>, session: &SessionHeaders) -> Option<DropGuard> {
         self.answerer.as_ref()?;
         let stop = CancellationToken::new();
@@ -53,15 +50,12 @@ impl Listener {
     async fn run(self) {
         let mut reopening = Reopening::default();
         let mut replies = Replies::default();
-        let mut failed = 0_u32;
-        while failed < ATTEMPTS_MAX {
-            match self.listen_once(&mut reopening, &mut replies, &mut failed).await {
-                Ok(()) => {}
-                Err(reason) if is_passing(&reason) => failed = failed.saturating_add(1),
-                Err(reason) => {
-                    tracing::debug!(%reason, "nothing is listened to in this session");
-                    break;
-                }
+        loop {
+            if let Err(reason) = self.listen_once(&mut reopening, &mut replies).await
+                && !is_passing(&reason)
+            {
+                tracing::debug!(%reason, "nothing is listened to in this session");
+                break;
             }
             self.begun.cancel();
             replies.beside(sleep(reopening.pause())).await.ok();
@@ -70,22 +64,26 @@ impl Listener {
         replies.rest().await;
     }
 
-    /// Hears one stream to its end.
+    /// Hears one stream to its end, whatever ends it.
+    ///
+    /// # Errors
+    /// Why there was no stream.
     async fn listen_once<'l>(
         &'l self,
         reopening: &mut Reopening,
         replies: &mut Replies<'l>,
-        failed: &mut u32,
     ) -> Result<(), McpError> {
         let opening = self.peer.open_stream(&self.session, reopening.last());
         let opened = replies.beside(opening).await?;
-        let mut messages = opened.inspect_err(|reason| reopening.failed(reason))?;
-        *failed = 0;
+        let mut messages = opened.inspect_err(|reason| reopening.failed(reason))?.without_end();
         self.begun.cancel();
         let heard = self.hear(&mut messages, replies).await;
         reopening.ended(&messages);
         messages.end(heard.as_ref().err()).await;
-        heard
+        if let Err(reason) = heard {
+            tracing::debug!(%reason, "the stream of the session broke; it will be opened again");
+        }
+        Ok(())
     }
 
     async fn hear<'l>(

@@ -80,7 +80,8 @@ impl<'w> Answer<'w> {
             }
             "text/event-stream" => {
                 let bytes: ByteStream = Box::pin(response.bytes_stream());
-                let source = Source::Events { reader: EventReader::new(bytes, MAX_MESSAGE_BYTES), count: 0 };
+                let reader = EventReader::new(bytes, MAX_MESSAGE_BYTES);
+                let source = Source::Events { reader, room: Some(MAX_EVENTS) };
                 return Ok(Messages { wire, trace, source, has_delivered: false });
             }
             "text/html" => "it answered with a web page".to_owned(),
@@ -158,11 +159,20 @@ enum Source {
     Json(Option<Response>),
     Events {
         reader: EventReader<ByteStream>,
-        count: u32,
+        /// For how many events there is room, where that is limited.
+        room: Option<u32>,
     },
 }
 
 impl Messages<'_> {
+    /// The same, with as many events as the server likes: for a stream that waits for no response.
+    pub(in crate::mcp) fn without_end(mut self) -> Self {
+        if let Source::Events { room, .. } = &mut self.source {
+            *room = None;
+        }
+        self
+    }
+
     /// The text of the next message; `None` at the end of the answer.
     ///
     /// # Errors
@@ -178,7 +188,7 @@ impl Messages<'_> {
                 self.has_delivered = true;
                 Ok(Some(body))
             }
-            Source::Events { reader, count } => loop {
+            Source::Events { reader, room } => loop {
                 let Some(heard) = self.wire.asked_for.timeout(idle, reader.next()).await else {
                     return Err(McpError::TimedOut(TimedOut::Idle));
                 };
@@ -188,11 +198,10 @@ impl Messages<'_> {
                     Some(Err(fault)) => return Err(self.wire.stream_failure(fault)),
                     None => return Ok(None),
                 };
-                *count = count.saturating_add(1);
-                if *count > MAX_EVENTS {
-                    return Err(McpError::Protocol(format!(
-                        "{MAX_EVENTS} events and no response among them"
-                    )));
+                if let Some(room) = room {
+                    *room = room.checked_sub(1).ok_or_else(|| {
+                        McpError::Protocol(format!("{MAX_EVENTS} events and no response among them"))
+                    })?;
                 }
                 if event.data.is_empty() {
                     // A priming event: an id to resume from, and nothing else.
