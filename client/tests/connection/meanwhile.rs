@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     asking::{QUESTION, Slow, no_stream, with_person},
     call,
-    mcp_server::{Act, PATIENCE, STREAM_HEAD, Seen, Step, TestServer, filled, status},
+    mcp_server::{Act, PATIENCE, STREAM_HEAD, Seen, Step, TestServer, filled, status, steps},
     open_with, options,
 };
 
@@ -130,21 +130,24 @@ async fn a_question_outlives_the_stream_that_asked_it() {
 
 #[tokio::test]
 async fn while_a_person_is_asked_their_stream_is_asked_for_until_it_can_be_had() {
-    let server = TestServer::start().await;
-    let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 1\n", QUESTION.as_bytes()].concat());
-    server.arm("tools/call", Arc::new(move |_| vec![cut.clone(), Step::Close]));
-    server.arm("GET", no_stream());
-    // More often than it is tried where nobody is asked.
-    for _ in 0..4 {
-        server.arm("GET", status(503, &[], "", ""));
+    let ends_at_once = steps(vec![Step::Send(STREAM_HEAD.to_vec()), Step::Close]);
+    for not_yet in [status(503, &[], "", ""), ends_at_once] {
+        let server = TestServer::start().await;
+        let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 1\n", QUESTION.as_bytes()].concat());
+        server.arm("tools/call", steps(vec![cut, Step::Close]));
+        server.arm("GET", no_stream());
+        // More often than it is tried where nobody is asked.
+        for _ in 0..4 {
+            server.arm("GET", Arc::clone(&not_yet));
+        }
+        let result = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
+        let answers = said(&format!("data: {result}\n\n"));
+        server.arm("GET", steps(vec![Step::Send(STREAM_HEAD.to_vec()), answers, Step::Close]));
+        let (_, options) = undecided();
+        let connection = open_with(&server, options).await;
+        timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
+        assert_eq!((server.count("tools/call"), server.count("GET")), (1, 6));
     }
-    let result = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
-    let resumed = vec![Step::Send(STREAM_HEAD.to_vec()), said(&format!("data: {result}\n\n")), Step::Close];
-    server.arm("GET", Arc::new(move |_| resumed.clone()));
-    let (_, options) = undecided();
-    let connection = open_with(&server, options).await;
-    timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
-    assert_eq!((server.count("tools/call"), server.count("GET")), (1, 6));
 }
 
 #[tokio::test]

@@ -53,11 +53,11 @@ struct Resumes {
 }
 
 impl Resumes {
-    /// A stream ended without the response. The count begins anew where it delivered something else, and where the server
-    /// asks to be polled.
-    fn ended(&mut self, stream: &Messages<'_>) {
+    /// A stream ended without the response. The count begins anew where it delivered something else, where the server asks
+    /// to be polled, and where a person was asked meanwhile: their answer is worth waiting for, and so is the stream.
+    fn ended(&mut self, stream: &Messages<'_>, was_asked: bool) {
         self.reopening.ended(stream);
-        if stream.has_delivered() || self.reopening.is_polling() {
+        if stream.has_delivered() || self.reopening.is_polling() || was_asked {
             self.in_a_row = 0;
         }
     }
@@ -88,6 +88,7 @@ impl<'a> Hearing<'a> {
     ) -> Result<Box<RawValue>, Failure> {
         let mut resumes = Resumes::default();
         loop {
+            let asked_for = self.peer.asked_for.total();
             let error = match self.response(&mut messages, replies).await {
                 Ok(result) => {
                     messages.end(None).await;
@@ -95,7 +96,7 @@ impl<'a> Hearing<'a> {
                 }
                 Err(error) => error,
             };
-            resumes.ended(&messages);
+            resumes.ended(&messages, self.peer.asked_for.total() > asked_for);
             messages.end((!matches!(error, McpError::Rpc(_))).then_some(&error)).await;
             let resumed = match (&error, self.session) {
                 (McpError::Broken(_), Some(session)) if session.version.has_sessions() => {
@@ -129,7 +130,6 @@ impl<'a> Hearing<'a> {
                 Err(reason) if is_passing(&reason) => {
                     resumes.reopening.failed(&reason);
                     if self.peer.asked_for.total() > asked_for {
-                        // A person is being asked: their answer is worth waiting for, and so is the stream.
                         resumes.in_a_row = 0;
                     }
                 }
