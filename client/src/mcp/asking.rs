@@ -95,6 +95,11 @@ impl AskedFor {
         Asking(self)
     }
 
+    /// Whether somebody is being asked.
+    pub(super) fn is_going_on(&self) -> bool {
+        self.asked().being_asked > 0
+    }
+
     /// How long it was, so far.
     pub(super) fn total(&self) -> Duration {
         let asked = self.asked();

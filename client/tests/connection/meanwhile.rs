@@ -1,8 +1,11 @@
 //! What goes on while a person is asked: the stream that asked is read on, and the question can be taken back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use client::mcp::{Answerer, ConnectOptions, McpError, declined};
@@ -148,6 +151,22 @@ async fn while_a_person_is_asked_their_stream_is_asked_for_until_it_can_be_had()
         timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
         assert_eq!((server.count("tools/call"), server.count("GET")), (1, 6));
     }
+}
+
+#[tokio::test]
+async fn a_pause_while_a_person_is_asked_is_begun_however_little_time_is_left_for_the_call() {
+    let server = TestServer::start().await;
+    let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 1000\n", QUESTION.as_bytes()].concat());
+    server.arm("tools/call", steps(vec![cut, Step::Close]));
+    server.arm("GET", no_stream());
+    let result = json!({ "jsonrpc": "2.0", "id": 2, "result": { "content": [] } });
+    let answers = said(&format!("data: {result}\n\n"));
+    server.arm("GET", steps(vec![Step::Send(STREAM_HEAD.to_vec()), answers, Step::Close]));
+    let (_, mut options) = undecided();
+    options.timeouts.call = Duration::from_millis(800);
+    let connection = open_with(&server, options).await;
+    timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap();
+    assert_eq!((server.count("tools/call"), server.count("GET")), (1, 2));
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ use serde_json::json;
 
 use crate::{
     asking::{QUESTION, with_person},
-    call,
+    call, call_repeatable,
     mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, filled, initialized, json_result, status, steps},
-    open, open_with,
+    open, open_with, options,
 };
 
 /// A stream that breaks after an event.
@@ -129,6 +129,18 @@ async fn without_an_event_id_there_is_nothing_to_go_on_from() {
         assert!(matches!(call(&connection).await, Err(McpError::Broken(_))), "{begins:?}");
         assert_eq!(server.count("GET"), 0, "{begins:?}");
     }
+}
+
+#[tokio::test]
+async fn a_pause_that_the_call_has_no_time_for_is_not_begun() {
+    let server = TestServer::start().await;
+    server.arm("tools/call", broken_after("id: 7\nretry: 5000\ndata:\n\n"));
+    let mut options = options();
+    options.timeouts.call = Duration::from_secs(2);
+    let connection = open_with(&server, options).await;
+    let error = call_repeatable(&connection, true).await.unwrap_err();
+    assert!(matches!(error, McpError::Broken(_)), "{error:?}");
+    assert_eq!((server.count("tools/call"), server.count("GET")), (1, 0));
 }
 
 /// What a stream was asked to be gone on with after, each time.

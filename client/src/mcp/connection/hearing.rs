@@ -9,7 +9,7 @@ use shared::{
 use tokio::time::sleep;
 
 use super::{
-    peer::Peer,
+    peer::{Patience, Peer},
     reopening::{Reopening, is_passing},
     replies::Replies,
     replying::ServerRequest,
@@ -43,6 +43,8 @@ pub(super) struct Hearing<'a> {
     pub(super) progress: Option<&'a TellProgress<'a>>,
     /// Started anew by word of progress.
     pub(super) stopwatch: &'a Stopwatch<'a>,
+    /// How long the caller waits.
+    pub(super) patience: &'a Patience<'a>,
 }
 
 /// How one request's stream was gone on with so far.
@@ -112,12 +114,15 @@ impl<'a> Hearing<'a> {
     }
 
     /// Goes on with a stream that broke, after its last event (2025-11-25, Streamable HTTP transport, "Resumability and
-    /// Redelivery"). `None` when it cannot be gone on with.
+    /// Redelivery"). `None` when it cannot be gone on with, or not before the call is over.
     async fn resume(&self, session: &SessionHeaders, resumes: &mut Resumes) -> Option<Messages<'a>> {
         resumes.reopening.last()?;
         while resumes.in_a_row < RESUMES_MAX && !resumes.reopening.is_refused_for_long() {
             resumes.in_a_row = resumes.in_a_row.saturating_add(1);
             let wait = resumes.reopening.pause();
+            if !self.patience.has_time_for(wait) {
+                return None;
+            }
             tracing::debug!(
                 wait_ms = wait.as_millis(),
                 attempt = resumes.in_a_row,

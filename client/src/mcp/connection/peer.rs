@@ -164,8 +164,12 @@ impl<'a> Patience<'a> {
         .await
     }
 
-    /// Whether the deadline, with all that people were asked for added to it, is further away than `wait`.
-    fn has_time_for(&self, wait: Duration) -> bool {
+    /// Whether the deadline, with all that people were asked for added to it, is further away than `wait`. While somebody
+    /// is being asked it is, as it is not known how far.
+    pub(super) fn has_time_for(&self, wait: Duration) -> bool {
+        if self.asked_for.is_going_on() {
+            return true;
+        }
         let asked_for = self.asked_for.total().saturating_sub(self.asked_before);
         let end = self.deadline.checked_add(asked_for);
         Instant::now().checked_add(wait).is_some_and(|then| end.is_none_or(|end| then < end))
@@ -297,8 +301,14 @@ impl Peer {
         let params = Params { members: &call.params, arguments: call.arguments.as_ref() };
         let body = text(&Request::new(&id, call.method, params))?;
         let stopwatch = Stopwatch::new(call.timeout, &self.asked_for);
-        let hearing =
-            Hearing { peer: self, session, id: &id, progress: call.progress, stopwatch: &stopwatch };
+        let hearing = Hearing {
+            peer: self,
+            session,
+            id: &id,
+            progress: call.progress,
+            stopwatch: &stopwatch,
+            patience,
+        };
         let mut replies = Replies::default();
         // In one piece with everything that waits for it, it would be large for a thread's stack.
         let conversing = Box::pin(hearing.converse(&call.headers, body, &mut replies));
