@@ -4,14 +4,15 @@
 //! [`peer`] gets one request answered, [`hearing`] hears what comes before the response, [`replying`] answers what the
 //! server asks there, [`replies`] several such requests at once, and [`listening`] hears what it says unasked. A stream
 //! that ended is opened again as [`reopening`] says. [`session`] holds the session and opens it again when the server
-//! forgot it; [`stateless`] does without. [`calling`] calls tools, within the time that [`stopwatch`] counts; [`listing`]
-//! reads `tools/list`, [`offers`] the other lists.
+//! forgot it; [`stateless`] does without. [`calling`] calls tools, within the time that [`stopwatch`] counts. [`pages`]
+//! reads a list to its end: that of the tools for [`listing`], the others for [`offers`].
 
 mod calling;
 mod hearing;
 mod listening;
 mod listing;
 mod offers;
+mod pages;
 mod peer;
 mod reopening;
 mod replies;
@@ -153,23 +154,12 @@ impl Connection {
             Spoken::Sessions(_) => listing::Listing::default(),
             Spoken::Stateless { .. } => listing::Listing::with_headers(),
         };
-        let mut listing = begin();
-        let (mut cursor, mut began_anew) = (None, false);
-        loop {
-            let page = self.page(methods::LIST_TOOLS, cursor.take(), &mut began_anew, patience).await?;
-            let Some(page) = page else {
-                listing = begin();
-                continue;
-            };
-            cursor = listing.add(page)?;
-            if cursor.is_none() {
-                let (list, found) = listing.finish();
-                if let Spoken::Stateless { annotations, .. } = &self.shared.era {
-                    *annotations.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
-                }
-                return Ok(list);
-            }
+        let listing = self.all_pages(methods::LIST_TOOLS, patience, begin, listing::Listing::add).await?;
+        let (list, found) = listing.finish();
+        if let Spoken::Stateless { annotations, .. } = &self.shared.era {
+            *annotations.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
+        Ok(list)
     }
 
     /// Ends the session at the server, within seconds. Calls that are under way may still end; later ones fail with

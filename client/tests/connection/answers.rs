@@ -256,7 +256,7 @@ async fn a_list_of_tools_that_is_too_large_in_all_is_refused_whatever_the_size_o
         server.arm("tools/list", json_result(page));
     }
     let error = connection.list_tools().await.unwrap_err();
-    assert!(error.to_string().contains("list of tools has more than 33554432 bytes"), "{error}");
+    assert!(error.to_string().contains("answer to tools/list has more than 33554432 bytes"), "{error}");
     assert_eq!(server.count("tools/list"), 3);
 }
 

@@ -80,16 +80,14 @@ async fn resources_and_prompts_are_listed_to_the_last_page_and_read() {
 
 #[tokio::test]
 async fn a_list_that_goes_in_a_circle_is_refused() {
-    let server = server().await;
-    server.arm_always(
-        "prompts/list",
-        Arc::new(|seen| {
-            let body = response(seen, json!({ "prompts": [], "nextCursor": "again" })).to_string();
-            status(200, &[], "application/json", &body)(seen)
-        }),
-    );
-    let connection = open_with(&server, stateless()).await;
-    assert!(matches!(connection.list_prompts().await, Err(McpError::Protocol(_))));
+    for (method, key) in [("tools/list", "tools"), ("prompts/list", "prompts")] {
+        let server = server().await;
+        server.arm_always(method, json_result(json!({ key: [], "nextCursor": "again" })));
+        let connection = open_with(&server, stateless()).await;
+        let error = listed(&connection, method).await.unwrap_err();
+        assert!(error.to_string().contains("goes in a circle"), "{method}: {error}");
+        assert_eq!(server.count(method), 2, "{method}");
+    }
 }
 
 #[tokio::test]

@@ -1,27 +1,19 @@
 //! What a server offers beside tools: resources and prompts, listed to the last page, read and filled in.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, value::RawValue};
-use shared::{
-    jsonrpc::ErrorCode,
-    mcp::{
-        JsonObject, methods,
-        prompts::{GetPromptResult, ListPromptsResult, Prompt},
-        resources::{
-            ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
-        },
+use serde_json::Value;
+use shared::mcp::{
+    JsonObject, methods,
+    prompts::{GetPromptResult, ListPromptsResult, Prompt},
+    resources::{
+        ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Connection,
-    listing::{MAX_BYTES, MAX_PAGES},
-    peer::{Call, Patience},
-    read,
-};
+use super::{Connection, peer::Call};
 use crate::mcp::McpError;
 
 impl Connection {
@@ -34,7 +26,7 @@ impl Connection {
             return Ok(Vec::new());
         }
         let next = |page: ListResourcesResult| (page.resources, page.next_cursor);
-        self.all_pages(methods::LIST_RESOURCES, next).await
+        self.all_of(methods::LIST_RESOURCES, next).await
     }
 
     /// Every family of resources that the server lists; none where it offers none.
@@ -46,7 +38,7 @@ impl Connection {
             return Ok(Vec::new());
         }
         let next = |page: ListResourceTemplatesResult| (page.resource_templates, page.next_cursor);
-        self.all_pages(methods::LIST_RESOURCE_TEMPLATES, next).await
+        self.all_of(methods::LIST_RESOURCE_TEMPLATES, next).await
     }
 
     /// Every prompt that the server lists; none where it offers none.
@@ -58,7 +50,7 @@ impl Connection {
             return Ok(Vec::new());
         }
         let next = |page: ListPromptsResult| (page.prompts, page.next_cursor);
-        self.all_pages(methods::LIST_PROMPTS, next).await
+        self.all_of(methods::LIST_PROMPTS, next).await
     }
 
     /// Reads a resource.
@@ -94,60 +86,17 @@ impl Connection {
         self.ask(Call::repeatable(methods::GET_PROMPT, params), &mut patience).await
     }
 
-    /// One page of a list. `None` where the cursor is not good any more, as the one of a page that was kept may not be:
-    /// what was kept of the list is forgotten, and it is to be begun anew, once.
-    pub(super) async fn page<P: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        cursor: Option<String>,
-        began_anew: &mut bool,
-        patience: &mut Patience<'_>,
-    ) -> Result<Option<P>, McpError> {
-        let has_cursor = cursor.is_some();
-        let params = cursor.into_iter().map(|cursor| ("cursor".to_owned(), Value::from(cursor))).collect();
-        patience.renew_attempts();
-        match self.ask(Call::repeatable(method, params), patience).await {
-            Err(McpError::Rpc(error))
-                if error.code == ErrorCode::INVALID_PARAMS && has_cursor && !*began_anew =>
-            {
-                *began_anew = true;
-                self.shared.peer.cache.forget(&[method]);
-                Ok(None)
-            }
-            answered => answered.map(Some),
-        }
-    }
-
-    async fn all_pages<P: DeserializeOwned, T>(
+    async fn all_of<P: DeserializeOwned, T>(
         &self,
         method: &'static str,
         next: impl Fn(P) -> (Vec<T>, Option<String>),
     ) -> Result<Vec<T>, McpError> {
         let never = CancellationToken::new();
-        let mut patience = self.shared.peer.patience(&never);
-        let (mut cursor, mut began_anew) = (None, false);
-        let (mut all, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0_usize);
-        while seen.len() < MAX_PAGES {
-            let page =
-                self.page::<Box<RawValue>>(method, cursor.take(), &mut began_anew, &mut patience).await?;
-            let Some(page) = page else {
-                (all, seen, bytes) = (Vec::new(), HashSet::new(), 0);
-                continue;
-            };
-            bytes = bytes.saturating_add(page.get().len());
-            if bytes > MAX_BYTES {
-                let text = format!("its answer to {method} has more than {MAX_BYTES} bytes");
-                return Err(McpError::Protocol(text));
-            }
-            let (items, following) = next(read(method, &page, &self.shared.peer)?);
+        let add = |all: &mut Vec<T>, page: P| {
+            let (items, following) = next(page);
             all.extend(items);
-            let Some(following) = following else { return Ok(all) };
-            if !seen.insert(following.clone()) {
-                let text = format!("its answer to {method} goes in a circle: a cursor came twice");
-                return Err(McpError::Protocol(text));
-            }
-            cursor = Some(following);
-        }
-        Err(McpError::Protocol(format!("its answer to {method} has more than {MAX_PAGES} pages")))
+            Ok(following)
+        };
+        self.all_pages(method, &mut self.shared.peer.patience(&never), Vec::new, add).await
     }
 }
