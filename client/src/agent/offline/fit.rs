@@ -106,7 +106,7 @@ impl<'c, 't> Fit<'c, 't> {
 
     fn evidence(&self, clause: &Clause, at: usize, token: &Token, mark: Mark) -> Evidence {
         if self.binding.used.contains(&at) {
-            let named = self.by_words(token);
+            let named = self.by_words(token, clause.act);
             return Evidence::points(named.points.max(BOUND), named.anchor);
         }
         match mark {
@@ -126,13 +126,17 @@ impl<'c, 't> Fit<'c, 't> {
     }
 
     fn by_content(&self, clause: &Clause, token: &Token) -> Evidence {
-        let found = self.by_words(token);
+        let found = self.by_words(token, clause.act);
         if found.explained {
             return found;
         }
         let around = ["balance", "transaction"]
             .iter()
             .any(|concept| lexicon::is_surrounding(token, concept) && self.candidate.has(concept));
+        if clause.act != Act::Read {
+            let explained = around || self.says_verb(token) || self.is_given(token);
+            return if explained { Evidence::EXPLAINED } else { Evidence::default() };
+        }
         let all_of_the_latest =
             lexicon::means(&token.stem, "all") && self.candidate.has("latest") && clause.means("latest");
         let all_of_a_list = lexicon::means(&token.stem, "all")
@@ -152,8 +156,9 @@ impl<'c, 't> Fit<'c, 't> {
         Evidence::default()
     }
 
-    /// The words that the tool is known by.
-    fn by_words(&self, token: &Token) -> Evidence {
+    /// The words that the tool is known by. In an order only those of its name: its description also tells of what is
+    /// done with other arguments, and of what is not done.
+    fn by_words(&self, token: &Token, act: Act) -> Evidence {
         if token.possessive && lexicon::meanings(&token.stem).is_empty() {
             return Evidence::default();
         }
@@ -164,10 +169,10 @@ impl<'c, 't> Fit<'c, 't> {
         if verb.is_some_and(|verb| verb.stem == token.stem) {
             return Evidence::points(OUTPUT, false);
         }
+        let name = (&self.candidate.name, NAME, NAME_MEANING);
+        let about = (act == Act::Read).then_some((&self.candidate.about, ABOUT, ABOUT_MEANING));
         let mut best = Evidence::default();
-        for (terms, exact, by_meaning) in
-            [(&self.candidate.name, NAME, NAME_MEANING), (&self.candidate.about, ABOUT, ABOUT_MEANING)]
-        {
+        for (terms, exact, by_meaning) in [name].into_iter().chain(about) {
             if terms.iter().any(|term| term.stem == token.stem) && best.points < exact {
                 best = Evidence::points(exact, can_anchor);
             }
@@ -179,6 +184,20 @@ impl<'c, 't> Fit<'c, 't> {
             }
         }
         best
+    }
+
+    /// The token names what the tool is given or must be given: the issue of an `issue_number`.
+    fn is_given(&self, token: &Token) -> bool {
+        let given =
+            self.candidate.parameters.iter().filter(|parameter| {
+                parameter.required || self.binding.arguments.contains_key(&parameter.name)
+            });
+        given.flat_map(|parameter| &parameter.words).any(|term| {
+            let same = |(concept, strength): &(Concept, Strength)| {
+                *strength == Strength::Strong && is_anchor(concept) && term.means(concept)
+            };
+            term.stem == token.stem || lexicon::meanings(&token.stem).iter().any(same)
+        })
     }
 
     /// The tool has every meaning of the phrase.
@@ -206,14 +225,10 @@ impl<'c, 't> Fit<'c, 't> {
     /// The verb of the order is the verb of the tool, or it makes what the tool makes: to pay is to create a payment.
     fn by_verb(&self, token: &Token) -> Evidence {
         let Some(verb) = &self.candidate.verb else { return Evidence::default() };
-        let meanings = lexicon::meanings(&token.stem);
-        let same = verb.stem == token.stem
-            || meanings.iter().any(|(concept, strength)| {
-                *strength == Strength::Strong && lexicon::is_modifier(concept) && verb.means(concept)
-            });
-        if same {
+        if self.says_verb(token) {
             return Evidence::points(NAME, false);
         }
+        let meanings = lexicon::meanings(&token.stem);
         let makes = matches!(
             verb.word.as_str(),
             "create" | "make" | "send" | "submit" | "start" | "initiate" | "add" | "post"
@@ -225,6 +240,15 @@ impl<'c, 't> Fit<'c, 't> {
                 })
         });
         if makes && made { Evidence::points(NAME, true) } else { Evidence::default() }
+    }
+
+    /// The verb of the tool, or a word of the same meaning: what is created is new.
+    fn says_verb(&self, token: &Token) -> bool {
+        let Some(verb) = &self.candidate.verb else { return false };
+        verb.stem == token.stem
+            || lexicon::meanings(&token.stem).iter().any(|(concept, strength)| {
+                *strength == Strength::Strong && lexicon::is_modifier(concept) && verb.means(concept)
+            })
     }
 }
 
