@@ -53,7 +53,8 @@ pub(super) static WORDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         .iter()
         .flat_map(|group| group.strong.split_whitespace().chain(group.weak.split_whitespace()));
     let words = groups.chain(FILLERS.iter().copied()).chain(verbs::all());
-    words.chain(fillers::KNOWN.split_whitespace()).map(str::to_owned).collect()
+    let known = fillers::KNOWN.split_whitespace().chain(fillers::CONDITIONS.split_whitespace());
+    words.chain(known).map(str::to_owned).collect()
 });
 
 /// The meanings of a stem.
@@ -88,6 +89,11 @@ pub(super) fn is_foreign(token: &Token) -> bool {
 /// The word may stand in an order without changing it.
 pub(super) fn is_filler_of_order(token: &Token) -> bool {
     token.kind == Kind::Break || token.is_any(fillers::FILLERS_OF_ORDERS)
+}
+
+/// The word says when something is to be done, how often, or on what condition.
+pub(super) fn is_condition(token: &Token) -> bool {
+    token.is_any(fillers::CONDITIONS)
 }
 
 /// The word speaks of the person who asks.

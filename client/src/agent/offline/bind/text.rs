@@ -162,6 +162,7 @@ impl Binding {
         let doubtful = |(at, token): &(usize, &Token)| {
             token.kind != Kind::Word
                 || token.is_any(DOUBTFUL)
+                || lexicon::is_condition(token)
                 || NOT_NAMES.split(' ').any(|word| word == token.text)
                 || lexicon::is_self(token)
                 || token.possessive

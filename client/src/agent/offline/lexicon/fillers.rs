@@ -46,6 +46,13 @@ pub(super) const PARTIAL: &str = "spent spend spending expense expenses expendit
                                   received receive outgoings incomings debit debits purchase purchases purchased \
                                   incoming outgoing many out in";
 
+/// Words that say when something is to be done, how often, on what condition, or how much less of it.
+pub(super) const CONDITIONS: &str = "unless when whenever once while whilst till upon provided providing supposing assuming \
+                                     given granted pending awaiting following subject conditional contingent should \
+                                     whether otherwise else instead rather unlike later soon eventually hourly daily \
+                                     nightly weekly biweekly fortnightly monthly quarterly yearly annually recurring \
+                                     regularly repeatedly apiece less minus excluding";
+
 /// Words that are spelled rightly and mean nothing to the planner: they are not mended into others.
 pub(super) const KNOWN: &str = "month months monday tuesday wednesday thursday friday saturday sunday january february \
                                 march april august september october november december yesterday week weeks year \
