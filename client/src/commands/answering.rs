@@ -79,10 +79,12 @@ impl<'a> Answering<'a> {
         let limits = AgentLimits { max_steps: run.settings.max_steps, ..AgentLimits::default() };
         let agent = Agent::new(self.model, &self.toolbox, limits);
         let payments = Outcome::new(run, &self.session.tools.tools);
-        let answer = agent
-            .ask(&mut self.conversation, question, &payments, cancel)
-            .await
-            .map_err(|error| Failure::of_agent(&error, self.session.user, &self.session.endpoint))?;
+        let answer =
+            agent.ask(&mut self.conversation, question, &payments, cancel).await.map_err(|error| {
+                // A payment that waits is told of all the same.
+                payments.exit();
+                Failure::of_agent(&error, self.session.user, &self.session.endpoint)
+            })?;
         let (complete, exit) = match answer.stop {
             Stop::Answered => (true, Exit::Answered),
             Stop::StepLimit => (false, Exit::StepLimit),

@@ -53,15 +53,14 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// The exit code that the payments stand for; says on stderr what to do about one that waits.
+    /// The exit code that the payments stand for; says on stderr what to do about one that waits. Where only an error tells
+    /// that somebody must act, its text says how: nothing waits under a handle.
     pub(super) fn exit(&self) -> Exit {
         let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        for handle in
-            standing.iter().filter(|(_, how)| **how == Standing::RequiresAction).map(|(handle, _)| handle)
-        {
-            let named = if handle.is_empty() { "the payment" } else { handle };
+        let waiting = standing.iter().filter(|(_, how)| **how == Standing::RequiresAction);
+        for handle in waiting.map(|(handle, _)| handle).filter(|handle| !handle.is_empty()) {
             let remark = format!(
-                "{named} waits for a person, and nobody can be asked here: confirm it at a terminal, or have it \
+                "{handle} waits for a person, and nobody can be asked here: confirm it at a terminal, or have it \
                  approved where the server runs (`server payments approve {handle}`)"
             );
             self.run.terminal.remark(&Text::new().styled(style::WARNING, "waiting: ").plain(&remark).end());

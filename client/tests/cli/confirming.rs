@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     asking::at_terminal,
+    model::ModelScript,
     program::{Ended, client, run, until},
     server::{Reply, Script, Server, payment_tools, result},
 };
@@ -139,6 +140,35 @@ fn where_nobody_can_be_asked_the_payment_waits_and_it_is_said_for_what() {
     assert_eq!(ended.code, 7, "{}", ended.stderr);
     assert!(!ended.stdout.contains("asks you"), "{}", ended.stdout);
     assert!(ended.stderr.contains("`server payments approve pay_1`"), "{}", ended.stderr);
+}
+
+/// A server whose tools may pay, and whose answer to every call is this.
+fn paying(tool: &str, reply: Value, model: ModelScript) -> Server {
+    let tools = json!([{ "name": tool, "inputSchema": { "type": "object" } }]);
+    Server::start(Script { tools, reply: Reply::Result(reply), model })
+}
+
+#[test]
+fn a_refund_that_nobody_can_confirm_is_explained_by_the_server_alone() {
+    let text = "requires_action: a refund needs the word of a person, and this client cannot ask. Nothing was given back. \
+                Use a client that can ask, or have an operator run `server payments refund`.";
+    let error = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+    let server = paying("refundPayment", error, ModelScript::Absent);
+    let ended = run(&mut client(&["call", "refundPayment", "--as", "bob", "--url", &server.url()]));
+    assert_eq!(ended.code, 7, "{}", ended.stderr);
+    assert!(ended.stderr.contains("`server payments refund`"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("payments approve"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_payment_that_waits_is_told_of_where_the_question_ends_in_an_error() {
+    let reply = result(&json!({ "paymentId": "pay_1", "status": "requires_action" }));
+    let server = paying("getLatestTransactions", reply, ModelScript::ThenRefuses);
+    let mut command = client(&["ask", "Pay alice.", "--as", "bob", "--url", &server.url()]);
+    let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+    assert!(ended.stderr.contains("`server payments approve pay_1`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("check OPENAI_API_KEY"), "{}", ended.stderr);
 }
 
 /// What a run ends with whose call is answered with this, in a session.

@@ -24,6 +24,8 @@ pub(crate) enum ModelScript {
     Clerk,
     /// It calls a tool with these arguments, letter for letter, and then is done.
     Writes(&'static str),
+    /// It calls a tool, and then refuses every key.
+    ThenRefuses,
     /// It says this, in pieces.
     Says(Vec<String>),
     /// It sends this in place of a piece.
@@ -37,6 +39,7 @@ pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
         ModelScript::NeverDone
         | ModelScript::Clerk
         | ModelScript::Writes(_)
+        | ModelScript::ThenRefuses
         | ModelScript::Says(_)
         | ModelScript::Sends(_) => json!({ "data": [] }).to_string().into_response(),
     }
@@ -48,7 +51,8 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
     let may_call = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     match &state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
-        ModelScript::Refuses => {
+        ModelScript::ThenRefuses if turn == 0 => call(turn, "getLatestTransactions", "{}"),
+        ModelScript::Refuses | ModelScript::ThenRefuses => {
             let error =
                 json!({ "error": { "message": "Incorrect API key", "type": "invalid_request_error" } });
             (StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "application/json")], error.to_string())
