@@ -188,7 +188,10 @@ impl Asking<'_, '_> {
     async fn sum_up(&mut self, max_steps: u32) -> Result<Answer, AgentError> {
         self.observer.on(&AgentEvent::StepLimitReached { max_steps });
         self.conversation.push(Message::System(wording::step_limit(max_steps)));
-        let mut reply = self.reply(max_steps.saturating_add(1), false).await?;
+        let mut reply = match self.reply(max_steps.saturating_add(1), false).await {
+            Err(AgentError::Model(ModelError::Empty)) => Reply::default(),
+            reply => reply?,
+        };
         // A model that wants tools even now gets none.
         reply.tool_calls.clear();
         if reply.text.trim().is_empty() {

@@ -51,6 +51,7 @@ impl Replying<'_> {
         let asked = match &error {
             ModelError::Refused(_) => return Err(error.into()),
             ModelError::Transient { retry_after, .. } => *retry_after,
+            ModelError::Empty => None,
         };
         let Some(wait) = self.retry.pause(failed, asked) else {
             return Err(error.into());

@@ -91,8 +91,9 @@ pub(super) fn step_limit(max_steps: u32) -> String {
 
 /// The answer when a model has nothing to say at the step limit.
 pub(super) fn nothing_to_sum_up(max_steps: u32) -> String {
+    let plural = if max_steps == 1 { "" } else { "s" };
     format!(
-        "I stopped after {max_steps} steps and have no answer. Ask for a part of it, or allow more steps."
+        "I stopped after {max_steps} step{plural} and have no answer. Ask for a part of it, or allow more steps."
     )
 }
 

@@ -58,7 +58,7 @@ impl Failure {
     /// The model gave no reply.
     pub(super) fn of_model(error: &ModelError) -> Self {
         let next = match error {
-            ModelError::Transient { .. } => {
+            ModelError::Transient { .. } | ModelError::Empty => {
                 "try again later, check OPENAI_BASE_URL, or use --model offline, which needs no endpoint"
             }
             ModelError::Refused(_) => {

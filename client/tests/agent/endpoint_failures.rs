@@ -37,6 +37,7 @@ async fn failure(arm: Arm) -> ModelError {
 fn transient(error: ModelError) -> (String, Option<Duration>) {
     match error {
         ModelError::Transient { reason, retry_after } => (reason, retry_after),
+        ModelError::Empty => (String::new(), None),
         ModelError::Refused(reason) => panic!("refused: {reason}"),
     }
 }
@@ -44,7 +45,7 @@ fn transient(error: ModelError) -> (String, Option<Duration>) {
 fn refused(error: ModelError) -> String {
     match error {
         ModelError::Refused(reason) => reason,
-        ModelError::Transient { reason, .. } => panic!("transient: {reason}"),
+        error @ (ModelError::Transient { .. } | ModelError::Empty) => panic!("{error:?}"),
     }
 }
 
@@ -204,6 +205,7 @@ async fn through_every_failure_that_passes_the_answer_is_shown_once() {
         Arm::Status(429, ("retry-after", "0"), "{}".to_owned()),
         plain(503, "overloaded"),
         plain(500, "oops"),
+        Arm::Stream(says(&[])),
         Arm::Stream(vec![Piece::Cut]),
         Arm::Stream(vec![begun(), Piece::Cut]),
         Arm::Stream(vec![begun()]),

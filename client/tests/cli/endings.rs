@@ -204,6 +204,15 @@ fn the_step_limit_ends_with_6_and_an_answer_all_the_same() {
 }
 
 #[test]
+fn a_model_that_says_nothing_at_the_step_limit_ends_with_6_and_an_answer_all_the_same() {
+    let server = Server::start(Script { model: ModelScript::FallsSilent, ..Script::default() });
+    let mut command = client(&["ask", "rows?", "--as", "bob", "--max-steps", "1", "--url", &server.url()]);
+    let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+    assert_eq!((ended.code, ended.stderr.as_str()), (6, ""));
+    assert!(ended.stdout.contains("I stopped after 1 step and have no answer."), "{}", ended.stdout);
+}
+
+#[test]
 fn a_tool_that_reports_an_error_ends_call_with_1() {
     let mut error = result(&json!({}));
     error["isError"] = json!(true);

@@ -24,6 +24,8 @@ pub(crate) enum ModelScript {
     Clerk,
     /// It calls a tool with these arguments, letter for letter, and then is done.
     Writes(&'static str),
+    /// It calls a tool, and then says nothing any more.
+    FallsSilent,
     /// It calls a tool, and then refuses every key.
     ThenRefuses,
     /// It says this, in pieces.
@@ -39,6 +41,7 @@ pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
         ModelScript::NeverDone
         | ModelScript::Clerk
         | ModelScript::Writes(_)
+        | ModelScript::FallsSilent
         | ModelScript::ThenRefuses
         | ModelScript::Says(_)
         | ModelScript::Sends(_) => json!({ "data": [] }).to_string().into_response(),
@@ -51,7 +54,10 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
     let may_call = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     match &state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
-        ModelScript::ThenRefuses if turn == 0 => call(turn, "getLatestTransactions", "{}"),
+        ModelScript::FallsSilent | ModelScript::ThenRefuses if turn == 0 => {
+            call(turn, "getLatestTransactions", "{}")
+        }
+        ModelScript::FallsSilent => stream(&[], "stop"),
         ModelScript::Refuses | ModelScript::ThenRefuses => {
             let error =
                 json!({ "error": { "message": "Incorrect API key", "type": "invalid_request_error" } });

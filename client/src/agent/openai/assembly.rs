@@ -208,7 +208,7 @@ mod tests {
             let finish = finish.map(str::to_owned);
             Assembly { finish, ..Assembly::default() }.into_reply(&Names::default()).unwrap_err()
         };
-        assert!(matches!(empty(Some("stop")), ModelError::Transient { .. }));
+        assert_eq!(empty(Some("stop")), ModelError::Empty);
         assert!(matches!(empty(Some("content_filter")), ModelError::Refused(_)));
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn empty(finish: Option<&str>) -> ModelError {
             "the model used up its tokens before it said anything; use a model with a larger context"
                 .to_owned(),
         ),
-        _ => transient("the reply was empty".to_owned()),
+        _ => ModelError::Empty,
     }
 }
 
