@@ -95,6 +95,17 @@ async fn results_of_several_calls_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn results_that_share_a_handle_are_told_one_by_one_unless_they_say_how_far_a_thing_has_come() {
+    let balance = structured(json!({"accountId": "acc_1", "balance": 180}));
+    let limit = structured(json!({"accountId": "acc_1", "limit": 1000}));
+    let said = answer("both", &[("getBalance", balance), ("getLimit", limit)]).await;
+    assert_eq!(said, "The balance is 180 (account id: acc_1).\n\nThe limit is 1000 (account id: acc_1).");
+    let order = |status: &str| structured(json!({"orderId": "ord_1", "status": status}));
+    let said = answer("both", &[("getOrder", order("open")), ("getOrder", order("closed"))]).await;
+    assert_eq!(said, "Order: order id: ord_1, status: closed.");
+}
+
+#[tokio::test]
 async fn an_answer_to_a_part_of_a_list_says_that_it_is_the_whole_list() {
     let rows = || structured(json!({"transactions": [{"id": 1}]}));
     let partial = answer("what did I spend?", &[("getAllTransactions", rows())]).await;

@@ -42,10 +42,11 @@ pub(super) fn compose(question: &str, results: &[&ToolResult]) -> String {
     pieces.join("\n\n")
 }
 
-/// A later result tells of the same thing: it has the same handle.
+/// A later result tells how far the same thing has come: both have its handle and a status.
 fn is_superseded(result: &ToolResult, later: &ToolResult) -> bool {
     let handles = |result: &ToolResult| -> Vec<(String, String)> {
         let record = result.result.structured_content.as_ref().and_then(|value| value.as_object());
+        let record = record.filter(|record| record.contains_key("status"));
         let texts = record.into_iter().flatten().filter_map(|(name, value)| Some((name, value.as_str()?)));
         texts
             .filter(|(name, _)| name.ends_with("Id"))
