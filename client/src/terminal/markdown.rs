@@ -146,17 +146,19 @@ fn is_number(cell: &str) -> bool {
         && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
 }
 
-/// The cells of a row, without the pipes around them; `\|` is a pipe within one.
+/// The cells of a row, without the pipes around them; `\|` is a pipe within one, and `\\` a backslash.
 fn cells(line: &str) -> Vec<String> {
     let line = line.trim();
     let line = line.strip_prefix('|').unwrap_or(line);
-    let line = if line.ends_with("\\|") { line } else { line.strip_suffix('|').unwrap_or(line) };
     let mut cells = vec![String::new()];
     let mut characters = line.chars().peekable();
     while let Some(c) = characters.next() {
         match (c, cells.last_mut()) {
+            ('|', _) if characters.peek().is_none() => {}
             ('|', _) => cells.push(String::new()),
-            ('\\', Some(cell)) if characters.peek() == Some(&'|') => cell.extend(characters.next()),
+            ('\\', Some(cell)) if matches!(characters.peek(), Some('|' | '\\')) => {
+                cell.extend(characters.next())
+            }
             (c, Some(cell)) => cell.push(c),
             (_, None) => {}
         }

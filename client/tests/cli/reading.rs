@@ -1,9 +1,11 @@
 //! What a person reads, as snapshots.
 
+use serde_json::json;
+
 use crate::{
     model::ModelScript,
     program::{client, run, without_times},
-    server::{Script, Server},
+    server::{Reply, Script, Server, result},
 };
 
 #[test]
@@ -78,6 +80,17 @@ fn the_result_of_a_call() {
       "username": "bob"
     }
     "#);
+}
+
+#[test]
+fn a_text_in_a_table_is_shown_as_the_server_gave_it() {
+    let rows = json!({ "transactions": [{ "id": 1, "memo": r"a\b" }, { "id": 2, "memo": r"c\|d\\" }] });
+    let server = Server::start(Script { reply: Reply::Result(result(&rows)), ..Script::default() });
+    let ended = run(&mut client(&["ask", "List my transactions.", "--as", "bob", "--url", &server.url()]));
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for row in [r"│  1 │ a\b    │", r"│  2 │ c\|d\\ │"] {
+        assert!(ended.stdout.contains(row), "{row}: {}", ended.stdout);
+    }
 }
 
 #[test]
