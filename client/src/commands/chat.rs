@@ -52,34 +52,49 @@ impl<'a> Lines<'a> {
         Self::Typed { run, prompt, editor: None, before: Vec::new() }
     }
 
-    /// The next line. Where the server asks meanwhile, what was typed of it is given up, and the prompt comes again once
-    /// the question is answered.
+    /// The next line. Ctrl-C does not end the wait for a line that is typed, not even while no editor has the terminal.
     async fn next(&mut self) -> anyhow::Result<Input> {
         let (run, prompt, editor, before) = match self {
             Self::Typed { run, prompt, editor, before } => (run, prompt, editor, before),
             Self::Piped(lines) => return Ok(lines.next().await),
         };
-        loop {
-            let _turn = run.floor.take().await;
-            if run.floor.is_wanted() {
-                // Whoever waits has it next.
-                continue;
-            }
-            run.terminal.idle();
-            let reading = match editor {
-                Some(reading) => reading,
-                None => editor.insert(Prompt::edited(prompt, before)?),
-            };
-            tokio::select! {
-                biased;
-                input = reading.next() => {
-                    if let Input::Line(line) = &input {
-                        before.push(line.clone());
-                    }
-                    return Ok(input);
+        let waiting = run.interrupts.own_call();
+        tokio::select! {
+            biased;
+            () = waiting.token().cancelled() => Ok(Input::Interrupted),
+            input = typed(run, prompt, editor, before) => input,
+        }
+    }
+}
+
+/// The next line that is typed. Where the server asks meanwhile, what was typed of it is given up, and the prompt comes
+/// again once the question is answered.
+async fn typed(
+    run: &Run,
+    prompt: &str,
+    editor: &mut Option<Prompt>,
+    before: &mut Vec<String>,
+) -> anyhow::Result<Input> {
+    loop {
+        let _turn = run.floor.take().await;
+        if run.floor.is_wanted() {
+            // Whoever waits has it next.
+            continue;
+        }
+        run.terminal.idle();
+        let reading = match editor {
+            Some(reading) => reading,
+            None => editor.insert(Prompt::edited(prompt, before)?),
+        };
+        tokio::select! {
+            biased;
+            input = reading.next() => {
+                if let Input::Line(line) = &input {
+                    before.push(line.clone());
                 }
-                () = run.floor.wanted() => *editor = None,
+                return Ok(input);
             }
+            () = run.floor.wanted() => *editor = None,
         }
     }
 }

@@ -108,6 +108,23 @@ fn what_is_typed_for_a_question_that_was_taken_back_counts_for_nothing() {
     assert_eq!(server.seen.calls.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
+#[test]
+fn ctrl_c_does_not_end_a_conversation_that_waits_for_enter() {
+    let server = Server::start(Script { reply: Reply::AskWithin, ..Script::default() });
+    let mut session = chatting(&server);
+    session.exp_string("/quit to end.").unwrap();
+    session.send_line("What is my balance?").unwrap();
+    session.exp_string("yes or no? [no]: ").unwrap();
+    server.seen.go_on.cancel();
+    session.exp_string("press Enter to go on: ").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("To end the conversation press Ctrl-D or type /quit.").unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("bob> ").unwrap();
+    session.send_line("/quit").unwrap();
+    assert_eq!(ended(&mut session), 0);
+}
+
 /// At a prompt that came back: a question works, and nothing else was asked before it.
 fn goes_on(session: &mut PtySession, server: &Server) {
     session.exp_string("bob> ").unwrap();
