@@ -67,6 +67,8 @@ pub enum Stop {
     Answered,
     /// The model still wanted tools when the steps were used up, and summed up what it had.
     StepLimit,
+    /// The model stopped in the middle of its answer: its tokens were used up, or a filter stopped it.
+    CutOff,
 }
 
 /// Why a question got no answer.
@@ -113,7 +115,7 @@ impl<'a> Agent<'a> {
         let outcome = asking.run().await;
         if let Err(error) = &outcome {
             let text = wording::no_answer(&unfinished, error);
-            conversation.push(Message::Assistant(Reply { text, tool_calls: Vec::new() }));
+            conversation.push(Message::Assistant(Reply { text, ..Reply::default() }));
         }
         outcome
     }
@@ -145,9 +147,8 @@ impl Asking<'_, '_> {
         for step in 1..=limits.max_steps {
             let reply = self.reply(step, true).await?;
             if reply.tool_calls.is_empty() {
-                let text = reply.text.clone();
-                self.conversation.push(Message::Assistant(reply));
-                return Ok(Answer { text, steps: step, stop: Stop::Answered });
+                let stop = if reply.is_cut_off { Stop::CutOff } else { Stop::Answered };
+                return Ok(self.answered(reply, step, stop));
             }
             self.call_tools(reply, &mut repetition).await?;
         }
@@ -195,11 +196,19 @@ impl Asking<'_, '_> {
         // A model that wants tools even now gets none.
         reply.tool_calls.clear();
         if reply.text.trim().is_empty() {
-            reply.text = wording::nothing_to_sum_up(max_steps);
+            reply = Reply { text: wording::nothing_to_sum_up(max_steps), ..Reply::default() };
             self.observer.on(&AgentEvent::TextDelta(&reply.text));
+        }
+        Ok(self.answered(reply, max_steps, Stop::StepLimit))
+    }
+
+    /// The reply is the answer.
+    fn answered(&mut self, reply: Reply, steps: u32, stop: Stop) -> Answer {
+        if reply.is_cut_off {
+            self.observer.on(&AgentEvent::AnswerCutOff);
         }
         let text = reply.text.clone();
         self.conversation.push(Message::Assistant(reply));
-        Ok(Answer { text, steps: max_steps, stop: Stop::StepLimit })
+        Answer { text, steps, stop }
     }
 }

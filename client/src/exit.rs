@@ -17,7 +17,7 @@ pub enum Exit {
     Server,
     /// 5: the model endpoint failed.
     Model,
-    /// 6: a question stopped at the step limit, with an answer all the same.
+    /// 6: a question stopped at the step limit, or its answer was cut off; there is one all the same.
     StepLimit,
     /// 7: a payment was declined, or needs a confirmation that nobody can give.
     Declined,

@@ -32,6 +32,8 @@ pub struct Reply {
     pub text: String,
     /// The tools it wants called, in its order.
     pub tool_calls: Vec<ToolCall>,
+    /// It ended before the model was done: its tokens were used up, or a filter stopped it.
+    pub is_cut_off: bool,
 }
 
 /// One tool call that a model asks for.

@@ -53,6 +53,8 @@ pub enum AgentEvent<'a> {
         /// Which attempt comes next; the first one was 1.
         attempt: u32,
     },
+    /// The text that was to be the answer ended before the model was done with it.
+    AnswerCutOff,
     /// The steps are used up: one last turn without tools follows.
     StepLimitReached {
         /// How many there were.

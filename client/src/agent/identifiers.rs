@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn missing_repeated_and_endless_ids_are_replaced_and_good_ones_kept() {
         let mut conversation = Conversation::new("");
-        let earlier = Reply { text: String::new(), tool_calls: calls(&["a", "call_3"]) };
+        let earlier = Reply { tool_calls: calls(&["a", "call_3"]), ..Reply::default() };
         conversation.push(Message::Assistant(earlier));
         let endless = "x".repeat(MAX_ID_BYTES + 1);
         let mut new = calls(&["b", "", "a", "b", &endless]);

@@ -55,12 +55,12 @@ impl Offline {
         if !results.is_empty() {
             return match chain::next(question, &results, prompt.tools) {
                 Some(step) => Self::call(prompt, [step]),
-                None => Reply { text: answer::compose(question, &results), tool_calls: Vec::new() },
+                None => Reply { text: answer::compose(question, &results), ..Reply::default() },
             };
         }
         match plan::plan(question, prompt.tools) {
             Ok(steps) => Self::call(prompt, steps),
-            Err(why) => Reply { text: abstain::explain(&why, prompt.tools), tool_calls: Vec::new() },
+            Err(why) => Reply { text: abstain::explain(&why, prompt.tools), ..Reply::default() },
         }
     }
 
@@ -72,7 +72,7 @@ impl Offline {
             arguments: Value::Object(step.arguments).to_string(),
             is_cut_off: false,
         });
-        Reply { text: String::new(), tool_calls: calls.collect() }
+        Reply { tool_calls: calls.collect(), ..Reply::default() }
     }
 }
 

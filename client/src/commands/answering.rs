@@ -87,7 +87,7 @@ impl<'a> Answering<'a> {
             })?;
         let (complete, exit) = match answer.stop {
             Stop::Answered => (true, Exit::Answered),
-            Stop::StepLimit => (false, Exit::StepLimit),
+            Stop::StepLimit | Stop::CutOff => (false, Exit::StepLimit),
         };
         run.terminal.show(&Event::Answer { text: &answer.text, steps: answer.steps, complete });
         Ok(exit.or(payments.exit()))

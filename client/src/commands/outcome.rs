@@ -78,6 +78,7 @@ impl Observer for Outcome<'_> {
             | AgentEvent::TextDelta(_)
             | AgentEvent::TextReset
             | AgentEvent::Retrying { .. }
+            | AgentEvent::AnswerCutOff
             | AgentEvent::StepLimitReached { .. } => {}
         }
         self.run.terminal.on(event);

@@ -29,7 +29,7 @@ Exit codes:
   3    unauthorized: there is no key, or the server refused it
   4    the server cannot be reached, is no MCP server, or broke the protocol
   5    the model endpoint failed
-  6    stopped at the step limit, with an answer all the same
+  6    stopped at the step limit, or cut off, with an answer all the same
   7    a payment was declined, or needs a confirmation that nobody can give
   130  Ctrl-C";
 

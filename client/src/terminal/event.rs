@@ -109,6 +109,8 @@ pub enum Event<'a> {
         /// Which attempt comes next.
         attempt: u32,
     },
+    /// The model stopped in the middle of its answer, at a limit of its tokens or by a filter.
+    AnswerCutOff,
     /// The question used up its turns; one last reply sums up.
     StepLimitReached {
         /// The limit.
@@ -120,7 +122,7 @@ pub enum Event<'a> {
         text: &'a str,
         /// How many turns it took.
         steps: u32,
-        /// Whether it is complete: `false` at the step limit.
+        /// Whether it is complete: `false` at the step limit, and where it was cut off.
         complete: bool,
     },
     /// A tool that the server offers (`tools`).

@@ -132,6 +132,9 @@ impl Narrator {
                 self.said.clear();
                 warning("the reply was cut off; it starts again")
             }
+            Event::AnswerCutOff => {
+                warning("the model stopped in the middle of its answer; this is not all of it")
+            }
             Event::StepLimitReached { max_steps } => {
                 self.doing = Some("waiting for the model to sum up".to_owned());
                 warning(&format!(

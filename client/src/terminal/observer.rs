@@ -18,6 +18,7 @@ impl Observer for Terminal {
             AgentEvent::Retrying { reason, wait, attempt } => {
                 Event::Retrying { reason, wait_ms: milliseconds(wait), attempt }
             }
+            AgentEvent::AnswerCutOff => Event::AnswerCutOff,
             AgentEvent::StepLimitReached { max_steps } => Event::StepLimitReached { max_steps },
         });
     }

@@ -213,6 +213,32 @@ fn a_model_that_says_nothing_at_the_step_limit_ends_with_6_and_an_answer_all_the
 }
 
 #[test]
+fn an_answer_that_was_cut_off_ends_with_6_and_is_told_as_such() {
+    for reason in ["length", "content_filter"] {
+        let model = ModelScript::Stops("You have 100 in", reason);
+        let server = Server::start(Script { model, ..Script::default() });
+        let url = server.url();
+        let asked = |more: &[&str]| {
+            let mut command = client(&[&["ask", "balance?", "--as", "bob", "--url", &url], more].concat());
+            run(command.env("OPENAI_BASE_URL", server.at("/v1")))
+        };
+        let ended = asked(&[]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (6, ""));
+        let shown =
+            "You have 100 in\n  ! the model stopped in the middle of its answer; this is not all of it\n";
+        assert!(ended.stdout.contains(shown), "{}", ended.stdout);
+        let ended = asked(&["--json"]);
+        let events = ended.events();
+        let answer = events.iter().find(|event| event["event"] == "answer").unwrap();
+        assert_eq!(
+            (ended.code, &answer["text"], &answer["complete"]),
+            (6, &json!("You have 100 in"), &json!(false))
+        );
+        assert!(ended.event_names().contains(&"answer_cut_off".to_owned()), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn a_tool_that_reports_an_error_ends_call_with_1() {
     let mut error = result(&json!({}));
     error["isError"] = json!(true);

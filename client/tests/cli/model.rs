@@ -30,6 +30,8 @@ pub(crate) enum ModelScript {
     ThenRefuses,
     /// It says this, in pieces.
     Says(Vec<String>),
+    /// It says this, and stops for this reason.
+    Stops(&'static str, &'static str),
     /// It sends this in place of a piece.
     Sends(&'static str),
 }
@@ -44,6 +46,7 @@ pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
         | ModelScript::FallsSilent
         | ModelScript::ThenRefuses
         | ModelScript::Says(_)
+        | ModelScript::Stops(..)
         | ModelScript::Sends(_) => json!({ "data": [] }).to_string().into_response(),
     }
 }
@@ -64,6 +67,7 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
             (StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "application/json")], error.to_string())
                 .into_response()
         }
+        ModelScript::Stops(text, reason) => stream(&[json!({ "content": text })], reason),
         ModelScript::NeverDone if may_call => {
             call(turn, "getLatestTransactions", &json!({ "limit": turn % 100 + 1 }).to_string())
         }

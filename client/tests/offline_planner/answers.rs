@@ -30,7 +30,7 @@ pub(crate) fn asked(question: &str, results: &[(&str, CallToolResult)]) -> Conve
         is_cut_off: false,
     };
     let tool_calls = results.iter().enumerate().map(call).collect();
-    conversation.push(Message::Assistant(Reply { text: String::new(), tool_calls }));
+    conversation.push(Message::Assistant(Reply { tool_calls, ..Reply::default() }));
     for (at, (name, result)) in results.iter().enumerate() {
         let call_id = format!("offline-{}", at + 1);
         conversation.push(Message::ToolResult(ToolResult {

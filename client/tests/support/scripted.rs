@@ -71,7 +71,7 @@ impl Model for ScriptedModel {
         match self.next() {
             Turn::Say(text) => {
                 delta(text);
-                Ok(Reply { text: text.to_owned(), tool_calls: Vec::new() })
+                Ok(Reply { text: text.to_owned(), ..Reply::default() })
             }
             Turn::Call(text, calls) => {
                 delta(text);
@@ -81,7 +81,7 @@ impl Model for ScriptedModel {
                     arguments: arguments.to_owned(),
                     is_cut_off: false,
                 });
-                Ok(Reply { text: text.to_owned(), tool_calls: tool_calls.collect() })
+                Ok(Reply { text: text.to_owned(), tool_calls: tool_calls.collect(), ..Reply::default() })
             }
             Turn::Fail(text, error) => {
                 delta(text);
@@ -204,6 +204,7 @@ impl Observer for Recorder {
                 format!("end {id} {name} {how}")
             }
             AgentEvent::Retrying { attempt, .. } => format!("retry {attempt}"),
+            AgentEvent::AnswerCutOff => "cut off".to_owned(),
             AgentEvent::StepLimitReached { max_steps } => format!("limit {max_steps}"),
         };
         self.0.lock().unwrap().push(line);

@@ -70,7 +70,7 @@ impl Assembly {
             is_cut_off: is_cut_off && position == last && !is_complete(&call.arguments),
             arguments: call.arguments,
         });
-        Ok(Reply { text: self.text, tool_calls: tool_calls.collect() })
+        Ok(Reply { text: self.text, tool_calls: tool_calls.collect(), is_cut_off })
     }
 
     fn add_fragment(&mut self, fragment: Fragment) {
@@ -186,7 +186,8 @@ mod tests {
             json!({ "tool_calls": [{}, { "index": 0, "function": null }] }),
             json!({ "tool_calls": [{ "index": "x", "id": 7, "function": { "name": "one", "arguments": { "x": 1 } } }] }),
         ]);
-        assert_eq!(reply, Reply { text: "Hello".to_owned(), tool_calls: vec![call("", "one", "{\"x\":1}")] });
+        let tool_calls = vec![call("", "one", "{\"x\":1}")];
+        assert_eq!(reply, Reply { text: "Hello".to_owned(), tool_calls, is_cut_off: false });
         let odd: Chunk = serde_json::from_value(json!({ "choices": null, "usage": {}, "x": 1 })).unwrap();
         assert!(odd.choices.is_empty() && odd.error.is_none());
     }
