@@ -197,7 +197,7 @@ impl Asking<'_, '_> {
         reply.tool_calls.clear();
         if reply.text.trim().is_empty() {
             reply = Reply { text: wording::nothing_to_sum_up(max_steps), ..Reply::default() };
-            self.observer.on(&AgentEvent::TextDelta(&reply.text));
+            self.observer.on(&AgentEvent::Text { delta: &reply.text });
         }
         Ok(self.answered(reply, max_steps, Stop::StepLimit))
     }

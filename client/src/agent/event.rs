@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use shared::mcp::tools::CallToolResult;
 
 /// Hears what happens. It is called in the middle of things, so it must not block for long.
@@ -11,7 +12,10 @@ pub trait Observer: Send + Sync {
 }
 
 /// What happened. Texts come from the model and from the server as they are: a terminal escapes them.
-#[derive(Debug, Clone, Copy)]
+///
+/// Written down, `event` says which one it is, in the snake case of the variant's name.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum AgentEvent<'a> {
     /// The model is asked for a reply.
     TurnStarted {
@@ -19,7 +23,10 @@ pub enum AgentEvent<'a> {
         step: u32,
     },
     /// The next piece of the reply's text.
-    TextDelta(&'a str),
+    Text {
+        /// The piece.
+        delta: &'a str,
+    },
     /// The reply broke off and will be asked for again: the text of this turn so far is void, and comes anew.
     TextReset,
     /// A tool is about to be called, or to be refused to the model.
@@ -39,16 +46,18 @@ pub enum AgentEvent<'a> {
         name: &'a str,
         /// The arguments as the model wrote them.
         arguments: &'a str,
+        /// How long it took; written down as `elapsed_ms`.
+        #[serde(rename = "elapsed_ms", serialize_with = "as_milliseconds")]
+        elapsed: Duration,
         /// What came of it; everything that went wrong is a tool error.
         result: &'a CallToolResult,
-        /// How long it took.
-        elapsed: Duration,
     },
     /// The model gave no reply and is asked again after a wait.
     Retrying {
         /// What happened.
         reason: &'a str,
-        /// How long until it is asked again.
+        /// How long until it is asked again; written down as `wait_ms`.
+        #[serde(rename = "wait_ms", serialize_with = "as_milliseconds")]
         wait: Duration,
         /// Which attempt comes next; the first one was 1.
         attempt: u32,
@@ -60,4 +69,8 @@ pub enum AgentEvent<'a> {
         /// How many there were.
         max_steps: u32,
     },
+}
+
+fn as_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -40,7 +40,7 @@ impl Replying<'_> {
         let mut delta = |text: &str| {
             if !text.is_empty() {
                 shown.push_str(text);
-                self.observer.on(&AgentEvent::TextDelta(text));
+                self.observer.on(&AgentEvent::Text { delta: text });
             }
         };
         self.model.reply(prompt, &mut delta).await

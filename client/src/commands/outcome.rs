@@ -75,7 +75,7 @@ impl Observer for Outcome<'_> {
             AgentEvent::ToolCallStarted { .. } => self.run.interrupts.tool_call_begins(),
             AgentEvent::ToolCallFinished { name, result, .. } => self.note(name, result),
             AgentEvent::TurnStarted { .. }
-            | AgentEvent::TextDelta(_)
+            | AgentEvent::Text { .. }
             | AgentEvent::TextReset
             | AgentEvent::Retrying { .. }
             | AgentEvent::AnswerCutOff

@@ -12,7 +12,7 @@ use shared::mcp::{
     tools::{CallToolResult, Tool},
 };
 
-use crate::mcp::Arguments;
+use crate::{agent::AgentEvent, mcp::Arguments};
 
 /// One thing to say.
 #[derive(Debug, Clone, Serialize)]
@@ -65,56 +65,6 @@ pub enum Event<'a> {
     Question {
         /// The question.
         text: &'a str,
-    },
-    /// The model is asked for its next reply.
-    TurnStarted {
-        /// Which turn of this question, from 1.
-        step: u32,
-    },
-    /// A piece of what the model says.
-    Text {
-        /// The piece.
-        delta: &'a str,
-    },
-    /// The reply was cut off and starts again: the text of this turn so far is void.
-    TextReset,
-    /// A tool is being called.
-    ToolCallStarted {
-        /// The model's name for the call.
-        id: &'a str,
-        /// The tool.
-        name: &'a str,
-        /// The arguments as the model wrote them: meant to be a JSON object.
-        arguments: &'a str,
-    },
-    /// A tool call has ended.
-    ToolCallFinished {
-        /// The model's name for the call.
-        id: &'a str,
-        /// The tool.
-        name: &'a str,
-        /// The arguments as the model wrote them.
-        arguments: &'a str,
-        /// How long it took, in milliseconds.
-        elapsed_ms: u64,
-        /// What came back, as MCP has it.
-        result: &'a CallToolResult,
-    },
-    /// Something failed and is tried again.
-    Retrying {
-        /// What failed.
-        reason: &'a str,
-        /// How long it waits before, in milliseconds.
-        wait_ms: u64,
-        /// Which attempt comes next.
-        attempt: u32,
-    },
-    /// The model stopped in the middle of its answer, at a limit of its tokens or by a filter.
-    AnswerCutOff,
-    /// The question used up its turns; one last reply sums up.
-    StepLimitReached {
-        /// The limit.
-        max_steps: u32,
     },
     /// The answer to a question.
     Answer {
@@ -219,6 +169,9 @@ pub enum Event<'a> {
         /// The exit code.
         exit_code: u8,
     },
+    /// The agent does something. Written down, it is what happened and no event around it.
+    #[serde(untagged)]
+    Agent(AgentEvent<'a>),
 }
 
 /// How a step of `doctor` went.
@@ -231,4 +184,40 @@ pub enum CheckStatus {
     Failed,
     /// Worth knowing, and no failure.
     Noted,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_the_agent_does_is_written_down_like_everything_else() {
+        let result = CallToolResult::default();
+        let (id, name, arguments) = ("1", "look", "{}");
+        let (elapsed, wait) = (Duration::from_micros(3_999), Duration::from_millis(1_500));
+        let told = [
+            AgentEvent::TurnStarted { step: 1 },
+            AgentEvent::Text { delta: "Hel" },
+            AgentEvent::TextReset,
+            AgentEvent::ToolCallStarted { id, name, arguments },
+            AgentEvent::ToolCallFinished { id, name, arguments, elapsed, result: &result },
+            AgentEvent::Retrying { reason: "busy", wait, attempt: 2 },
+            AgentEvent::AnswerCutOff,
+            AgentEvent::StepLimitReached { max_steps: 20 },
+        ]
+        .map(|event| serde_json::to_string(&Event::Agent(event)).unwrap());
+        let expected = [
+            r#"{"event":"turn_started","step":1}"#,
+            r#"{"event":"text","delta":"Hel"}"#,
+            r#"{"event":"text_reset"}"#,
+            r#"{"event":"tool_call_started","id":"1","name":"look","arguments":"{}"}"#,
+            r#"{"event":"tool_call_finished","id":"1","name":"look","arguments":"{}","elapsed_ms":3,"result":{"content":[]}}"#,
+            r#"{"event":"retrying","reason":"busy","wait_ms":1500,"attempt":2}"#,
+            r#"{"event":"answer_cut_off"}"#,
+            r#"{"event":"step_limit_reached","max_steps":20}"#,
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -1,11 +1,14 @@
 //! Events told to a person.
 
+use std::time::Duration;
+
 use super::{
     CheckStatus, Event, Look, escape,
     markdown::Markdown,
     offers, schema,
     style::{BAD, FAINT, GOOD, HEADING, NAME, QUESTION, Text, WARNING},
 };
+use crate::agent::AgentEvent;
 
 /// Turns events into text, knowing what was shown before.
 #[derive(Debug)]
@@ -44,14 +47,14 @@ impl Narrator {
     /// The event as text, styles included.
     pub(super) fn tell(&mut self, event: &Event<'_>) -> Text {
         self.doing = None;
-        if matches!(event, Event::Question { .. } | Event::TurnStarted { .. }) {
+        if matches!(event, Event::Question { .. } | Event::Agent(AgentEvent::TurnStarted { .. })) {
             // What was cancelled before never said that it ended.
             self.running.clear();
         }
         match *event {
-            Event::Text { delta } => self.text(delta),
+            Event::Agent(AgentEvent::Text { delta }) => self.text(delta),
             Event::Answer { text, .. } => self.answer(text),
-            Event::TurnStarted { .. } => {
+            Event::Agent(AgentEvent::TurnStarted { .. }) => {
                 self.said.clear();
                 self.doing = Some("waiting for the model".to_owned());
                 Text::new()
@@ -122,26 +125,7 @@ impl Narrator {
             Event::Question { text } if !self.look.typed => {
                 Text::new().end().styled(QUESTION, &format!("> {text}")).end()
             }
-            Event::ToolCallStarted { .. } | Event::ToolCallFinished { .. } => self.tool_call(event),
-            Event::Retrying { reason, wait_ms, attempt } => {
-                let wait = duration(wait_ms);
-                self.doing = Some(format!("waiting {wait} before attempt {attempt}"));
-                warning(&format!("{reason}; trying again in {wait} (attempt {attempt})"))
-            }
-            Event::TextReset => {
-                self.said.clear();
-                warning("the reply was cut off; it starts again")
-            }
-            Event::AnswerCutOff => {
-                warning("the model stopped in the middle of its answer; this is not all of it")
-            }
-            Event::StepLimitReached { max_steps } => {
-                self.doing = Some("waiting for the model to sum up".to_owned());
-                warning(&format!(
-                    "stopped after {}; this is what is known so far",
-                    counted_u32(max_steps, "turn")
-                ))
-            }
+            Event::Agent(ref event) => self.agent(event),
             Event::Tool { tool } => schema::describe(tool),
             Event::Resource { resource } => offers::resource(resource),
             Event::ResourceTemplate { template } => offers::template(template),
@@ -165,36 +149,60 @@ impl Narrator {
             | Event::PromptFilled { .. }
             | Event::RunStarted { .. }
             | Event::RunFinished { .. }
-            | Event::TurnStarted { .. }
-            | Event::Text { .. }
             | Event::Answer { .. } => Text::new(),
         }
     }
 
-    fn tool_call(&mut self, event: &Event<'_>) -> Text {
-        let text = match *event {
-            Event::ToolCallStarted { id, name, arguments } => {
+    /// What the agent does that is told in lines of its own.
+    fn agent(&mut self, event: &AgentEvent<'_>) -> Text {
+        match *event {
+            AgentEvent::ToolCallStarted { id, name, arguments } => {
                 self.running.push((id.to_owned(), name.to_owned()));
-                Text::new().plain("  → ").styled(NAME, name).plain(" ").plain(arguments)
+                self.doing = self.calling();
+                Text::new().plain("  → ").styled(NAME, name).plain(" ").plain(arguments).end()
             }
-            Event::ToolCallFinished { id, name, elapsed_ms, result, .. } => {
+            AgentEvent::ToolCallFinished { id, name, elapsed, result, .. } => {
                 self.running.retain(|(running, _)| running != id);
-                let time = format!(" {}", duration(elapsed_ms));
-                if result.failed() {
+                self.doing = self.calling();
+                let time = format!(" {}", duration(elapsed));
+                let text = if result.failed() {
                     let reason = format!(": {}", result.text());
                     Text::new().styled(BAD, "  ✗ ").styled(NAME, name).styled(FAINT, &time).plain(&reason)
                 } else {
                     Text::new().styled(GOOD, "  ✓ ").styled(NAME, name).styled(FAINT, &time)
-                }
+                };
+                text.end()
             }
-            _ => return Text::new(),
-        };
-        self.doing = match self.running.as_slice() {
+            AgentEvent::Retrying { reason, wait, attempt } => {
+                let wait = duration(wait);
+                self.doing = Some(format!("waiting {wait} before attempt {attempt}"));
+                warning(&format!("{reason}; trying again in {wait} (attempt {attempt})"))
+            }
+            AgentEvent::TextReset => {
+                self.said.clear();
+                warning("the reply was cut off; it starts again")
+            }
+            AgentEvent::AnswerCutOff => {
+                warning("the model stopped in the middle of its answer; this is not all of it")
+            }
+            AgentEvent::StepLimitReached { max_steps } => {
+                self.doing = Some("waiting for the model to sum up".to_owned());
+                warning(&format!(
+                    "stopped after {}; this is what is known so far",
+                    counted_u32(max_steps, "turn")
+                ))
+            }
+            AgentEvent::TurnStarted { .. } | AgentEvent::Text { .. } => Text::new(),
+        }
+    }
+
+    /// Which calls are running.
+    fn calling(&self) -> Option<String> {
+        match self.running.as_slice() {
             [] => None,
             [(_, name)] => Some(format!("calling {name}")),
             several => Some(format!("calling {} tools", several.len())),
-        };
-        text.end()
+        }
     }
 }
 
@@ -235,8 +243,9 @@ fn counted_u32(number: u32, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// Milliseconds as a person says them.
-fn duration(ms: u64) -> String {
+/// A time as a person says it.
+fn duration(time: Duration) -> String {
+    let ms = time.as_millis();
     if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
 }
 

@@ -196,7 +196,7 @@ impl Observer for Recorder {
     fn on(&self, event: &AgentEvent<'_>) {
         let line = match *event {
             AgentEvent::TurnStarted { step } => format!("turn {step}"),
-            AgentEvent::TextDelta(text) => format!("text {text}"),
+            AgentEvent::Text { delta } => format!("text {delta}"),
             AgentEvent::TextReset => "reset".to_owned(),
             AgentEvent::ToolCallStarted { id, name, arguments } => format!("start {id} {name} {arguments}"),
             AgentEvent::ToolCallFinished { id, name, result, .. } => {

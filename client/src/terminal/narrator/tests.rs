@@ -19,32 +19,44 @@ fn answer(text: &str) -> Event<'_> {
 }
 
 fn started<'a>(id: &'a str, name: &'a str) -> Event<'a> {
-    Event::ToolCallStarted { id, name, arguments: "{}" }
+    Event::Agent(AgentEvent::ToolCallStarted { id, name, arguments: "{}" })
 }
 
 #[test]
 fn an_answer_that_was_streamed_is_not_told_twice() {
-    let turn = Event::TurnStarted { step: 1 };
-    let streamed =
-        [turn.clone(), Event::Text { delta: "Hel" }, Event::Text { delta: "lo." }, answer("Hello.")];
+    let turn = Event::Agent(AgentEvent::TurnStarted { step: 1 });
+    let streamed = [
+        turn.clone(),
+        Event::Agent(AgentEvent::Text { delta: "Hel" }),
+        Event::Agent(AgentEvent::Text { delta: "lo." }),
+        answer("Hello."),
+    ];
     assert_eq!(told(&mut narrator(), &streamed), "Hello.\n");
     assert_eq!(told(&mut narrator(), &[turn, answer("Hello.")]), "Hello.\n");
 }
 
 #[test]
 fn what_a_model_says_before_a_call_ends_its_line() {
-    let events = [Event::TurnStarted { step: 1 }, Event::Text { delta: "Let me see" }, started("1", "look")];
+    let events = [
+        Event::Agent(AgentEvent::TurnStarted { step: 1 }),
+        Event::Agent(AgentEvent::Text { delta: "Let me see" }),
+        started("1", "look"),
+    ];
     assert_eq!(told(&mut narrator(), &events), "Let me see\n  → look {}\n");
 }
 
 #[test]
 fn a_reply_that_starts_again_is_said_to() {
     let events = [
-        Event::TurnStarted { step: 1 },
-        Event::Text { delta: "You ha" },
-        Event::TextReset,
-        Event::Retrying { reason: "cut off", wait_ms: 1500, attempt: 2 },
-        Event::Text { delta: "You have 3." },
+        Event::Agent(AgentEvent::TurnStarted { step: 1 }),
+        Event::Agent(AgentEvent::Text { delta: "You ha" }),
+        Event::Agent(AgentEvent::TextReset),
+        Event::Agent(AgentEvent::Retrying {
+            reason: "cut off",
+            wait: Duration::from_millis(1500),
+            attempt: 2,
+        }),
+        Event::Agent(AgentEvent::Text { delta: "You have 3." }),
         answer("You have 3."),
     ];
     let text = told(&mut narrator(), &events);
@@ -60,8 +72,15 @@ fn the_spinner_says_which_calls_are_running() {
     assert_eq!(narrator.doing().as_deref(), Some("calling first"));
     narrator.tell(&started("2", "first"));
     assert_eq!(narrator.doing().as_deref(), Some("calling 2 tools"));
-    let finished =
-        |id| Event::ToolCallFinished { id, name: "first", arguments: "{}", elapsed_ms: 3, result: &result };
+    let finished = |id| {
+        Event::Agent(AgentEvent::ToolCallFinished {
+            id,
+            name: "first",
+            arguments: "{}",
+            elapsed: Duration::from_millis(3),
+            result: &result,
+        })
+    };
     narrator.tell(&finished("1"));
     assert_eq!(narrator.doing().as_deref(), Some("calling first"));
     narrator.tell(&finished("2"));
@@ -81,10 +100,10 @@ fn a_call_that_was_cancelled_is_not_running_in_the_next_question() {
 #[test]
 fn the_spinner_keeps_away_from_a_line_that_is_being_written() {
     let mut narrator = narrator();
-    narrator.tell(&Event::TurnStarted { step: 1 });
+    narrator.tell(&Event::Agent(AgentEvent::TurnStarted { step: 1 }));
     assert!(narrator.doing().is_some());
-    narrator.tell(&Event::Text { delta: "You ha" });
+    narrator.tell(&Event::Agent(AgentEvent::Text { delta: "You ha" }));
     assert_eq!(narrator.doing(), None);
-    narrator.tell(&Event::Text { delta: "ve:\n| a |\n" });
+    narrator.tell(&Event::Agent(AgentEvent::Text { delta: "ve:\n| a |\n" }));
     assert!(narrator.doing().is_some(), "a table is being received and nothing of it shown yet");
 }
