@@ -23,7 +23,7 @@ use crate::{
     clock::UnixMillis,
     identity::Principal,
     limits::Limits,
-    store::{Outcome, Store, StoreError},
+    store::{Outcome, Revision, Store, StoreError},
 };
 
 mod abilities;
@@ -290,29 +290,35 @@ impl Engine {
         let mut known = None;
         while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
             self.live.expire(UnixMillis::now());
-            let revised = async {
-                let revision = self.store.revision().await?;
-                self.live.revise(self.store.as_ref(), live::Whose::New).await?;
-                if known != Some(revision) {
-                    self.sessions.revise().await?;
-                    self.live.revise(self.store.as_ref(), live::Whose::All).await?;
-                    known = Some(revision);
-                }
-                Ok::<(), StoreError>(())
-            };
             // After a failure the store may be one that lost its last moment, and the same number may stand for something
             // else than before.
-            if let Err(error) = revised.await {
-                known = None;
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
-            }
+            known = match self.revise(known).await {
+                Ok(revision) => Some(revision),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "it cannot be told whether keys or sessions were ended");
+                    None
+                }
+            };
             if let Err(error) = self.fetch_mail().await {
                 known = None;
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "what other servers were told is not known here");
             }
         }
+    }
+
+    /// Holds what is open against the store, all of it where the revision is not the one that is known. Keys and sessions are
+    /// asked for beside each other: neither waits for the other, nor is left out where the other cannot be had.
+    async fn revise(&self, known: Option<Revision>) -> Result<Revision, StoreError> {
+        let revision = self.store.revision().await?;
+        if known == Some(revision) {
+            self.live.revise(self.store.as_ref(), live::Whose::New).await?;
+            return Ok(revision);
+        }
+        let keys = self.live.revise(self.store.as_ref(), live::Whose::All);
+        let (keys, sessions) = tokio::join!(keys, self.sessions.revise());
+        keys.and(sessions).map(|()| revision)
     }
 
     /// Looks every second at the resources that somebody watches, and at once after [`Self::nudge`], until the engine

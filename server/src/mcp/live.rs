@@ -113,31 +113,34 @@ impl Live {
     /// Holds what is open against the keys as they are.
     pub(super) async fn revise(&self, store: &dyn Store, whose: Whose) -> Result<(), StoreError> {
         let is_meant = |open: &&Open| whose == Whose::All || open.is_new;
-        let mut keys: Vec<KeyId> =
+        let mut ids: Vec<KeyId> =
             self.open.lock().values().filter(is_meant).map(|open| open.key.clone()).collect();
-        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        keys.dedup();
-        for id in keys {
-            let key = store.key(&id).await?;
-            let key = key.filter(|key| key.ended(UnixMillis::now()).is_none());
-            let mut told: Vec<(Permitted, PermissionSet)> = Vec::new();
-            for open in self.open.lock().values_mut().filter(|open| open.key == id) {
-                open.is_new = false;
-                let Some(key) = &key else {
-                    open.ended.cancel();
-                    continue;
-                };
-                let permissions = PermissionSet::from_bits(key.permissions);
-                open.expires_at = key.expires_at;
-                if !permissions.covers(open.permissions) {
-                    open.ended.cancel();
-                } else if permissions != open.permissions {
-                    open.permissions = permissions;
-                    told.push((Arc::clone(&open.permitted), permissions));
-                }
-            }
-            told.iter().for_each(|(permitted, permissions)| permitted(*permissions));
+        if ids.is_empty() {
+            return Ok(());
         }
+        ids.sort_unstable();
+        ids.dedup();
+        let mut keys = store.keys_by_id(&ids).await?;
+        let now = UnixMillis::now();
+        keys.retain(|key| key.ended(now).is_none());
+        let keys: HashMap<_, _> = keys.iter().map(|key| (&key.id, key)).collect();
+        let mut told: Vec<(Permitted, PermissionSet)> = Vec::new();
+        for open in self.open.lock().values_mut().filter(|open| ids.binary_search(&open.key).is_ok()) {
+            open.is_new = false;
+            let Some(key) = keys.get(&open.key) else {
+                open.ended.cancel();
+                continue;
+            };
+            let permissions = PermissionSet::from_bits(key.permissions);
+            open.expires_at = key.expires_at;
+            if !permissions.covers(open.permissions) {
+                open.ended.cancel();
+            } else if permissions != open.permissions {
+                open.permissions = permissions;
+                told.push((Arc::clone(&open.permitted), permissions));
+            }
+        }
+        told.iter().for_each(|(permitted, permissions)| permitted(*permissions));
         Ok(())
     }
 }

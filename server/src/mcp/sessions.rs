@@ -5,6 +5,7 @@
 //! common case one look into a map. It is believed for a second, then the store is asked again.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -164,11 +165,12 @@ impl Sessions {
     /// those in use are looked up at once.
     pub(super) async fn revise(&self) -> Result<(), StoreError> {
         self.revised_at.store(UnixMillis::now().as_millis(), Ordering::Release);
-        for hash in self.in_use().iter().map(|session| session.hash()) {
-            if self.store.session(&hash).await?.is_none() {
-                self.forget(&hash);
-            }
+        let in_use: Vec<_> = self.in_use().iter().map(|session| session.hash()).collect();
+        if in_use.is_empty() {
+            return Ok(());
         }
+        let open: HashSet<_> = self.store.still_open(&in_use).await?.into_iter().collect();
+        in_use.iter().filter(|hash| !open.contains(hash)).for_each(|hash| self.forget(hash));
         Ok(())
     }
 

@@ -180,6 +180,18 @@ pub trait KeyStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError>;
 
+    /// Those of the keys with these ids that there are, in any order. Where to ask is a way, it is one way for all of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn keys_by_id(&self, ids: &[KeyId]) -> Result<Vec<StoredKey>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.key(id).await?);
+        }
+        Ok(found)
+    }
+
     /// Creates a key that was not there before, with what it may pay, in one commit.
     ///
     /// # Errors

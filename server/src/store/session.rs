@@ -147,6 +147,18 @@ pub trait SessionStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn session(&self, hash: &SessionHash) -> Result<Option<StoredSession>, StoreError>;
 
+    /// Those of these sessions that have not ended, in any order. Where to ask is a way, it is one way for all of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn still_open(&self, sessions: &[SessionHash]) -> Result<Vec<SessionHash>, StoreError> {
+        let mut open = Vec::new();
+        for hash in sessions {
+            open.extend(self.session(hash).await?.map(|session| session.hash));
+        }
+        Ok(open)
+    }
+
     /// Notes that sessions were used. Times only move forward; sessions that have ended stay ended. Written behind: it
     /// returns when the note is queued.
     ///

@@ -17,6 +17,7 @@ use crate::support::{
     process::{Ended, Program, run},
 };
 
+mod far_away;
 pub(crate) mod load;
 mod migrating;
 mod sealing;

@@ -22,6 +22,12 @@ pub(crate) async fn a_key_is_found_by_its_digest_alone(store: Arc<dyn Store>) {
     assert_eq!(store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().as_deref(), Some(&key("a", 1, 1)));
     assert_eq!(store.key_by_digest(&KeyDigest([3; 32])).await.unwrap(), None);
     assert_eq!(store.keys().await.unwrap(), [key("a", 1, 1), key("b", 2, 2)]);
+    let [a, b, c] = ["a", "b", "c"].map(|id| KeyId(id.to_owned()));
+    assert_eq!(store.keys_by_id(&[c, b.clone()]).await.unwrap(), [key("b", 2, 2)]);
+    let mut both = store.keys_by_id(&[b, a]).await.unwrap();
+    both.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(both, [key("a", 1, 1), key("b", 2, 2)]);
+    assert!(store.keys_by_id(&[]).await.unwrap().is_empty());
 
     let narrowed =
         server::store::StoredKey { permissions: 67, role: "read-only".to_owned(), ..key("a", 1, 1) };

@@ -42,7 +42,15 @@ pub(crate) async fn a_session_is_there_until_it_is_ended(store: Arc<dyn Store>) 
     assert_eq!(store.session(&one.hash).await.unwrap(), None);
     assert_eq!(store.open_session(one.clone(), CAPS).await.unwrap(), OpenSession::Opened);
     assert_eq!(store.session(&one.hash).await.unwrap(), Some(one.clone()));
+    let two = session(2, "b");
+    assert_eq!(store.still_open(&[one.hash, two.hash]).await.unwrap(), [one.hash]);
+    store.open_session(two.clone(), CAPS).await.unwrap();
+    let mut open = store.still_open(&[two.hash, session(3, "").hash, one.hash]).await.unwrap();
+    open.sort_unstable();
+    assert_eq!(open, [one.hash, two.hash]);
+    assert!(store.still_open(&[]).await.unwrap().is_empty());
     assert!(store.end_session(&one.hash).await.unwrap());
+    assert_eq!(store.still_open(&[one.hash, two.hash]).await.unwrap(), [two.hash]);
     assert!(!store.end_session(&one.hash).await.unwrap(), "it has ended already");
     assert_eq!(store.session(&one.hash).await.unwrap(), None);
     store.touch_session(one.hash, UnixMillis::from_millis(9)).await.unwrap();

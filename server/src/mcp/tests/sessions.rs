@@ -232,3 +232,18 @@ async fn a_revision_of_the_same_number_is_another_one_after_the_store_failed() {
         }
     }
 }
+
+/// Neither keys nor sessions wait for the other to be had.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_ended_is_over_although_its_key_cannot_be_looked_at() {
+    let stage = stage();
+    *stage.store.revision.lock() = Some(7);
+    let session = stage.open("customer", "2025-11-25").await;
+    let mut stream = stage.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
+    stage.store.sessions.lock().clear();
+    let end = async { while stream.next().await.is_some() {} };
+    tokio::select! {
+        () = stage.engine.keep_step() => panic!("it stopped"),
+        ended = tokio::time::timeout(Duration::from_secs(1), end) => ended.unwrap(),
+    }
+}

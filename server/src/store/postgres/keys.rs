@@ -52,6 +52,14 @@ impl KeyStore for PostgresStore {
         read!(self, "read a key", |client| by_id(client, id).await)
     }
 
+    async fn keys_by_id(&self, ids: &[KeyId]) -> Result<Vec<StoredKey>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0.as_str()).collect();
+        read!(self, "read keys", |client| {
+            let found = rows(client, select_keys!("WHERE k.id = ANY ($1)"), &[&ids]).await?;
+            found.iter().map(read_key).collect()
+        })
+    }
+
     async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
         let _changing = self.known_keys.changing();
         transact!(self, "write a key", |transaction| {

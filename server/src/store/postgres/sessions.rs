@@ -116,6 +116,14 @@ impl SessionStore for PostgresStore {
         })
     }
 
+    async fn still_open(&self, sessions: &[SessionHash]) -> Result<Vec<SessionHash>, StoreError> {
+        let hashes: Vec<_> = sessions.iter().map(|hash| hash.0.as_slice()).collect();
+        read!(self, "look for sessions", |client| {
+            let open = rows(client, "SELECT hash FROM sessions WHERE hash = ANY ($1)", &[&hashes]).await?;
+            open.iter().map(|row| bytes(row, 0).map(SessionHash)).collect()
+        })
+    }
+
     async fn touch_session(&self, hash: SessionHash, seen_at: UnixMillis) -> Result<(), StoreError> {
         self.behind.touch_session(hash, seen_at)
     }

@@ -2,14 +2,17 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Once,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::PATIENCE;
 
@@ -45,6 +48,37 @@ impl Postgres {
         format!("postgres://payments:{password}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// What a server is told whose database is far away: each answer comes so much later.
+    pub(crate) async fn far_away(&self, by: Duration) -> String {
+        let (listener, database) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), self.port);
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                client.set_nodelay(true).unwrap();
+                tokio::spawn(async move {
+                    let server = TcpStream::connect(("127.0.0.1", database)).await.unwrap();
+                    let ((mut asked, mut told), (mut answered, mut asks)) =
+                        (client.into_split(), server.into_split());
+                    let late = async {
+                        let mut buffer = vec![0; 64 * 1024];
+                        while let Ok(length @ 1..) = answered.read(&mut buffer).await {
+                            tokio::time::sleep(by).await;
+                            if told.write_all(&buffer[..length]).await.is_err() {
+                                break;
+                            }
+                        }
+                    };
+                    // Either side may go away at any moment.
+                    tokio::select! {
+                        () = late => {}
+                        _ = tokio::io::copy(&mut asked, &mut asks) => {}
+                    }
+                });
+            }
+        });
+        self.url().replace(&format!(":{database}/"), &format!(":{port}/"))
+    }
+
     /// Starts it again, with everything that it had.
     pub(crate) fn go_on(&mut self) {
         let deadline = Instant::now() + PATIENCE;
@@ -56,7 +90,7 @@ impl Postgres {
             if server.try_wait().unwrap().is_some() {
                 server = self.begin();
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         self.server = Some(server);
     }
@@ -119,7 +153,7 @@ fn free_port() -> u16 {
         let mut random = [0; 2];
         getrandom::fill(&mut random).unwrap();
         let port = 20_000 + u16::from_le_bytes(random) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
