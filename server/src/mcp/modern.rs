@@ -160,18 +160,26 @@ async fn run(engine: &Engine, mut running: Running) -> Result<Reply, Refusal> {
                 answer => Ok(Reply::Message(finish(engine, &running.context, &running.binding, answer)?)),
             }
         }
-        Next::Step(step) => Ok(Reply::Stream(stream(engine.rounds(), running, step))),
+        Next::Step(step) => Ok(Reply::Stream(stream(engine, running, step))),
     }
 }
 
-/// What comes before the answer, then the answer.
-fn stream(desk: Arc<rounds::Desk>, running: Running, first: Step) -> EventStream {
-    let rest = stream::unfold(Some(running), move |running| {
+/// What comes before the answer, then the answer. It ends with the key that asked, and nobody is told what came of it.
+fn stream(engine: &Engine, running: Running, first: Step) -> EventStream {
+    let desk = engine.rounds();
+    // The request was made in time: whoever waits for its answer gets it.
+    let presence = engine.live.enter(running.context.principal(), None, Arc::new(|_| {}));
+    let rest = stream::unfold(Some((running, presence)), move |open| {
         let desk = Arc::clone(&desk);
         async move {
-            let mut running = running?;
-            match running.work.next(running.context.outbox()).await {
-                Next::Step(step) => Some((event_of(step), Some(running))),
+            let (mut running, presence) = open?;
+            let next = tokio::select! {
+                biased;
+                () = presence.ended().cancelled() => return None,
+                next = running.work.next(running.context.outbox()) => next,
+            };
+            match next {
+                Next::Step(step) => Some((event_of(step), Some((running, presence)))),
                 Next::Answer(answer) => {
                     running.abandoned.disarm();
                     let message = desk

@@ -4,7 +4,13 @@ mod headers;
 mod listening;
 mod rounds;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+use server::{
+    clock::UnixMillis,
+    store::{KeyId, Outcome},
+};
 
 use crate::support::{
     app::spawn_app,
@@ -12,6 +18,7 @@ use crate::support::{
     events::Events,
     eventually,
     modern::{Caller, STATELESS},
+    soon,
     stage::spawn_stage,
     wire::{Ask, Wire},
 };
@@ -39,6 +46,42 @@ async fn discovery_says_what_the_server_is_and_speaks() {
             },
         })
     );
+}
+
+#[tokio::test]
+async fn rule_06_the_stream_of_a_call_ends_with_its_key_and_without_a_result() {
+    let stage = spawn_stage().await;
+    let [bob, alice] = [BOB, ALICE].map(|key| Caller::new(stage.app.address, key));
+    let begin = async |caller: &Caller, tool: &str| {
+        let params = json!({ "name": tool, "arguments": { "told": 1 }, "_meta": { "progressToken": "t" } });
+        let mut events = Events::open(&caller.ask("tools/call", params), stage.app.address).await;
+        assert_eq!(events.one().await.json()["method"], "notifications/progress");
+        events
+    };
+    let waits = begin(&bob, "patient").await;
+    let commits = begin(&bob, "lasting").await;
+    let hers = begin(&alice, "patient").await;
+    eventually("the commit", async || stage.begun.lock().len() == 1).await;
+    let began = Instant::now();
+    stage.app.store.revoke_key(&KeyId("1".to_owned()), UnixMillis::now()).await.unwrap();
+    for (what, events) in [("the call", waits), ("the call that commits", commits)] {
+        assert!(soon(what, events.rest()).await.is_empty(), "{what} was answered");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    // What is being committed comes to its end, and is recorded as what it was.
+    stage.gate.add_permits(2);
+    assert_eq!(hers.rest().await.last().unwrap().json()["result"]["structuredContent"]["done"], true);
+    eventually("the records", async || {
+        stage.app.store.flush_audit().await.unwrap();
+        let records = stage.app.store.latest_audit(10).await.unwrap();
+        let outcome = |user: &str, tool: &str| {
+            records.iter().find(|one| one.username == user && one.tool == tool).map(|one| one.outcome)
+        };
+        outcome("bob", "patient") == Some(Outcome::Cancelled)
+            && outcome("bob", "lasting") == Some(Outcome::Ok)
+            && outcome("alice", "patient") == Some(Outcome::Ok)
+    })
+    .await;
 }
 
 #[tokio::test]
