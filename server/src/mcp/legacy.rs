@@ -196,7 +196,7 @@ fn stream(
     let primed = is_primed(&activity);
     // The request was made in time: whoever waits for its answer gets it.
     let presence = engine.live.enter(context.principal(), None, Arc::new(|_| {}));
-    let seat = Seat::take(Arc::clone(&log), 1);
+    let seat = Seat::take(Arc::clone(&log));
     let reader = Reader::begin(seat, primed, activity, presence, engine.stop.clone());
     take(&log, first);
     engine.left_behind.spawn(async move {

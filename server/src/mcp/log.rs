@@ -146,6 +146,24 @@ impl Log {
 }
 
 impl State {
+    /// Whether whoever had every event before `next` can go on there. What belongs to no request is told without what is no
+    /// longer kept: each of it says that something is to be looked at again, and some of it is more than none.
+    fn can_go_on(&self, next: u64, standing: bool) -> bool {
+        let kept = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        next <= self.first.saturating_add(kept) && (standing || next >= self.first)
+    }
+
+    /// Makes the caller the reader, in the place of whoever was.
+    fn take_over(&mut self, standing: bool) -> u64 {
+        self.reader = self.reader.wrapping_add(1);
+        self.read = true;
+        self.come_back = None;
+        if standing {
+            self.finished_at = None;
+        }
+        self.reader
+    }
+
     /// The event at `next` or the first one after it that is kept, and the number that follows it.
     fn event(&self, next: u64) -> Option<(Bytes, u64)> {
         let number = next.max(self.first);
@@ -162,20 +180,23 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// From the event `next` on.
-    pub(super) fn take(log: Arc<Log>, next: u64) -> Self {
+    /// From the first event on.
+    pub(super) fn take(log: Arc<Log>) -> Self {
+        let me = log.state.lock().take_over(log.start.standing);
+        log.changed.notify_waiters();
+        Self { log, me, next: 1 }
+    }
+
+    /// From the event `next` on. `None` where the one before it was never given out, or what follows is not kept whole; then
+    /// whoever reads goes on.
+    pub(super) fn resume(log: Arc<Log>, next: u64) -> Option<Self> {
+        let standing = log.start.standing;
         let me = {
             let mut state = log.state.lock();
-            state.reader = state.reader.wrapping_add(1);
-            state.read = true;
-            state.come_back = None;
-            if log.start.standing {
-                state.finished_at = None;
-            }
-            state.reader
+            state.can_go_on(next, standing).then(|| state.take_over(standing))?
         };
         log.changed.notify_waiters();
-        Self { log, me, next }
+        Some(Self { log, me, next })
     }
 }
 

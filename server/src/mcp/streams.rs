@@ -100,7 +100,7 @@ impl Streams {
             return Err(TooManyStreams);
         }
         let log = state.new_log(true);
-        let seat = Seat::take(Arc::clone(&log), 1);
+        let seat = Seat::take(Arc::clone(&log));
         state.hand_over(&log);
         state.trim();
         Ok(seat)
@@ -114,9 +114,10 @@ impl Streams {
         if position.epoch != state.epoch {
             return Err(unknown);
         }
-        let log =
-            state.logs.iter().find(|log| log.number() == position.stream).map(Arc::clone).ok_or(unknown)?;
-        let seat = Seat::take(Arc::clone(&log), position.event.saturating_add(1));
+        let log = state.logs.iter().find(|log| log.number() == position.stream).map(Arc::clone);
+        let next = position.event.saturating_add(1);
+        let seat = log.as_ref().and_then(|log| Seat::resume(Arc::clone(log), next));
+        let (Some(log), Some(seat)) = (log, seat) else { return Err(unknown) };
         if log.is_standing() {
             state.hand_over(&log);
         }

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::{
     client::{ALICE, BOB, Client},
     events::Events,
+    eventually,
     stage::{Stage, spawn_stage},
     wire::Ask,
 };
@@ -82,6 +83,41 @@ async fn an_event_that_nobody_knows_is_refused_and_a_lost_standing_stream_begins
 }
 
 #[tokio::test]
+async fn what_is_no_longer_kept_whole_is_refused_and_not_left_out_in_silence() {
+    let stage = spawn_stage().await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let ask = bob.told_call(7, "t", "patient", json!({ "told": 300 }));
+    let mut events = Events::open(&ask, stage.app.address).await;
+    let priming = events.one().await.id().to_owned();
+    let first = events.one().await.id().to_owned();
+    drop(events);
+    eventually("all of it is told", async || stage.has_begun(1)).await;
+    let stream = priming.strip_suffix("-0").unwrap();
+    for lost in [priming.clone(), first, format!("{stream}-301"), format!("{stream}-99999")] {
+        let answer = bob.resume(&lost).send(stage.app.address).await;
+        assert_eq!((answer.status, answer.code()), (400, Some(-32600)), "{lost}: {answer:?}");
+    }
+    stage.gate.add_permits(1);
+    let rest = Events::open(&bob.resume(&format!("{stream}-298")), stage.app.address).await.rest().await;
+    let numbers: Vec<_> = rest.iter().map(|event| event.id().rsplit_once('-').unwrap().1).collect();
+    assert_eq!(numbers, ["298", "299", "300", "301"]);
+    assert_eq!(rest.last().unwrap().json()["result"]["structuredContent"]["done"], true);
+}
+
+#[tokio::test]
+async fn a_standing_stream_begins_anew_after_an_event_that_was_never_told() {
+    let stage = spawn_stage().await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let mut lost = Events::open(&bob.dress(Ask::get()), stage.app.address).await;
+    let priming = lost.one().await.id().to_owned();
+    drop(lost);
+    let stream = priming.strip_suffix("-0").unwrap();
+    let mut anew = Events::open(&bob.resume(&format!("{stream}-99999")), stage.app.address).await;
+    let id = anew.one().await.id().to_owned();
+    assert!(id.ends_with("-0") && id != priming, "{id} after {priming}");
+}
+
+#[tokio::test]
 async fn a_connection_that_is_let_go_says_when_to_come_back() {
     let stage = spawn_stage().await;
     let bob = Client::open(stage.app.address, BOB).await;
@@ -106,7 +142,7 @@ async fn a_session_has_at_most_thirty_two_streams_without_a_request() {
     assert_eq!((refused.status, refused.code()), (429, Some(-32005)), "{refused:?}");
     assert!(refused.header("retry-after").is_some());
     open.pop();
-    crate::support::eventually("a place is free again", async || {
+    eventually("a place is free again", async || {
         let mut wire = crate::support::wire::Wire::connect(stage.app.address).await;
         wire.write(&bob.dress(Ask::get()).bytes(stage.app.address)).await;
         wire.head().await.status == 200
