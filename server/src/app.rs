@@ -8,7 +8,10 @@ use anyhow::Context;
 use axum::Router;
 use secrecy::SecretString;
 use shared::demo;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,10 +48,11 @@ pub use pepper_file::PepperFileError;
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What the shutdown may take beyond [`ServeLimits::drain`], each of them twice: calls whose client is gone and what runs
-/// beside them, and the store's last writes.
-const LAST_CALLS: Duration = Duration::from_secs(1);
-const LAST_WRITES: Duration = Duration::from_millis(1_500);
+/// How long after the stop the shutdown waits at most: for calls and what runs beside them, which is a second beyond
+/// [`ServeLimits::drain`]; then for refusals to be recorded; then for the store to write what is queued.
+const CALLS_END: Duration = Duration::from_secs(7);
+const REFUSALS_ARE_RECORDED: Duration = Duration::from_millis(8_125);
+const STORE_IS_CLOSED: Duration = Duration::from_millis(9_250);
 
 /// A server that is ready to run: it listens, and its store is open.
 pub struct Application {
@@ -289,6 +293,7 @@ impl Application {
             died = &mut serving => Some(died),
         };
         tracing::info!("stopping");
+        let stopped = Instant::now();
         self.health.drain();
         self.stop.cancel();
         let served = match died {
@@ -296,17 +301,17 @@ impl Application {
             None => serving.await,
         };
         let beside = async { tokio::try_join!(sweeping, settling, turning, watching, keeping_step, noting) };
-        match timeout(LAST_CALLS, beside).await {
+        match timeout_at(stopped + CALLS_END, beside).await {
             Ok(ended) => drop(ended.context("what runs beside the calls failed")?),
             Err(_) => tracing::warn!("the database was still asked when the server stopped"),
         }
-        if timeout(LAST_CALLS, self.engine.drained()).await.is_err() {
+        if timeout_at(stopped + CALLS_END, self.engine.drained()).await.is_err() {
             tracing::warn!("calls were still running when the server stopped");
         }
-        if timeout(LAST_WRITES, self.engine.refusals().record()).await.is_err() {
+        if timeout_at(stopped + REFUSALS_ARE_RECORDED, self.engine.refusals().record()).await.is_err() {
             tracing::error!("refusals were still to be recorded when the server stopped");
         }
-        timeout(LAST_WRITES, self.store.close())
+        timeout_at(stopped + STORE_IS_CLOSED, self.store.close())
             .await
             .context("the database took too long to close")?
             .context("the database did not close")?;

@@ -69,7 +69,7 @@ impl Default for ServeLimits {
             header_bytes: 32 * 1024,
             buffer_bytes: 64 * 1024,
             flush: Duration::from_millis(250),
-            drain: Duration::from_secs(7),
+            drain: Duration::from_secs(6),
         }
     }
 }
