@@ -168,6 +168,15 @@ impl Limits {
         counts.place(lineage)
     }
 
+    /// Counts what is left in the store for another server, like a call. It takes no place: those may all be held by calls
+    /// that wait for it.
+    ///
+    /// # Errors
+    /// [`Limited`] when it must not be left.
+    pub fn mail(&self, lineage: &KeyId) -> Result<(), Limited> {
+        self.0.as_ref().map_or(Ok(()), |counts| counts.calls.take(lineage))
+    }
+
     /// Takes one of the places that the calls of this line have, for a request whose body has not come yet: what of it has
     /// come takes up memory.
     ///

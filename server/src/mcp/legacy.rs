@@ -53,13 +53,13 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
         }
         Incoming::Notification { method, params } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
-            notices::take(engine, activity.session(), &method, params).await;
-            Ok(Reply::Accepted)
+            let taken = notices::take(engine, activity.session(), &method, params).await;
+            taken.map(|()| Reply::Accepted).map_err(|limited| refused(limited.into()))
         }
         Incoming::Response { id, outcome } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
-            notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
-            Ok(Reply::Accepted)
+            let taken = notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
+            taken.map(|()| Reply::Accepted).map_err(|limited| refused(limited.into()))
         }
     }
 }

@@ -12,6 +12,7 @@ use shared::jsonrpc::{ErrorObject, RequestId};
 use super::{Engine, session::Session, streams::Answer};
 use crate::{
     clock::UnixMillis,
+    limits::Limited,
     store::{SessionMail, StoreError},
 };
 
@@ -46,10 +47,13 @@ fn about_call(id: &RequestId) -> String {
 }
 
 impl Engine {
-    /// Leaves something that nobody here waits for to whichever server does.
-    pub(super) async fn send_on(&self, session: &Session, mail: Mail) {
+    /// Leaves something that nobody here waits for to whichever server does. Counts as a call of whose session it is.
+    ///
+    /// # Errors
+    /// [`Limited`] when it was not left because there were too many.
+    pub(super) async fn send_on(&self, session: &Session, mail: Mail) -> Result<(), Limited> {
         if !self.store.is_shared() {
-            return;
+            return Ok(());
         }
         let (topic, body) = match mail {
             Mail::Answered(id, outcome) => {
@@ -63,8 +67,9 @@ impl Engine {
             Mail::Cancelled(id) => (about_call(&id), String::new()),
         };
         if topic.len() > TOPIC_MAX {
-            return;
+            return Ok(());
         }
+        self.limits.mail(session.lineage())?;
         let now = UnixMillis::now();
         let mail = SessionMail { session: session.hash(), topic, body };
         if let Err(error) = self.store.leave_mail(mail, now.plus(KEPT), now).await {
@@ -75,6 +80,7 @@ impl Engine {
                 "an answer did not reach its server"
             );
         }
+        Ok(())
     }
 
     /// Takes what other servers left for those who wait here.

@@ -109,6 +109,11 @@ impl Session {
         self.hash
     }
 
+    /// The first key of the line that may use it.
+    pub(super) const fn lineage(&self) -> &KeyId {
+        &self.lineage
+    }
+
     pub(super) const fn protocol(&self) -> ProtocolVersion {
         self.protocol
     }

@@ -137,12 +137,21 @@ async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_i
         ("prompts/get", json!({ "name": "nothing" })),
         ("prompts/get", json!({ "name": "explain-spending" })),
     ];
+    let balance = json!({ "uri": "payments://balance" });
     let unrecorded = [
         ("resources/list", json!({})),
         ("completion/complete", json!({ "ref": prompt, "argument": month })),
         ("completion/complete", json!({ "ref": family, "argument": month })),
     ];
     let free = ["tools/list", "prompts/list", "resources/templates/list"].map(|method| (method, json!({})));
+    let listen = json!({ "notifications": { "resourceSubscriptions": ["payments://balance"] } });
+    let listening = stateless.answer("subscriptions/listen", listen).await;
+    assert_eq!(told(&listening, "calls").0, 429, "{listening:?}");
+    let subscribe = request(2, "resources/subscribe", balance);
+    let subscribed = bob.post(subscribe.clone()).send(app.address).await;
+    assert_eq!(told(&subscribed, "calls").0, 429, "{subscribed:?}");
+    let subscribed = oldest.post(format!("[{subscribe}]")).send(app.address).await;
+    assert_eq!(subscribed.json()[0]["error"]["code"], -32005, "{subscribed:?}");
     let all =
         recorded.iter().chain(&unrecorded).map(|one| (one, 429)).chain(free.iter().map(|one| (one, 200)));
     for ((method, params), status) in all {

@@ -64,11 +64,12 @@ async fn answer_one(
             message_of(&id, answer)
         }
         Ok(Incoming::Notification { method, params }) => {
-            notices::take(engine, activity.session(), &method, params).await;
+            // What is too much of it is dropped: in a batch nothing is said about what has no answer.
+            let _limited = notices::take(engine, activity.session(), &method, params).await;
             None
         }
         Ok(Incoming::Response { id, outcome }) => {
-            notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
+            let _limited = notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
             None
         }
         Err(error) => Some(reply::error(error.id(), &ErrorObject::new(error.code(), error.to_string()))),

@@ -6,35 +6,50 @@ use shared::{
     mcp::{methods, modern::LoggingLevel, utilities::CancelledNotificationParams},
 };
 
-use crate::mcp::{
-    Engine,
-    context::{Peer, RequestContext},
-    dispatch::Answer,
-    mail::Mail,
-    reply::{self, Lifetime},
-    screening,
-    session::Session,
-    sole::Sole,
+use crate::{
+    limits::Limited,
+    mcp::{
+        Engine,
+        context::{Peer, RequestContext},
+        dispatch::Answer,
+        mail::Mail,
+        reply::{self, Lifetime},
+        screening,
+        session::Session,
+        sole::Sole,
+    },
 };
 
 /// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
-pub(super) async fn take(engine: &Engine, session: &Session, method: &str, params: Option<&RawValue>) {
+///
+/// # Errors
+/// [`Limited`] when it was for another server, and there were too many of those.
+pub(super) async fn take(
+    engine: &Engine,
+    session: &Session,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<(), Limited> {
     if method == methods::CANCELLED
         && let Some(Ok(cancelled)) = params.map(read::<CancelledNotificationParams>)
         && !session.cancel_call(&cancelled.request_id)
     {
-        engine.send_on(session, Mail::Cancelled(cancelled.request_id)).await;
+        return engine.send_on(session, Mail::Cancelled(cancelled.request_id)).await;
     }
+    Ok(())
 }
 
 /// Takes the answer to a question of ours, or of another server on the same store.
+///
+/// # Errors
+/// As [`take`].
 pub(super) async fn take_response(
     engine: &Engine,
     session: &Session,
     id: Option<&RequestId>,
     outcome: Result<&RawValue, ErrorObject>,
-) {
-    let Some(RequestId::String(id)) = id else { return };
+) -> Result<(), Limited> {
+    let Some(RequestId::String(id)) = id else { return Ok(()) };
     let outcome = outcome.and_then(|result| {
         if let Some(why) = screening::why_not(engine, Some(result)) {
             return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, why));
@@ -42,8 +57,9 @@ pub(super) async fn take_response(
         let answer = read::<Sole<Value>>(result).map(|Sole(answer)| answer);
         answer.map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
     });
-    if let Err(outcome) = session.streams().answer(id, outcome) {
-        engine.send_on(session, Mail::Answered(id.clone(), outcome)).await;
+    match session.streams().answer(id, outcome) {
+        Ok(()) => Ok(()),
+        Err(outcome) => engine.send_on(session, Mail::Answered(id.clone(), outcome)).await,
     }
 }
 

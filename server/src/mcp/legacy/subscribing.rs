@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::{Map, json, value::RawValue};
 use shared::{jsonrpc::ErrorCode, mcp::methods};
@@ -39,7 +38,7 @@ pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Optio
         None => return Begun::Over(Answer::Error(nothing_there(context, &uri))),
     }
     let (watching, library) = (Arc::clone(&engine.watching), Arc::clone(&engine.library));
-    let context = context.clone();
+    let (counted, context) = (context, context.clone());
     let work = async move {
         let Peer::Session(activity) = context.peer() else {
             return Answer::error(ErrorCode::INTERNAL_ERROR, "There is no session to subscribe");
@@ -64,7 +63,7 @@ pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Optio
             Answer::error(ErrorCode::LIMITED, text)
         }
     };
-    Begun::Running(work.boxed())
+    Begun::counted(engine, counted, work)
 }
 
 /// Begins to answer `resources/unsubscribe`. What was not subscribed to is not either afterwards.

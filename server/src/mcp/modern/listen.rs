@@ -27,7 +27,8 @@ use crate::mcp::{
     event_stream::EventStream,
     live::Presence,
     log::KEEP_ALIVE,
-    reply, sse,
+    reply::{self, Refusal},
+    sse,
     watching::{Sink, WATCHED_MAX, Watch},
 };
 
@@ -46,20 +47,22 @@ pub(super) async fn open(
     engine: &Engine,
     context: RequestContext,
     params: Option<&RawValue>,
-) -> Result<EventStream, ErrorObject> {
+) -> Result<EventStream, Refusal> {
     #[derive(Deserialize)]
     struct Params {
         notifications: SubscriptionFilter,
     }
     let Some(Ok(Params { notifications })) = params.map(|params| serde_json::from_str(params.get())) else {
         let text = "subscriptions/listen needs `notifications`: which changes to tell of";
-        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text).into());
     };
     let wanted: BTreeSet<_> = notifications.resource_subscriptions.unwrap_or_default().into_iter().collect();
     if wanted.len() > WATCHED_MAX {
         let text = format!("a stream tells of at most {WATCHED_MAX} resources");
-        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+        return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text).into());
     }
+    // For as long as it takes to open it; how many are open has a limit of its own.
+    let _held = engine.limits.call(context.principal().lineage())?;
     let place = engine.listeners.enter(context.principal().key()).ok_or_else(|| {
         ErrorObject::new(ErrorCode::LIMITED, "Too many open streams of this key; close one first")
     })?;

@@ -1,4 +1,4 @@
-//! A server whose database is far away keeps its promises.
+//! A server whose database is far away keeps its promises, and a server counts what it leaves there for the others.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::settings;
 use crate::support::{
-    client::{BOB, Client},
+    client::{BOB, Client, request},
     events::Events,
-    postgres::Postgres,
+    postgres::{Connected, Postgres},
     process::{Program, run},
     soon,
     wire::Ask,
@@ -56,4 +56,40 @@ async fn rule_06_a_key_takes_hundreds_of_streams_along_within_a_second_however_f
     assert!(last < Duration::from_secs(1), "the last stream ended after {last:?}");
     let goes_on = tokio::time::timeout(Duration::from_millis(300), left.next()).await;
     assert!(goes_on.is_err(), "that of another key ended, too: {goes_on:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_11_what_is_left_for_another_server_counts_like_a_call() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let url = postgres.url();
+    let set = [
+        ("DATABASE_URL", &*url),
+        ("KEY_PEPPER", "a pepper that all of the servers share"),
+        ("MAX_CALLS_PER_MINUTE", "4"),
+    ];
+    let program = Program::start(folder.path(), &set);
+    let bob = Client::open(program.address, BOB).await;
+    let oldest = Client::open_in(program.address, BOB, "2025-03-26").await;
+    let cancelled = |number: usize| {
+        let params = json!({ "requestId": format!("gone {number}") });
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string()
+    };
+    let answered = |number: usize| {
+        json!({ "jsonrpc": "2.0", "id": format!("00000000-{number}"), "result": {} }).to_string()
+    };
+    let said = async |message: String| bob.post(message).send(program.address).await;
+    for message in [cancelled(1), answered(1), cancelled(2), answered(2)] {
+        assert_eq!(said(message).await.status, 202);
+    }
+    let batch = format!("[{},{},{}]", cancelled(3), answered(3), request(1, "ping", json!({})));
+    let batch = oldest.post(batch).send(program.address).await;
+    assert_eq!((batch.status, &batch.json()[0]["result"]), (200, &json!({})), "{batch:?}");
+    for message in [cancelled(4), answered(4)] {
+        let limited = said(message).await;
+        assert_eq!((limited.status, limited.code()), (429, Some(-32005)), "{limited:?}");
+        assert_eq!(limited.header("ratelimit-policy"), Some("\"calls\";q=4;w=60"));
+    }
+    let kept = Connected::to(&postgres).await.number("SELECT count(*) FROM session_mail").await;
+    assert_eq!(kept, 4, "what is too much is not left there");
 }
