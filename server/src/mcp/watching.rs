@@ -74,7 +74,7 @@ impl Drop for Watch {
 
 impl Watching {
     /// Tells `sink` from now on when the resource changes for this principal. What it is at this moment is asked first,
-    /// so that no change is missed after this returns.
+    /// so that no change is missed after this returns; where that cannot be had, whatever it is later counts as a change.
     pub(super) async fn watch(
         self: &Arc<Self>,
         library: &Library,
@@ -117,10 +117,11 @@ impl Watching {
             let sinks = {
                 let mut state = self.state.lock();
                 let Some(watched) = state.watched.get_mut(&key) else { continue };
-                let before = watched.fingerprint.replace(now.clone());
-                if before.is_none_or(|before| before == now) {
+                // What could not be looked at until now may have changed since it was first asked for.
+                if watched.fingerprint.as_ref() == Some(&now) {
                     continue;
                 }
+                watched.fingerprint = Some(now);
                 watched.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect::<Vec<_>>()
             };
             for sink in sinks {

@@ -1,8 +1,12 @@
 //! Resources: balance and statements, per principal, in both eras.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::civil::date;
 use serde_json::{Value, json};
 use server::{
+    identity::{Permission, Principal},
+    mcp::{Parts, RequestContext, Resource, ResourceDefinition, ToolError},
     money::{Amount, Currency},
     store::{NewTransfer, TransferId, UserId},
 };
@@ -13,6 +17,7 @@ use crate::support::{
     events::Events,
     modern::Caller,
     pay, soon,
+    stage::spawn_stage_with,
     wire::Ask,
 };
 
@@ -216,6 +221,42 @@ async fn what_changed_while_nobody_read_is_told_to_whoever_goes_on_with_the_stre
     assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &balance));
     assert_eq!(bob.end().await.status, 204);
     assert!(resumed.rest().await.is_empty(), "it is told once");
+}
+
+/// A resource that cannot be looked at the first time, and never changes after that.
+struct Late(AtomicBool);
+
+impl Resource for Late {
+    const DEFINITION: ResourceDefinition = ResourceDefinition {
+        uri: "stage://late",
+        name: "late",
+        title: None,
+        description: "Can be looked at the second time",
+        mime_type: None,
+        permission: Permission::BalanceRead,
+    };
+    const WATCHED: bool = true;
+
+    async fn read(&self, _context: RequestContext) -> Result<Parts, ToolError> {
+        Ok(Vec::new())
+    }
+
+    async fn fingerprint(&self, _principal: &Principal) -> Result<String, ToolError> {
+        let is_there = self.0.swap(true, Ordering::Relaxed);
+        if is_there { Ok("the same".to_owned()) } else { Err(ToolError::Unavailable("not yet".into())) }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_hears_of_what_could_not_be_looked_at_when_it_subscribed() {
+    let stage = spawn_stage_with(|builder| builder.resource(Late(AtomicBool::new(false)))).await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let late = json!({ "uri": "stage://late" });
+    assert_eq!(ask(&bob, "resources/subscribe", late.clone()).await["result"], json!({}));
+    let mut stream = Events::open(&bob.dress(Ask::get()), stage.app.address).await;
+    stream.one().await;
+    let told = soon("the notification", stream.one()).await.json();
+    assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &late));
 }
 
 #[tokio::test]
