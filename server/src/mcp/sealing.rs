@@ -25,8 +25,8 @@ const NONCE: usize = 24;
 /// How old a key is before it seals: by then every server on the store has it and can open what it sealed.
 const SEALS_AFTER: Duration = Duration::from_secs(60);
 
-/// A seal longer than this is not ours, in characters.
-const SEAL_MAX: usize = 64 * 1024;
+/// A seal longer than this is not taken back, in characters.
+pub(super) const SEAL_MAX: usize = 64 * 1024;
 
 /// What a seal is for. One for one purpose is worth nothing for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

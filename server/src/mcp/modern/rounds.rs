@@ -24,7 +24,7 @@ use crate::{
         dispatch::Answer,
         reply,
         rounds::Rounds,
-        sealing::{Purpose, Sealing},
+        sealing::{Purpose, SEAL_MAX, Sealing},
         sole::Sole,
     },
     store::Store,
@@ -180,6 +180,11 @@ impl Desk {
         let state = State { until, round, asked: questions.keys().cloned().collect(), answers };
         let state = serde_json::to_vec(&state).map_err(|_| cannot_seal())?;
         let seal = self.sealing.seal(Purpose::RequestState, &binding.0, &state).map_err(|_| cannot_seal())?;
+        if seal.len() > SEAL_MAX {
+            return Err(invalid(
+                "the answers so far are too large to be carried on: begin anew, and answer more briefly",
+            ));
+        }
         let result =
             InputRequiredResult { input_requests: Some(questions), request_state: Some(seal), meta: None };
         match reply::unfinished(context, result) {

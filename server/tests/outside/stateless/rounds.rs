@@ -223,6 +223,27 @@ async fn a_request_takes_at_most_ten_rounds() {
 }
 
 #[tokio::test]
+async fn answers_that_are_too_large_to_be_carried_on_are_told_so_before_the_next_question() {
+    let stage = spawn_stage().await;
+    let bob = able(&stage, BOB);
+    for (length, fits) in [(40_000, true), (50_000, false)] {
+        let content = json!({ "colour": "red", "note": "x".repeat(length) });
+        let answered = json!({ "colour": { "action": "accept", "content": content } });
+        let state = asked(&bob).await;
+        let params = call(&json!({ "requestState": state, "inputResponses": answered }));
+        let answer = bob.answer("tools/call", params).await;
+        if fits {
+            let state = answer.json()["result"]["requestState"].clone();
+            let third = call(&json!({ "requestState": state, "inputResponses": accepted("shade", "pale") }));
+            assert_eq!(bob.result("tools/call", third).await["resultType"], "complete");
+        } else {
+            assert_eq!(answer.code(), Some(-32602), "{answer:?}");
+            assert!(answer.body.contains("too large"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_cannot_be_asked_is_told_what_it_lacks() {
     let stage = spawn_stage().await;
     for capabilities in [json!({}), json!({ "elicitation": { "url": {} } }), json!({ "sampling": {} })] {
