@@ -112,7 +112,11 @@ impl Peer {
         match answered.unwrap_or(Err(McpError::TimedOut(TimedOut::Call))) {
             Ok(result) => answer::read(&payment, is_release, result),
             Err(error) => {
-                if matches!(error, McpError::Unauthorized(_) | McpError::Unreachable { .. }) {
+                // Since TLS 1.3 a certificate is refused after the handshake, where a request is under way already.
+                if matches!(
+                    error,
+                    McpError::Unauthorized(_) | McpError::Unreachable { .. } | McpError::Broken(_)
+                ) {
                     *self.connection.lock().await = None;
                 }
                 Err(Failed::NoAnswer(error))

@@ -1,6 +1,8 @@
 //! The payment server's way to a risk service: against the real one, and against one that does whatever it likes.
 
 use std::{
+    net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,11 +11,17 @@ use client::mcp::Endpoint;
 use serde_json::json;
 use server::{
     app::Application,
+    clock::UnixMillis,
     config::RiskServiceConfig,
     http::tls::TlsSettings,
     identity::{Pepper, Role, ServiceName},
     risk::{self, BreakerSettings, RiskAssessor, RiskCredentials, RiskError, RiskSettings, Verdict},
     store::{AccountHolder, PolicyChange, StoredKey, UserId},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 use super::{
@@ -22,7 +30,8 @@ use super::{
     key, settings,
 };
 use crate::support::{
-    app::run,
+    app::{App, run},
+    eventually,
     kit::{Authority, Validity},
 };
 
@@ -72,50 +81,119 @@ async fn a_token_that_is_not_taken_is_read_again_when_it_was_renewed() {
     assert_eq!(ask(&assessor, "pay_1").await, "approved");
 }
 
+/// A risk service that knows its caller by a certificate, and where the files for that are.
+struct Certifying {
+    app: App,
+    authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+impl Certifying {
+    const CALLER: &str = "spiffe://example.org/payments";
+
+    async fn start() -> Self {
+        let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("test"));
+        let path = |name: &str| folder.path().join(name);
+        let server = authority.server();
+        std::fs::write(path("ca.pem"), authority.certificate()).unwrap();
+        std::fs::write(path("cert.pem"), server.certificate).unwrap();
+        std::fs::write(path("key.pem"), server.key).unwrap();
+        let mut config = RiskServiceConfig::ephemeral().unwrap();
+        config.server.pepper = Some(PEPPER.into());
+        let client_ca = Some(path("ca.pem"));
+        let tls = TlsSettings { certificate: path("cert.pem"), key: path("key.pem"), client_ca };
+        config.server.tls = Some(tls);
+        let app = run(Application::risk_service(config).await.unwrap());
+        let (user, currency) = (UserId(PAYMENTS.1), "USD".to_owned());
+        let holder = AccountHolder { user, username: PAYMENTS.0.to_owned(), currency, credit_limit_minor: 0 };
+        app.store.put_holder(holder).await.unwrap();
+        let service = ServiceName::Certificate(Self::CALLER.to_owned());
+        let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
+        let service = Some(service.to_string());
+        let row = key(PAYMENTS.1, PAYMENTS.0, Role::RiskClient);
+        let row = StoredKey { digest, service, ..row };
+        app.store.create_key(row, PolicyChange::default()).await.unwrap();
+        Self { app, authority, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Gives the caller a new certificate; where it is.
+    fn certify(&self, validity: Validity) -> (PathBuf, PathBuf) {
+        let client = self.authority.client(&[Self::CALLER], validity);
+        let paths = (self.path("client.pem"), self.path("client.key"));
+        std::fs::write(&paths.0, client.certificate).unwrap();
+        std::fs::write(&paths.1, client.key).unwrap();
+        paths
+    }
+
+    /// How it is reached at a port, with these.
+    fn settings(
+        &self,
+        port: u16,
+        certificate: Option<(PathBuf, PathBuf)>,
+        roots: Option<PathBuf>,
+    ) -> RiskSettings {
+        let url = format!("https://localhost:{port}/mcp");
+        RiskSettings {
+            endpoint: Endpoint::new(&url, None, false).unwrap(),
+            credentials: RiskCredentials { token: None, certificate, roots },
+            ..settings(&url, self.path("none"))
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_does_as_well_as_a_token() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let (authority, name) = (Authority::new("test"), "spiffe://example.org/payments");
-    let (server, client) = (authority.server(), authority.client(&[name], Validity::NOW));
-    for (file, text) in [
-        ("ca.pem", &authority.certificate()),
-        ("cert.pem", &server.certificate),
-        ("key.pem", &server.key),
-        ("client.pem", &client.certificate),
-        ("client.key", &client.key),
-    ] {
-        std::fs::write(path(file), text).unwrap();
-    }
-    let mut config = RiskServiceConfig::ephemeral().unwrap();
-    config.server.pepper = Some(PEPPER.into());
-    let client_ca = Some(path("ca.pem"));
-    config.server.tls = Some(TlsSettings { certificate: path("cert.pem"), key: path("key.pem"), client_ca });
-    let app = run(Application::risk_service(config).await.unwrap());
-    let (user, currency) = (UserId(PAYMENTS.1), "USD".to_owned());
-    let holder = AccountHolder { user, username: PAYMENTS.0.to_owned(), currency, credit_limit_minor: 0 };
-    app.store.put_holder(holder).await.unwrap();
-    let service = ServiceName::Certificate(name.to_owned());
-    let digest = Pepper::from_secret(&PEPPER.into()).digest_of_service(&service);
-    let service = Some(service.to_string());
-    let row = key(PAYMENTS.1, PAYMENTS.0, Role::RiskClient);
-    app.store.create_key(StoredKey { digest, service, ..row }, PolicyChange::default()).await.unwrap();
-
-    let url = format!("https://localhost:{}/mcp", app.address.port());
-    let with = |certificate, roots| RiskSettings {
-        endpoint: Endpoint::new(&url, None, false).unwrap(),
-        credentials: RiskCredentials { token: None, certificate, roots },
-        ..settings(&url, path("none"))
-    };
-    let certificate = Some((path("client.pem"), path("client.key")));
+    let risk = Certifying::start().await;
+    let (certificate, roots) = (Some(risk.certify(Validity::NOW)), Some(risk.path("ca.pem")));
     for (certificate, roots, expected) in [
-        (certificate.clone(), Some(path("ca.pem")), "approved"),
-        (None, Some(path("ca.pem")), "unavailable"),
+        (certificate.clone(), roots.clone(), "approved"),
+        (None, roots, "unavailable"),
         (certificate, None, "unavailable"),
     ] {
-        let assessor = risk::assessor(&with(certificate, roots)).unwrap();
+        let settings = risk.settings(risk.app.address.port(), certificate, roots);
+        let assessor = risk::assessor(&settings).unwrap();
         assert_eq!(ask(&assessor, "pay_1").await, expected);
     }
+}
+
+/// Where a server is reached through somebody who hangs up on all its callers whenever they are told to.
+async fn cuttable(server: SocketAddr) -> (SocketAddr, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, cut) = (listener.local_addr().unwrap(), Arc::new(Notify::new()));
+    let told = Arc::clone(&cut);
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let (mut server, told) = (TcpStream::connect(server).await.unwrap(), Arc::clone(&told));
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut caller, &mut server) => {}
+                    () = told.notified() => {}
+                }
+            });
+        }
+    });
+    (address, cut)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_has_expired_is_read_again_when_it_was_renewed() {
+    let risk = Certifying::start().await;
+    let (address, cut) = cuttable(risk.app.address).await;
+    let seconds = || UnixMillis::now().as_millis() / 1_000;
+    let ends = seconds() + 4;
+    let certificate = risk.certify(Validity(u64::try_from(ends).unwrap()));
+    let settings = risk.settings(address.port(), Some(certificate), Some(risk.path("ca.pem")));
+    let assessor = risk::assessor(&settings).unwrap();
+    assert_eq!(ask(&assessor, "pay_1").await, "approved");
+    eventually("the end of the certificate", async || seconds() > ends).await;
+    cut.notify_waiters();
+    assert_eq!(ask(&assessor, "pay_2").await, "unavailable");
+    risk.certify(Validity::NOW);
+    assert_eq!(ask(&assessor, "pay_3").await, "approved");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
