@@ -87,7 +87,13 @@ impl Request<'_> {
         }
         let binding = rounds::Binding::of(&exchange.principal, self.method, subject, &members);
         let rounds = Rounds::new(capabilities, meta.log_level, engine.server_meta());
-        let rounds = rounds::resume(engine, &exchange, &binding, &members, rounds).await?;
+        // What is screened out is not begun, and spends nothing: the same answers are as good without it.
+        let is_begun = members.request_state.is_none() || screening::why_not(engine, self.params).is_none();
+        let rounds = if is_begun {
+            rounds::resume(engine, &exchange, &binding, &members, rounds).await?
+        } else {
+            rounds
+        };
         let client = meta.client_info.as_ref().map(|info| screening::named(engine, info)).unwrap_or_default();
         let cancelled = CancellationToken::new();
         let trace = super::trace::of(exchange.header(super::trace::HEADER), self.params);

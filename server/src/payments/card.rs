@@ -5,21 +5,25 @@ use std::ops::RangeInclusive;
 /// Fewest and most digits of a card number (ISO/IEC 7812).
 const DIGITS: RangeInclusive<usize> = 13..=19;
 
-/// Where the hyphens of a UUID are, and how long it is.
-const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
-const UUID_LENGTH: usize = 36;
+/// How many hexadecimal digits there are in each part of what is no card number whatever its digits are: a UUID, and the
+/// `traceparent` of W3C Trace Context.
+const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+const TRACEPARENT: [usize; 4] = [2, 32, 16, 2];
+
+/// How many there are in a UUID or a trace id by itself.
+const BARE: usize = 32;
 
 /// Whether there is a card number in a text: 13 to 19 digits, alone or in groups with a space or a dash between them, that
 /// begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands before and after
-/// them may be digits, too: a card is often followed by the month in which it ends. A UUID has digits of its own and is
-/// passed over.
+/// them may be digits, too: a card is often followed by the month in which it ends. A UUID, with hyphens or without, and a
+/// `traceparent` have digits of their own and are passed over; without a letter, what has no hyphens is none of them.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     let mut run = Run::default();
     let (mut rest, mut before) = (text, ' ');
     while let Some(char) = rest.chars().next() {
         let is_begun = before.is_ascii_alphanumeric();
-        if let Some(after) = (!is_begun).then(|| after_uuid(rest)).flatten() {
+        if let Some(after) = (!is_begun).then(|| after_hexadecimal(rest)).flatten() {
             if run.ends_with_a_card() {
                 return true;
             }
@@ -48,14 +52,29 @@ fn is_gap(char: char) -> bool {
     matches!(char, ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// What follows the UUID that a text begins with, if it does.
-fn after_uuid(text: &str) -> Option<&str> {
-    let (uuid, after) = text.split_at_checked(UUID_LENGTH)?;
-    let is_one = uuid.bytes().enumerate().all(|(place, byte)| {
-        if UUID_HYPHENS.contains(&place) { byte == b'-' } else { byte.is_ascii_hexdigit() }
-    });
-    let ends = after.chars().next().is_none_or(|next| !next.is_ascii_alphanumeric());
-    (is_one && ends).then_some(after)
+/// What follows the UUID or the `traceparent` that a text begins with, if it does.
+fn after_hexadecimal(text: &str) -> Option<&str> {
+    // Most that is passed here is no digit.
+    if !text.starts_with(|first: char| first.is_ascii_hexdigit()) {
+        return None;
+    }
+    let bare = || after_parts(text, &[BARE]).filter(|_| has_letter(text));
+    let after = after_parts(text, &UUID).or_else(|| after_parts(text, &TRACEPARENT)).or_else(bare)?;
+    after.chars().next().is_none_or(|next| !next.is_ascii_alphanumeric()).then_some(after)
+}
+
+/// What follows parts of so many hexadecimal digits, with hyphens between them.
+fn after_parts<'a>(text: &'a str, parts: &[usize]) -> Option<&'a str> {
+    parts.iter().enumerate().try_fold(text, |rest, (place, length)| {
+        let rest = if place == 0 { rest } else { rest.strip_prefix('-')? };
+        let (part, after) = rest.split_at_checked(*length)?;
+        part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(after)
+    })
+}
+
+/// Whether there is a letter where a number without hyphens would be, and not only that of an exponent.
+fn has_letter(text: &str) -> bool {
+    text.bytes().take(BARE).any(|byte| byte.is_ascii_alphabetic() && !byte.eq_ignore_ascii_case(&b'e'))
 }
 
 /// Digits in groups.
@@ -120,6 +139,15 @@ mod tests {
             "4111\u{a0}1111\u{a0}1111\u{a0}1111",
             "123e4567-e89b-42d3-a456-426614174000 4111111111111111",
             "4111111111111111-",
+            "4111111111111111 aaaaaaaaaaaaaaaa",
+            "4111111111111111aaaaaaaaaaaaaaa",
+            "4111111111111111aaaaaaaaaaaaaaaaa",
+            "4111111111111111gggggggggggggggg",
+            "4111111111111111e000000000000000",
+            "00-4111111111111111-00f067aa0ba902b7-01",
+            "00-4111111111111111aaaaaaaaaaaaaaaa-4111111111111111-x1",
+            "4111111111111111aaaaaaaaaaaaaaaa 4111111111111111",
+            "4111111111111111-4111111111111111aaaaaaaaaaaaaaaa",
         ] {
             assert!(is_in(text), "{text}");
         }
@@ -139,6 +167,10 @@ mod tests {
             "pay_7Q3J-4K",
             "41111111-1111-4111-8111-111111111111",
             "4111.1111.1111.1111",
+            "4111111111111111aaaaaaaaaaaaaaaa",
+            "key:AAAAAAAAAAAAAAAA4111111111111111.",
+            "00-4111111111111111aaaaaaaaaaaaaaaa-00f067aa0ba902b7-01",
+            "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-4111111111111111-01",
         ] {
             assert!(!is_in(text), "{text}");
         }
@@ -156,6 +188,13 @@ mod tests {
             let hex = data_encoding::HEXLOWER.encode(&bytes);
             let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
             proptest::prop_assert!(!is_in(&parts.join("-")));
+        }
+
+        #[test]
+        fn nothing_of_32_hexadecimal_digits_is_taken_for_a_card(digits in "[0-9]{0,31}", rest in "[a-d]{32}") {
+            let id = format!("{digits}{}", &rest[digits.len()..]);
+            let parent = format!("00-{id}-{}-01", &id[..16]);
+            proptest::prop_assert!(!is_in(&id) && !is_in(&parent), "{}", parent);
         }
     }
 }

@@ -7,6 +7,7 @@ use data_encoding::{Encoding, Specification};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
+use super::card;
 use crate::{
     clock::UnixMillis,
     store::{BatchId, PaymentId, StoreError},
@@ -69,7 +70,17 @@ pub(super) fn batch(now: UnixMillis) -> Result<BatchId, StoreError> {
     mint(BATCH, now).map(BatchId)
 }
 
+/// Draws again where what it drew would be taken for a card number, and refused when it comes back.
 fn mint(prefix: &str, now: UnixMillis) -> Result<String, StoreError> {
+    loop {
+        let handle = draw(prefix, now)?;
+        if !card::is_in(&handle) {
+            return Ok(handle);
+        }
+    }
+}
+
+fn draw(prefix: &str, now: UnixMillis) -> Result<String, StoreError> {
     let no_randomness = || StoreError::Unavailable { reason: "make a handle".to_owned(), source: None };
     let mut number = [0; NUMBER];
     getrandom::fill(&mut number).map_err(|_| no_randomness())?;
@@ -122,6 +133,18 @@ mod tests {
             assert_eq!(Handle::parse(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn no_handle_is_taken_for_a_card() {
+        // A time that is written with digits alone, so that a few more make a card number.
+        let digits = BASE32.as_ref().unwrap().decode(b"41111111").unwrap();
+        let time = digits.iter().fold(0, |time, byte| time << 8 | i64::from(*byte)) << 4;
+        for _ in 0..30_000 {
+            let id = payment(UnixMillis::from_millis(time)).unwrap();
+            assert!(id.0.starts_with("pay_41111111") && !card::is_in(&id.0), "{id}");
+        }
+    }
+
     #[test]
     fn handles_of_one_time_are_neighbours_and_differ() {
         let at = |millis| payment(UnixMillis::from_millis(millis)).unwrap();

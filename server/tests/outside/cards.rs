@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::support::{
+    app::spawn_app,
     client::{BOB, Client, NEWEST, request},
     modern::Caller,
     process::Program,
@@ -155,6 +156,50 @@ async fn rule_17_what_is_left_out_of_a_client_s_name_hides_no_secret() {
         }
     }
     assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), key.expose().as_bytes()]);
+}
+
+/// What has the digits of a card number and is none.
+const ID: &str = "4111111111111111aaaaaaaaaaaaaaaa";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_trace_nor_an_id_without_hyphens_is_taken_for_a_card_number() {
+    let app = spawn_app().await;
+    let (bob, stateless) = (Client::open(app.address, BOB).await, Caller::new(app.address, BOB));
+    let traced = json!({
+        "name": "whoAmI", "arguments": {}, "_meta": { "traceparent": format!("00-{ID}-00f067aa0ba902b7-01") },
+    });
+    let answer = bob.post(request(3, "tools/call", traced.clone())).send(app.address).await;
+    for result in [answer.json()["result"].clone(), stateless.result("tools/call", traced).await] {
+        assert!(result["structuredContent"].is_object(), "{result}");
+    }
+    let order = json!({ "to": "alice", "amount": 1, "idempotencyKey": ID });
+    let made = bob.result("createPayment", order.clone()).await["structuredContent"].clone();
+    let again = stateless.call("createPayment", order).await["structuredContent"].clone();
+    assert!(made["paymentId"].is_string(), "{made}");
+    assert_eq!((&again["paymentId"], &again["replayed"]), (&made["paymentId"], &json!(true)), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_beside_a_card_number_is_not_used_up() {
+    let app = spawn_app().await;
+    let bob = Caller::new(app.address, BOB).able(json!({ "elicitation": {} }));
+    let made = bob.call("createPayment", json!({ "to": "alice", "amount": 1 })).await;
+    let arguments = json!({ "paymentId": made["structuredContent"]["paymentId"] });
+    let asked = bob.call("confirmPayment", arguments.clone()).await;
+    let mut yes = json!({
+        "name": "confirmPayment", "arguments": arguments, "requestState": asked["requestState"],
+        "inputResponses": { "confirmation": { "action": "accept", "content": {} } },
+        "_meta": { "note": CARD },
+    });
+    for _ in 0..2 {
+        let refused = bob.result("tools/call", yes.clone()).await;
+        let text = refused["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(refused["isError"] == true && text.starts_with("card_number: "), "{refused}");
+    }
+    yes["_meta"] = json!({});
+    let paid = bob.result("tools/call", yes.clone()).await;
+    assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
+    assert_eq!(bob.answer("tools/call", yes).await.code(), Some(-32602), "it counts once");
 }
 
 /// Stops the program and looks for these bytes in everything that it wrote; and for a digest, from which a number with so
