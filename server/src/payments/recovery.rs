@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How much is done in one sweep.
+/// How much is looked up at once.
 const PORTION: u32 = 100;
 
 /// After how long a payment that is being processed was left behind: longer than whoever processes it may take.
@@ -40,33 +40,73 @@ pub struct Swept {
     pub released: u32,
 }
 
+/// What is due of one kind: how much of it was done, and whether there may be more that can be done now.
+#[derive(Clone, Copy)]
+struct Due {
+    done: u32,
+    has_more: bool,
+}
+
+impl Due {
+    /// Nobody has looked yet.
+    const UNKNOWN: Self = Self { done: 0, has_more: true };
+
+    /// After a portion of so many. Where it was not full it was the last, and where nothing of it could be done it is there
+    /// again.
+    fn after(self, found: usize, done: u32) -> Self {
+        let is_full = u32::try_from(found).is_ok_and(|found| found >= PORTION);
+        Self { done: self.done.saturating_add(done), has_more: is_full && done > 0 }
+    }
+}
+
 impl Payments {
-    /// Does what is due by `now`. One payment whose turn fails does not keep the others from theirs; it is tried again
-    /// with the next sweep.
+    /// Does what is due by `now`, a portion of everything at a time, so that nothing of it waits for however much there is
+    /// of the rest. One payment whose turn fails does not keep the others from theirs; it is tried again with the next sweep.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the store does not say what is due.
     pub async fn sweep(&self, now: UnixMillis) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
-        for id in self.store.overdue_payments(now, PORTION).await? {
-            match transact(&*self.store, Expire { id: id.clone(), now }).await {
-                Ok(is_done) => swept.expired = swept.expired.saturating_add(u32::from(is_done)),
-                Err(error) => left(&id, &error),
+        let [mut expired, mut resumed, mut released] = [Due::UNKNOWN; 3];
+        while expired.has_more || resumed.has_more || released.has_more {
+            if expired.has_more {
+                expired = self.expire(now, expired).await?;
+            }
+            if resumed.has_more {
+                resumed = self.finish(now, resumed).await?;
+            }
+            if released.has_more {
+                released = self.give_back(now, released).await?;
             }
         }
-        let before = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
-        for payment in self.store.stalled_payments(UnixMillis::from_millis(before), PORTION).await? {
+        Ok(Swept { expired: expired.done, resumed: resumed.done, released: released.done })
+    }
+
+    async fn expire(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
+        let (overdue, mut done) = (self.store.overdue_payments(now, PORTION).await?, 0_u32);
+        for id in &overdue {
+            match transact(&*self.store, Expire { id: id.clone(), now }).await {
+                Ok(is_done) => done = done.saturating_add(u32::from(is_done)),
+                Err(error) => left(id, &error),
+            }
+        }
+        Ok(before.after(overdue.len(), done))
+    }
+
+    async fn finish(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
+        let since = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
+        let stalled = self.store.stalled_payments(UnixMillis::from_millis(since), PORTION).await?;
+        let (found, mut done) = (stalled.len(), 0_u32);
+        for payment in stalled {
             let id = payment.id().clone();
             match self.resume(payment).await {
-                Ok(()) => swept.resumed = swept.resumed.saturating_add(1),
+                Ok(()) => done = done.saturating_add(1),
                 Err(PaymentError::Store(error)) => left(&id, &error),
                 Err(PaymentError::Refused(refusal)) => {
                     tracing::info!(%refusal, "a payment that was left behind could not be finished");
                 }
             }
         }
-        swept.released = self.give_back(now).await?;
-        Ok(swept)
+        Ok(before.after(found, done))
     }
 
     /// Finishes a payment, or the batch that it is of. With which key it was confirmed is not kept, so it is held against the one
@@ -86,10 +126,11 @@ impl Payments {
         self.process_batch(actor, batch, None).await.map(|_| ())
     }
 
-    async fn give_back(&self, now: UnixMillis) -> Result<u32, StoreError> {
-        let Some(gate) = &self.risk else { return Ok(0) };
-        let mut released = 0_u32;
-        for due in self.store.due_compensations(now, PORTION).await? {
+    async fn give_back(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
+        let Some(gate) = &self.risk else { return Ok(before.after(0, 0)) };
+        let (owed, mut released) = (self.store.due_compensations(now, PORTION).await?, 0_u32);
+        let found = owed.len();
+        for due in owed {
             let assessment = Assessment {
                 payment: due.handle.clone(),
                 from: due.from,
@@ -112,7 +153,7 @@ impl Payments {
                 left(&PaymentId(due.handle), &error);
             }
         }
-        Ok(released)
+        Ok(before.after(found, released))
     }
 }
 

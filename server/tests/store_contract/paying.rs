@@ -14,7 +14,7 @@ use server::{
 use super::{
     audit::record,
     engines::{key, people},
-    payments::{at, keep, payment, step, work},
+    payments::{account, at, keep, payment, step, work},
 };
 
 /// Pays an open payment, with the accounts locked or not; under another's name where `handle` is one.
@@ -205,4 +205,33 @@ pub(crate) async fn a_key_that_has_ended_cancels_nothing_and_gives_nothing_back(
     // An operator has no key.
     let operator = Actor { key: None, ..actor("a", 1) };
     assert_eq!(payments.cancel(operator, waiting.id()).await.unwrap().0.status(), PaymentStatus::Canceled);
+}
+
+pub(crate) async fn all_that_is_overdue_ends_in_one_sweep_and_frees_what_it_held(store: Arc<dyn Store>) {
+    people(&*store, 3).await;
+    for portion in 0..10 {
+        work(&*store, move |transaction| {
+            Box::pin(async move {
+                for number in 0..100 {
+                    let id = format!("pay_{portion}_{number}");
+                    let one = NewPayment { expires_at: at(5_000), ..payment(&id, 1, 2, 10) };
+                    transaction.insert_payment(&one).await?;
+                }
+                Ok(Ending::Keep(()))
+            })
+        })
+        .await
+        .unwrap();
+    }
+    for (id, expires, minor) in [("pay_behind", 5_001, 70), ("pay_later", 6_001, 7)] {
+        let one = NewPayment { expires_at: at(expires), ..payment(id, 3, 2, minor) };
+        keep(&*store, one).await.unwrap();
+    }
+    let reserved = async |user| account(&*store, user).await.reserved_minor;
+    assert_eq!([reserved(1).await, reserved(3).await], [10_000, 77]);
+    let swept = Payments::new(Arc::clone(&store), None).sweep(at(6_000)).await.unwrap();
+    assert_eq!(swept.expired, 1_001);
+    let behind = store.payment(&PaymentId("pay_behind".to_owned())).await.unwrap().unwrap();
+    assert_eq!(behind.status(), PaymentStatus::Expired);
+    assert_eq!([reserved(1).await, reserved(3).await], [0, 7]);
 }

@@ -111,7 +111,7 @@ pub(crate) async fn step(
     .await
 }
 
-async fn account(store: &dyn Store, user: i64) -> AccountState {
+pub(crate) async fn account(store: &dyn Store, user: i64) -> AccountState {
     let accounts = work(store, move |transaction| {
         Box::pin(async move { transaction.lock_accounts(&[UserId(user)]).await.map(Ending::Keep) })
     });
