@@ -73,7 +73,7 @@ impl Batch {
     }
 }
 
-/// Called with the number of steps that were looked at; may be called again from the start.
+/// Called with the number of steps that were carried out, for good if all of them are; may be called again from the start.
 pub type Progress = Arc<dyn Fn(u32) + Send + Sync>;
 
 /// A batch, as it was asked for.
@@ -139,7 +139,7 @@ impl Payments {
                 self.process_batch(actor.clone(), batch, trace).await.map(BatchOutlook::Kept)
             }
             Ok(Paid::Kept(batch)) => Ok(BatchOutlook::Kept(batch)),
-            Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) if !must_assess => {
+            Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) => {
                 let failed = Mode::Keep(PaymentStatus::Failed, Some(refusal.clone()));
                 match self.pay(actor, order, failed).await {
                     Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),

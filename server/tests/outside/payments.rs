@@ -7,7 +7,7 @@ mod batches;
 mod books;
 mod budgets;
 mod decisions;
-mod in_flight;
+pub(crate) mod in_flight;
 mod late;
 mod lists;
 mod person;

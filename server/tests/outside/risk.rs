@@ -1,6 +1,7 @@
 //! The second server: the risk service as its callers meet it, and the payment server as its caller.
 
 mod assessor;
+mod batches;
 mod counterpart;
 mod hostile;
 mod narrowing;

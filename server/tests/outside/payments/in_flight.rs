@@ -24,7 +24,7 @@ async fn session(books: &Books, key: &str, turn: usize) -> Client {
 }
 
 /// Begins a call that waits for its person's word; the question's id.
-pub(super) async fn asked(client: &Client, tool: &str, arguments: &Value) -> (Events, Value) {
+pub(crate) async fn asked(client: &Client, tool: &str, arguments: &Value) -> (Events, Value) {
     let mut events = Events::open(&client.call(tool, arguments.clone()), client.address).await;
     loop {
         let event = events.one().await;
@@ -36,7 +36,7 @@ pub(super) async fn asked(client: &Client, tool: &str, arguments: &Value) -> (Ev
 }
 
 /// The person's word, and what the call came to.
-pub(super) async fn answered(client: &Client, (events, question): (Events, Value), action: &str) -> Value {
+pub(crate) async fn answered(client: &Client, (events, question): (Events, Value), action: &str) -> Value {
     let word = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": action, "content": {} } });
     assert_eq!(client.post(word.to_string()).send(client.address).await.status, 202);
     events.rest().await.pop().unwrap().json()["result"].clone()
