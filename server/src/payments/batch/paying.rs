@@ -35,6 +35,27 @@ pub(super) enum Mode {
     Keep(PaymentStatus, Option<Refusal>),
 }
 
+impl Mode {
+    /// Whether it is to be paid, now or once it is assessed.
+    const fn carries_out(&self) -> bool {
+        match self {
+            Self::Pay { .. } | Self::Process { .. } => true,
+            Self::Dry | Self::Keep(..) => false,
+        }
+    }
+
+    /// Whether everything is undone and the plan is left, by what was found out so far.
+    fn only_looks_at(&self, tally: &Tally) -> bool {
+        match self {
+            Self::Dry => true,
+            Self::Pay { told } | Self::Process { told } => {
+                told.map_or(tally.asks, |told| tally.duplicates > told)
+            }
+            Self::Keep(..) => false,
+        }
+    }
+}
+
 /// What it came to.
 #[derive(Debug)]
 pub(super) enum Paid {
@@ -266,16 +287,11 @@ impl Work for Pay {
                 });
                 return Ok(Ending::Undo(Err(refusal.in_step(place, of, what))));
             }
-            (self.order.progress)(u32::try_from(done).unwrap_or(u32::MAX).saturating_add(1));
-        }
-        let is_looked_at = match self.mode {
-            Mode::Dry => true,
-            Mode::Pay { told } | Mode::Process { told } => {
-                told.map_or(tally.asks, |told| tally.duplicates > told)
+            if self.mode.carries_out() && !self.mode.only_looks_at(&tally) {
+                (self.order.progress)(u32::try_from(done).unwrap_or(u32::MAX).saturating_add(1));
             }
-            Mode::Keep(..) => false,
-        };
-        if is_looked_at {
+        }
+        if self.mode.only_looks_at(&tally) {
             let plan = self.plan(transaction, tally).await?;
             return Ok(Ending::Undo(Ok(Paid::Plan(plan))));
         }
