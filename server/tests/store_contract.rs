@@ -20,6 +20,8 @@ mod keys;
 mod known_keys;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
+#[path = "store_contract/line.rs"]
+mod line;
 #[path = "store_contract/model.rs"]
 mod model;
 #[path = "store_contract/paying.rs"]

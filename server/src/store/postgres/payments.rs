@@ -12,6 +12,7 @@ use super::{
     claims,
     connections::{in_time, let_go},
     failure::Failure,
+    migrations,
     rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
     spending, transaction,
 };
@@ -118,6 +119,8 @@ impl PaymentStore for PostgresStore {
 
     async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError> {
         transact!(self, "write what a key may pay", |transaction| {
+            // A key that joins its line meanwhile would be held by nobody here, and pay under the old policy.
+            migrations::lock(&transaction, "keys").await?;
             spending::change_policy(&transaction, key, change.clone()).await
         })
     }
