@@ -94,7 +94,7 @@ impl Payments {
 
     async fn finish(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
         let since = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
-        let stalled = self.store.stalled_payments(UnixMillis::from_millis(since), PORTION).await?;
+        let stalled = self.store.stalled_payments(UnixMillis::from_millis(since), now, PORTION).await?;
         let (found, mut done) = (stalled.len(), 0_u32);
         for payment in stalled {
             let id = payment.id().clone();

@@ -241,14 +241,16 @@ pub trait PaymentStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn overdue_payments(&self, now: UnixMillis, limit: u32) -> Result<Vec<PaymentId>, StoreError>;
 
-    /// At most `limit` of the payments that are being processed and have not changed since `before`: whoever did so may
-    /// have died.
+    /// At most `limit` of the payments that are being processed, and have been for longer than it is from `since` to `now`:
+    /// whoever did so may have died. Where servers share a store their clocks may be apart, and it is the database's that
+    /// tells how long that is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn stalled_payments(
         &self,
-        before: UnixMillis,
+        since: UnixMillis,
+        now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<StoredPayment>, StoreError>;
 

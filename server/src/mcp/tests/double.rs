@@ -304,7 +304,8 @@ impl PaymentStore for Double {
 
     async fn stalled_payments(
         &self,
-        _before: UnixMillis,
+        _since: UnixMillis,
+        _now: UnixMillis,
         _limit: u32,
     ) -> Result<Vec<StoredPayment>, StoreError> {
         unavailable()

@@ -73,14 +73,19 @@ impl PaymentStore for PostgresStore {
 
     async fn stalled_payments(
         &self,
-        before: UnixMillis,
+        since: UnixMillis,
+        now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<StoredPayment>, StoreError> {
+        let length = now.as_millis().saturating_sub(since.as_millis());
         read!(self, "read stalled payments", |client| {
+            // A time that stands still within a statement can be looked up in an index.
             let stalled = select_payments!(
-                "WHERE p.status = 'processing' AND p.changed_at < $1 ORDER BY p.changed_at LIMIT $2"
+                "WHERE p.status = 'processing'
+                     AND p.changed_at < (extract (epoch FROM statement_timestamp ()) * 1000)::bigint - $1
+                 ORDER BY p.changed_at LIMIT $2"
             );
-            let found = rows(client, stalled, &[&before.as_millis(), &i64::from(limit)]).await?;
+            let found = rows(client, stalled, &[&length, &i64::from(limit)]).await?;
             found.iter().map(read_payment).collect()
         })
     }
@@ -281,9 +286,12 @@ pub(super) async fn insert(
     })
 }
 
-/// Moves a payment on: handle, status, time, minor units given back, transfer, failure.
+/// Moves a payment on: handle, status, time, minor units given back, transfer, failure. Since when it is processed is told
+/// by the database's clock, which is one for all servers: by the clock of a server that is ahead, it would be left behind.
 const CHANGE: &str = "
-    UPDATE payments SET status = $2, changed_at = $3, refunded_minor = $4,
+    UPDATE payments SET status = $2, refunded_minor = $4,
+        changed_at = CASE $2 WHEN 'processing' THEN (extract (epoch FROM clock_timestamp ()) * 1000)::bigint
+            ELSE $3 END,
         transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
     WHERE id = $1";
 

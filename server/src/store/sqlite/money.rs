@@ -55,10 +55,11 @@ impl PaymentStore for SqliteStore {
 
     async fn stalled_payments(
         &self,
-        before: UnixMillis,
+        since: UnixMillis,
+        _now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<StoredPayment>, StoreError> {
-        self.read_confirmed(|connection| payments::stalled(connection, before, limit))
+        self.read_confirmed(|connection| payments::stalled(connection, since, limit))
             .await?
             .map_err(unavailable("read stalled payments"))
     }

@@ -97,13 +97,13 @@ pub(super) fn overdue(
 
 pub(super) fn stalled(
     connection: &Connection,
-    before: UnixMillis,
+    since: UnixMillis,
     limit: u32,
 ) -> rusqlite::Result<Vec<StoredPayment>> {
     let mut statement = connection.prepare_cached(select_payments!(
         "WHERE p.status = 'processing' AND p.changed_at < ?1 ORDER BY p.changed_at LIMIT ?2"
     ))?;
-    statement.query_map(params![before.as_millis(), limit], read)?.collect()
+    statement.query_map(params![since.as_millis(), limit], read)?.collect()
 }
 
 pub(super) fn similar(
