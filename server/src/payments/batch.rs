@@ -140,13 +140,26 @@ impl Payments {
             }
             Ok(Paid::Kept(batch)) => Ok(BatchOutlook::Kept(batch)),
             Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) => {
-                let failed = Mode::Keep(PaymentStatus::Failed, Some(refusal.clone()));
-                match self.pay(actor, order, failed).await {
-                    Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),
-                    Ok(Paid::Kept(_) | Paid::Plan(_)) | Err(PaymentError::Refused(_)) => Err(refusal.into()),
-                    Err(error) => Err(error),
-                }
+                self.fail_batch(actor, order, refusal).await
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a batch that a person accepted, or about which nobody was asked, as one that failed.
+    ///
+    /// # Errors
+    /// The `refusal`, unless somebody else was quicker; the store's.
+    pub async fn fail_batch(
+        &self,
+        actor: &Actor,
+        order: &BatchOrder,
+        refusal: Refusal,
+    ) -> Result<BatchOutlook, PaymentError> {
+        let failed = Mode::Keep(PaymentStatus::Failed, Some(refusal.clone()));
+        match self.pay(actor, order, failed).await {
+            Ok(Paid::Before(batch)) => Ok(BatchOutlook::Kept(batch)),
+            Ok(Paid::Kept(_) | Paid::Plan(_)) | Err(PaymentError::Refused(_)) => Err(refusal.into()),
             Err(error) => Err(error),
         }
     }

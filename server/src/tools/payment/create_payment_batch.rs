@@ -17,7 +17,9 @@ use crate::{
     identity::Permission,
     mcp::{Decimal, Definition, Recorded, RequestContext, Tool, ToolError},
     money::Amount,
-    payments::{Batch, BatchItem, BatchOrder, BatchOutlook, Consent, Payments, Progress},
+    payments::{
+        Batch, BatchItem, BatchOrder, BatchOutlook, Consent, PaymentError, Payments, Progress, Refusal,
+    },
     store::PaymentStatus,
 };
 
@@ -94,12 +96,23 @@ impl CreatePaymentBatch {
         Self { payments }
     }
 
-    /// What the batch would come to. Nothing is kept.
-    async fn plan(&self, context: &RequestContext, order: BatchOrder) -> Result<BatchOutlook, ToolError> {
+    /// What the batch would come to. Nothing is kept, unless somebody said yes to it in an earlier round and it fails.
+    async fn plan(
+        &self,
+        context: &RequestContext,
+        order: BatchOrder,
+        is_accepted: bool,
+    ) -> Result<BatchOutlook, ToolError> {
         let (payments, own) = (self.payments.clone(), context.clone());
         context
             .commit(|record| async move {
-                let outlook = payments.plan_batch(&actor(&own, record), &order).await?;
+                let actor = actor(&own, record);
+                let outlook = match payments.plan_batch(&actor, &order).await {
+                    Err(PaymentError::Refused(refusal @ Refusal::BatchStep { .. })) if is_accepted => {
+                        payments.fail_batch(&actor, &order, refusal).await.map_err(unknown(FIND_OUT))?
+                    }
+                    planned => planned?,
+                };
                 Ok((outlook, Recorded::No))
             })
             .await
@@ -115,7 +128,7 @@ impl CreatePaymentBatch {
             return self.keep(context, order, PaymentStatus::Declined).await;
         }
         let mut told = told(context);
-        let mut outlook = self.plan(context, order.clone()).await?;
+        let mut outlook = self.plan(context, order.clone(), told.is_some()).await?;
         let order = BatchOrder { progress: progress(context, order.items.len()), ..order };
         loop {
             let plan = match outlook {

@@ -240,21 +240,28 @@ async fn whoever_cancels_one_payment_of_a_waiting_batch_cancels_all_of_it_and_gi
     }
 }
 
+/// Whether its person is asked within the call or between two rounds of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_whose_money_went_elsewhere_while_somebody_was_asked_is_kept_with_what_was_said() {
-    for (action, ends, kept) in
-        [("decline", "declined", "declined"), ("accept", "insufficient_funds", "failed")]
-    {
+    let [no, yes] = [("decline", "declined", "declined"), ("accept", "insufficient_funds", "failed")];
+    for ((action, ends, kept), is_in_rounds) in [(no, false), (yes, false), (no, true), (yes, true)] {
         let app = spawn_app().await;
         let bob = Person::bob(&app);
         let order = json!({
             "payments": [{ "to": "alice", "amount": 60 }, { "to": "charlie", "amount": 40 }],
             "idempotencyKey": "k",
         });
-        let session = Client::open_with(app.address, BOB, NEWEST, json!({ "elicitation": {} })).await;
-        let waiting = asked(&session, "createPaymentBatch", &order).await;
-        bob.prepares(json!({ "to": "alice", "amount": 790 })).await;
-        let ended = answered(&session, waiting, action).await;
+        let elsewhere = json!({ "to": "alice", "amount": 790 });
+        let ended = if is_in_rounds {
+            let asked = bob.0.call("createPaymentBatch", order.clone()).await;
+            bob.prepares(elsewhere).await;
+            bob.says(action, "createPaymentBatch", &order, &asked).await
+        } else {
+            let session = Client::open_with(app.address, BOB, NEWEST, json!({ "elicitation": {} })).await;
+            let waiting = asked(&session, "createPaymentBatch", &order).await;
+            bob.prepares(elsewhere).await;
+            answered(&session, waiting, action).await
+        };
         assert_eq!(standing(&ended), ends, "{ended}");
         let listed = bob.0.call("listPayments", json!({ "status": kept })).await;
         let payments = listed["structuredContent"]["payments"].as_array().unwrap();
