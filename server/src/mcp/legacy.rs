@@ -53,13 +53,14 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
         }
         Incoming::Notification { method, params } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
-            let taken = notices::take(engine, activity.session(), &method, params).await;
-            taken.map(|()| Reply::Accepted).map_err(|limited| refused(limited.into()))
+            notices::take(engine, activity.session(), &method, params).await.map_err(refused)?;
+            Ok(Reply::Accepted)
         }
         Incoming::Response { id, outcome } => {
             let activity = session(engine, &exchange).await.map_err(refused)?;
             let taken = notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
-            taken.map(|()| Reply::Accepted).map_err(|limited| refused(limited.into()))
+            taken.map_err(refused)?;
+            Ok(Reply::Accepted)
         }
     }
 }

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::jsonrpc::{ErrorObject, RequestId};
 
-use super::{Engine, session::Session, streams::Answer};
+use super::{Engine, reply::Refusal, session::Session, streams::Answer};
 use crate::{
     clock::UnixMillis,
-    limits::Limited,
     store::{SessionMail, StoreError},
 };
 
@@ -50,8 +49,8 @@ impl Engine {
     /// Leaves something that nobody here waits for to whichever server does. Counts as a call of whose session it is.
     ///
     /// # Errors
-    /// [`Limited`] when it was not left because there were too many.
-    pub(super) async fn send_on(&self, session: &Session, mail: Mail) -> Result<(), Limited> {
+    /// It did not reach its server, and is to be sent again: there were too many, or the store does not take it.
+    pub(super) async fn send_on(&self, session: &Session, mail: Mail) -> Result<(), Refusal> {
         if !self.store.is_shared() {
             return Ok(());
         }
@@ -72,15 +71,7 @@ impl Engine {
         self.limits.mail(session.lineage())?;
         let now = UnixMillis::now();
         let mail = SessionMail { session: session.hash(), topic, body };
-        if let Err(error) = self.store.leave_mail(mail, now.plus(KEPT), now).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                session.hash = session.hash().short(),
-                "an answer did not reach its server"
-            );
-        }
-        Ok(())
+        self.store.leave_mail(mail, now.plus(KEPT), now).await.map_err(Refusal::Unavailable)
     }
 
     /// Takes what other servers left for those who wait here.

@@ -19,6 +19,7 @@ use crate::support::{
 
 mod far_away;
 pub(crate) mod load;
+mod mail;
 mod migrating;
 mod sealing;
 mod storms;

@@ -39,21 +39,36 @@ pub(super) async fn answer(engine: &Engine, exchange: Exchange<'_>, text: &str) 
     if messages.iter().any(initializes) {
         return Err(Refusal::Batch("`initialize` must not be part of a batch: send it alone"));
     }
-    let answers = messages.into_iter().map(|message| answer_one(engine, &exchange, &activity, message));
-    let answers: Vec<_> = join_all(answers).await.into_iter().flatten().collect();
-    if answers.is_empty() {
-        return Ok(Reply::Accepted);
+    let answering = messages.into_iter().map(|message| answer_one(engine, &exchange, &activity, message));
+    let (mut answers, mut refused) = (Vec::new(), None);
+    for answer in join_all(answering).await {
+        match answer {
+            Ok(answer) => answers.extend(answer),
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    match refused {
+        None if answers.is_empty() => return Ok(Reply::Accepted),
+        None => {}
+        Some(refusal) if answers.is_empty() => return Err(refusal),
+        // The others were answered, and what they did may not happen again.
+        Some(refusal) => {
+            let error = &refusal as &dyn std::error::Error;
+            let cause = error.source().map(tracing::field::display);
+            tracing::warn!(error, cause, "a message of a batch was refused");
+            answers.push(reply::error(None, &ErrorObject::new(refusal.code(), refusal.to_string())));
+        }
     }
     Ok(Reply::Message([b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()))
 }
 
-/// The answer to one message of a batch, where it wants one.
+/// The answer to one message of a batch, where it wants one. Refused is what wants none and did not reach its server.
 async fn answer_one(
     engine: &Engine,
     exchange: &Exchange<'_>,
     activity: &Activity,
     message: Result<Incoming<'_>, MessageError>,
-) -> Option<Vec<u8>> {
+) -> Result<Option<Vec<u8>>, Refusal> {
     match message {
         Ok(Incoming::Request { id, method, params }) => {
             let context = context(engine, exchange, activity.again(), &id, params, Outbox::shut());
@@ -61,17 +76,18 @@ async fn answer_one(
                 Begun::Over(answer) => answer,
                 Begun::Running(work) => RunToEnd::new(work, &engine.left_behind).await,
             };
-            message_of(&id, answer)
+            Ok(message_of(&id, answer))
         }
         Ok(Incoming::Notification { method, params }) => {
-            // What is too much of it is dropped: in a batch nothing is said about what has no answer.
-            let _limited = notices::take(engine, activity.session(), &method, params).await;
-            None
+            notices::take(engine, activity.session(), &method, params).await.map(|()| None)
         }
         Ok(Incoming::Response { id, outcome }) => {
-            let _limited = notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
-            None
+            let taken = notices::take_response(engine, activity.session(), id.as_ref(), outcome).await;
+            taken.map(|()| None)
         }
-        Err(error) => Some(reply::error(error.id(), &ErrorObject::new(error.code(), error.to_string()))),
+        Err(error) => {
+            let told = ErrorObject::new(error.code(), error.to_string());
+            Ok(Some(reply::error(error.id(), &told)))
+        }
     }
 }

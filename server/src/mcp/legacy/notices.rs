@@ -6,30 +6,25 @@ use shared::{
     mcp::{methods, modern::LoggingLevel, utilities::CancelledNotificationParams},
 };
 
-use crate::{
-    limits::Limited,
-    mcp::{
-        Engine,
-        context::{Peer, RequestContext},
-        dispatch::Answer,
-        mail::Mail,
-        reply::{self, Lifetime},
-        screening,
-        session::Session,
-        sole::Sole,
-    },
+use crate::mcp::{
+    Engine,
+    context::{Peer, RequestContext},
+    dispatch::Answer,
+    mail::Mail,
+    reply::{self, Lifetime, Refusal},
+    screening,
+    session::Session,
+    sole::Sole,
 };
 
-/// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it.
-///
-/// # Errors
-/// [`Limited`] when it was for another server, and there were too many of those.
+/// Takes a notification. One that cannot be read or is not known is passed over, as JSON-RPC wants it; one that does not
+/// reach the server that it is for is refused, so that it is sent again.
 pub(super) async fn take(
     engine: &Engine,
     session: &Session,
     method: &str,
     params: Option<&RawValue>,
-) -> Result<(), Limited> {
+) -> Result<(), Refusal> {
     if method == methods::CANCELLED
         && let Some(Ok(cancelled)) = params.map(read::<CancelledNotificationParams>)
         && !session.cancel_call(&cancelled.request_id)
@@ -39,16 +34,14 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// Takes the answer to a question of ours, or of another server on the same store.
-///
-/// # Errors
-/// As [`take`].
+/// Takes the answer to a question of ours, or of another server on the same store; one that does not reach that server is
+/// refused, so that it is sent again.
 pub(super) async fn take_response(
     engine: &Engine,
     session: &Session,
     id: Option<&RequestId>,
     outcome: Result<&RawValue, ErrorObject>,
-) -> Result<(), Limited> {
+) -> Result<(), Refusal> {
     let Some(RequestId::String(id)) = id else { return Ok(()) };
     let outcome = outcome.and_then(|result| {
         if let Some(why) = screening::why_not(engine, Some(result)) {

@@ -1,0 +1,75 @@
+//! Answers and cancellations that come to another server than the one that waits for them.
+
+use serde_json::{Value, json};
+
+use super::Replicas;
+use crate::support::{
+    client::{BOB, Client, NEWEST, request},
+    events::Events,
+    postgres::Connected,
+    wire::Ask,
+};
+
+/// A call that waits for a person's word, and what the question is known by.
+struct Asked {
+    events: Events,
+    question: Value,
+}
+
+/// Prepares a payment and begins to confirm it, in a request of this number.
+async fn asked(bob: &Client, number: u32) -> Asked {
+    let made = bob.result("createPayment", json!({ "to": "alice", "amount": 1 })).await;
+    let arguments = json!({ "paymentId": made["structuredContent"]["paymentId"] });
+    let call = request(number, "tools/call", json!({ "name": "confirmPayment", "arguments": arguments }));
+    let mut events = Events::open(&bob.post(call), bob.address).await;
+    loop {
+        let event = events.one().await;
+        if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+            return Asked { question: event.json()["id"].clone(), events };
+        }
+    }
+}
+
+impl Asked {
+    async fn ends_paid(self) {
+        let result = self.events.rest().await.last().unwrap().json()["result"].clone();
+        assert_eq!(result["structuredContent"]["status"], "succeeded", "{result}");
+    }
+}
+
+fn yes(question: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept", "content": {} } })
+}
+
+fn cancel(request: u32) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": request } })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_reach_its_server_is_refused_and_as_good_when_it_is_sent_again() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let [a, _, c] = replicas.addresses().try_into().unwrap();
+    let bob = Client::open_with(a, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let old = Client::open_in(a, BOB, "2025-03-26").await;
+    let asked = asked(&bob, 3).await;
+    let database = Connected::to(&replicas.postgres).await;
+    database.execute("ALTER TABLE session_mail ADD CONSTRAINT closed CHECK (false) NOT VALID").await;
+    let refused = async |ask: Ask| {
+        let answer = ask.send(c).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
+    };
+    refused(bob.post(yes(&asked.question).to_string())).await;
+    refused(bob.post(cancel(7).to_string())).await;
+    refused(old.post(json!([cancel(7), cancel(8)]).to_string())).await;
+    // What else was in a batch was done, and is answered.
+    let ping = json!({ "jsonrpc": "2.0", "id": 9, "method": "ping" });
+    let both = old.post(json!([cancel(7), ping]).to_string()).send(c).await;
+    assert_eq!(both.status, 200, "{both:?}");
+    let both = both.json();
+    assert_eq!((&both[0]["id"], &both[1]["error"]["code"]), (&json!(9), &json!(-32603)), "{both}");
+    database.execute("ALTER TABLE session_mail DROP CONSTRAINT closed").await;
+    for message in [cancel(7), yes(&asked.question)] {
+        assert_eq!(bob.post(message.to_string()).send(c).await.status, 202, "{message}");
+    }
+    asked.ends_paid().await;
+}
