@@ -45,8 +45,19 @@ fn about_call(id: &RequestId) -> String {
     format!("cancel {}", serde_json::to_value(id).unwrap_or_default())
 }
 
+/// Whether a question may have this id: what no server asked, none waits for (see `Streams::ask`).
+fn is_a_question(id: &str) -> bool {
+    let is_hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    id.split_once('-').is_some_and(|(epoch, number)| {
+        epoch.len() == 8 && epoch.bytes().all(is_hexadecimal) && {
+            (1..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+    })
+}
+
 impl Engine {
-    /// Leaves something that nobody here waits for to whichever server does. Counts as a call of whose session it is.
+    /// Leaves something that nobody here waits for to whichever server does; what none waits for is passed over. Counts as a
+    /// call of whose session it is.
     ///
     /// # Errors
     /// It did not reach its server, and is to be sent again: there were too many, or the store does not take it.
@@ -55,6 +66,7 @@ impl Engine {
             return Ok(());
         }
         let (topic, body) = match mail {
+            Mail::Answered(id, _) if !is_a_question(&id) => return Ok(()),
             Mail::Answered(id, outcome) => {
                 let written = match outcome {
                     Ok(result) => Written::Result(result),
@@ -116,4 +128,26 @@ fn deliver(session: &Session, mail: &SessionMail) {
     };
     // A question that is not waited for any more needs no answer.
     let _too_late = streams.answer(id, outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_has_an_id_of_the_form_that_servers_give() {
+        for (id, is_one) in [
+            ("00c0ffee-1", true),
+            ("00c0ffee-18446744073709551615", true),
+            ("00c0ffee-184467440737095516150", false),
+            ("00c0ffee-", false),
+            ("00c0ffee-1a", false),
+            ("00C0FFEE-1", false),
+            ("0c0ffee-1", false),
+            ("00c0ffee", false),
+            ("", false),
+        ] {
+            assert_eq!(is_a_question(id), is_one, "{id}");
+        }
+    }
 }

@@ -98,8 +98,8 @@ pub trait SessionStore: Send + Sync {
     }
 
     /// Leaves mail for whichever server waits for it, until `expires_at`; of two about one thing the first counts. A
-    /// session may have little of one kind waiting, the kind being the first of several words in what it is about: the
-    /// newest pushes the oldest out. Where nothing is shared, all of it is dropped.
+    /// session may have 256 of one kind waiting, as much as a key may wait for at once, the kind being the first of several
+    /// words in what it is about: the newest pushes the oldest out. Where nothing is shared, all of it is dropped.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -149,16 +149,16 @@ async fn mail_is_pushed_out_by_newer_mail_of_its_kind_and_by_no_other() {
         store.leave_mail(mail, at(5_000 + number), at(1_000)).await.unwrap();
     };
     leave("answer 0".to_owned(), 0).await;
-    for number in 0..100 {
+    for number in 0..300 {
         leave(format!("cancel {number}"), number).await;
         leave(number.to_string(), number).await;
     }
     let mut wanted = vec![(hash, "answer 0".to_owned())];
-    wanted.extend((0..100).map(|number| (hash, format!("cancel {number}"))));
-    wanted.extend((0..100).map(|number| (hash, number.to_string())));
+    wanted.extend((0..300).map(|number| (hash, format!("cancel {number}"))));
+    wanted.extend((0..300).map(|number| (hash, number.to_string())));
     let taken = store.take_mail(wanted, at(1_000)).await.unwrap();
     let taken: std::collections::BTreeSet<_> = taken.into_iter().map(|mail| mail.topic).collect();
-    let newest = (84..100).flat_map(|number| [format!("cancel {number}"), number.to_string()]);
+    let newest = (44..300).flat_map(|number| [format!("cancel {number}"), number.to_string()]);
     assert_eq!(taken, newest.chain(["answer 0".to_owned()]).collect());
     store.close().await.unwrap();
     schema.drop().await;

@@ -31,7 +31,10 @@ macro_rules! select_sessions {
 }
 
 /// How much mail of one kind may wait in one session.
-const MAIL_MAX: i64 = 16;
+const MAIL_MAX: i64 = 256;
+
+/// How much of what nobody has taken in time is forgotten when more is left.
+const FORGOTTEN_AT_ONCE: i64 = 16;
 
 /// The transaction ends before the disk has confirmed it, and with it what others wait for.
 const DO_NOT_WAIT: &str = "SET LOCAL synchronous_commit = off";
@@ -56,7 +59,7 @@ impl SessionStore for PostgresStore {
             let forget = "DELETE FROM session_mail WHERE (session, topic) IN (
                               SELECT session, topic FROM session_mail
                               WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-            execute(&transaction, forget, &[&now.as_millis(), &MAIL_MAX]).await?;
+            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
             let leave = "INSERT INTO session_mail (session, topic, body, expires_at)
                          VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
             let session = mail.session.0.as_slice();

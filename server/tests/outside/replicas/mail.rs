@@ -1,5 +1,6 @@
 //! Answers and cancellations that come to another server than the one that waits for them.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Replicas;
@@ -7,6 +8,7 @@ use crate::support::{
     client::{BOB, Client, NEWEST, request},
     events::Events,
     postgres::Connected,
+    soon,
     wire::Ask,
 };
 
@@ -72,4 +74,20 @@ async fn what_cannot_reach_its_server_is_refused_and_as_good_when_it_is_sent_aga
         assert_eq!(bob.post(message.to_string()).send(c).await.status, 202, "{message}");
     }
     asked.ends_paid().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_answers_as_are_waited_for_reach_the_server_that_asked() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let [a, _, c] = replicas.addresses().try_into().unwrap();
+    let bob = Client::open_with(a, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let calls = join_all((0..40).map(|number| asked(&bob, 10 + number))).await;
+    // It does not look until all of them are there.
+    replicas.servers[0].signal("STOP");
+    let answers = calls.iter().map(|call| bob.post(yes(&call.question).to_string()));
+    for answer in join_all(answers.map(async |answer| answer.send(c).await)).await {
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    replicas.servers[0].signal("CONT");
+    soon("the payments", join_all(calls.into_iter().map(Asked::ends_paid))).await;
 }
