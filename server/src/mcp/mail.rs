@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::jsonrpc::{ErrorObject, RequestId};
 
-use super::{Engine, reply::Refusal, session::Session, streams::Answer};
+use super::{Engine, reply::Refusal, screening, session::Session, streams::Answer};
 use crate::{
     clock::UnixMillis,
     store::{SessionMail, StoreError},
@@ -56,8 +56,8 @@ fn is_a_question(id: &str) -> bool {
 }
 
 impl Engine {
-    /// Leaves something that nobody here waits for to whichever server does; what none waits for is passed over. Counts as a
-    /// call of whose session it is.
+    /// Leaves something that nobody here waits for to whichever server does, counted as a call of whose session it is. What
+    /// none waits for is passed over, and so is an id that must not come in.
     ///
     /// # Errors
     /// It did not reach its server, and is to be sent again: there were too many, or the store does not take it.
@@ -77,7 +77,8 @@ impl Engine {
             }
             Mail::Cancelled(id) => (about_call(&id), String::new()),
         };
-        if topic.len() > TOPIC_MAX {
+        // It ends with the id, as JSON.
+        if topic.len() > TOPIC_MAX || screening::why_not_in(self, &topic).is_some() {
             return Ok(());
         }
         self.limits.mail(session.lineage())?;

@@ -41,8 +41,13 @@ pub struct Screen {
 
 /// Why parameters, or whatever else a client sent, must not come in, if they must not.
 pub(super) fn why_not(engine: &Engine, sent: Option<&RawValue>) -> Option<&'static str> {
-    let (screen, text) = (engine.screen?, sent?.get());
-    (screen.glance)(text).then(|| find(screen.judge, text)).flatten()
+    why_not_in(engine, sent?.get())
+}
+
+/// The same of what was sent and is written as JSON anew.
+pub(super) fn why_not_in(engine: &Engine, json: &str) -> Option<&'static str> {
+    let screen = engine.screen?;
+    (screen.glance)(json).then(|| find(screen.judge, json)).flatten()
 }
 
 /// A client's name and version for the audit: short, plain, and nothing where one of them must not come in, as it was sent

@@ -11,6 +11,7 @@ use crate::support::{
     app::spawn_app,
     client::{BOB, Client, NEWEST, request},
     modern::Caller,
+    postgres::{Connected, Postgres},
     process::Program,
     wire::Ask,
 };
@@ -200,6 +201,43 @@ async fn a_yes_beside_a_card_number_is_not_used_up() {
     let paid = bob.result("tools/call", yes.clone()).await;
     assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
     assert_eq!(bob.answer("tools/call", yes).await.code(), Some(-32602), "it counts once");
+}
+
+/// What comes to a server that does not wait for it is left in the database for whichever does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_17_a_card_number_is_not_left_for_another_server() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (url, pepper) = (postgres.url(), "a pepper that all of the servers share");
+    let program = Program::start(folder.path(), &[("DATABASE_URL", &url), ("KEY_PEPPER", pepper)]);
+    let bob = Client::open(program.address, BOB).await;
+    let (_, key) = ApiKey::generate(KeyMode::Live).unwrap();
+    let number: u64 = CARD.parse().unwrap();
+    let response = |id: &str| json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept" } });
+    let cancel = |id: Value| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
+    for sent in [
+        response(CARD),
+        // As if it were a question's.
+        response("41111111-11111111"),
+        response(key.expose()),
+        json!({ "jsonrpc": "2.0", "id": "00c0ffee-1", "error": { "code": 1, "message": CARD } }),
+        cancel(json!(CARD)),
+        cancel(json!(number)),
+        cancel(json!(key.expose())),
+        // And what is left as it is.
+        response("00c0ffee-2"),
+        cancel(json!(7)),
+    ] {
+        assert_eq!(bob.post(sent.to_string()).send(program.address).await.status, 202, "{sent}");
+    }
+    let database = Connected::to(&postgres).await;
+    let count = async |which: &str| {
+        database.number(&format!("SELECT count(*) FROM session_mail WHERE {which}")).await
+    };
+    let secret = format!("topic || body ~ '{}|{}'", &CARD[..8], ApiKey::PREFIX);
+    // That the error was another one is told.
+    let told = "body LIKE '%card_number: %' OR topic IN ('cancel 7', 'answer \"00c0ffee-2\"')";
+    assert_eq!((count("true").await, count(&secret).await, count(told).await), (3, 0, 3));
 }
 
 /// Stops the program and looks for these bytes in everything that it wrote; and for a digest, from which a number with so

@@ -1,5 +1,7 @@
 //! What a client sends in a session that wants no answer of its own, and what it sets for the session.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, value::RawValue};
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject, RequestId},
@@ -43,13 +45,18 @@ pub(super) async fn take_response(
     outcome: Result<&RawValue, ErrorObject>,
 ) -> Result<(), Refusal> {
     let Some(RequestId::String(id)) = id else { return Ok(()) };
-    let outcome = outcome.and_then(|result| {
-        if let Some(why) = screening::why_not(engine, Some(result)) {
-            return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, why));
-        }
-        let answer = read::<Sole<Value>>(result).map(|Sole(answer)| answer);
-        answer.map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
-    });
+    let sent = match &outcome {
+        Ok(result) => Cow::Borrowed(result.get()),
+        // It came as JSON.
+        Err(error) => Cow::Owned(serde_json::to_string(error).unwrap_or_default()),
+    };
+    let outcome = match screening::why_not_in(engine, &sent) {
+        Some(why) => Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, why)),
+        None => outcome.and_then(|result| {
+            let answer = read::<Sole<Value>>(result).map(|Sole(answer)| answer);
+            answer.map_err(|error| ErrorObject::new(ErrorCode::PARSE_ERROR, error.to_string()))
+        }),
+    };
     match session.streams().answer(id, outcome) {
         Ok(()) => Ok(()),
         Err(outcome) => engine.send_on(session, Mail::Answered(id.clone(), outcome)).await,
