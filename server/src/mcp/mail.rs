@@ -15,7 +15,7 @@ use crate::{
     store::{SessionMail, StoreError},
 };
 
-/// How long it is kept: whoever waits for it looks much more often, but may have another time of day.
+/// How long it is kept: whoever waits for it looks much more often.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The longest topic; nothing of ours has a longer one.
@@ -97,7 +97,7 @@ impl Engine {
         if wanted.is_empty() {
             return Ok(());
         }
-        for mail in self.store.take_mail(wanted, UnixMillis::now()).await? {
+        for mail in self.store.take_mail(wanted).await? {
             if let Some(session) = sessions.iter().find(|session| session.hash() == mail.session) {
                 deliver(session, &mail);
             }

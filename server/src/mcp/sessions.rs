@@ -142,9 +142,9 @@ impl Sessions {
         // just now may still have been found a moment ago, so it stays known for as long.
         let (idle_for, old) = (idle.saturating_add(self.grain()), max.saturating_add(self.grain()));
         self.known.retain(|_, session| session.is_in_use() || !session.has_expired(now, idle_for, old));
-        let idle_since = earlier(now, idle_for);
+        let (idle_since, opened_before) = (earlier(now, idle_for), earlier(now, max));
         loop {
-            let step = self.store.end_expired_sessions(idle_since, earlier(now, max), SWEEP_STEP).await;
+            let step = self.store.end_expired_sessions(idle_since, opened_before, now, SWEEP_STEP).await;
             let ended = match step {
                 Ok(ended) => ended,
                 Err(error) => {

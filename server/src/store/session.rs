@@ -97,9 +97,10 @@ pub trait SessionStore: Send + Sync {
         false
     }
 
-    /// Leaves mail for whichever server waits for it, until `expires_at`; of two about one thing the first counts. A
-    /// session may have 256 of one kind waiting, as much as a key may wait for at once, the kind being the first of several
-    /// words in what it is about: the newest pushes the oldest out. Where nothing is shared, all of it is dropped.
+    /// Leaves mail for whichever server waits for it, until `expires_at`, which is so long after `now` whatever the time
+    /// is elsewhere; of two about one thing the first counts. A session may have 256 of one kind waiting, as much as a key
+    /// may wait for at once, the kind being the first of several words in what it is about: the newest pushes the oldest
+    /// out. Where nothing is shared, all of it is dropped.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -112,15 +113,11 @@ pub trait SessionStore: Send + Sync {
         Ok(())
     }
 
-    /// Takes the mail about these things: nobody gets it again.
+    /// Takes the mail about these things that is still kept: nobody gets it again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn take_mail(
-        &self,
-        _wanted: Vec<(SessionHash, String)>,
-        _now: UnixMillis,
-    ) -> Result<Vec<SessionMail>, StoreError> {
+    async fn take_mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -173,7 +170,8 @@ pub trait SessionStore: Send + Sync {
     async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError>;
 
     /// Ends at most `limit` of the sessions last used before `idle_since` or opened before `opened_before`; returns
-    /// their hashes.
+    /// their hashes. Where servers share a store, both are so long ago as they are for whom it is `now`, and one whose
+    /// clock is ahead of the store's goes by that.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -181,6 +179,7 @@ pub trait SessionStore: Send + Sync {
         &self,
         idle_since: UnixMillis,
         opened_before: UnixMillis,
+        now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<SessionHash>, StoreError>;
 

@@ -349,6 +349,7 @@ impl SessionStore for SqliteStore {
         &self,
         idle_since: UnixMillis,
         opened_before: UnixMillis,
+        _now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<SessionHash>, StoreError> {
         let end = move |connection: &Connection| {

@@ -6,14 +6,16 @@ use server::{
     clock::UnixMillis,
     payments::Payments,
     store::{
-        IdempotencyClaim, PaymentStatus, PaymentStore as _, SealingStore as _, Store, StoredPayment, UserId,
+        IdempotencyClaim, KeyStore as _, PaymentStatus, PaymentStore as _, SealingStore as _, SessionMail,
+        SessionStore as _, Store, StoredPayment, StoredSession, UserId,
     },
 };
 
 use super::{
-    engines::{Schema, people},
+    engines::{Schema, key, people},
     payments::{at, keep, payment, step},
     postgres_itself::open,
+    sessions::{CAPS, session},
 };
 
 /// Whoever stole a token finds no server that has forgotten whose it is while another still takes it.
@@ -89,6 +91,55 @@ async fn a_payment_is_processed_for_as_long_as_the_database_says() {
     for now in clocks {
         assert_eq!(stalled(now).await.len(), 1, "it is over, also where the clock is behind");
     }
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// An answer reaches the server that asked, whatever the time is where it was given.
+#[tokio::test]
+async fn mail_is_kept_for_as_long_as_it_was_left_for_wherever_it_is_taken() {
+    const MINUTE: i64 = 60_000;
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    let hash = session(1, "a").hash;
+    let leave = async |topic: &str, for_ms, now| {
+        let mail = SessionMail { session: hash, topic: topic.to_owned(), body: String::new() };
+        store.leave_mail(mail, at(now + for_ms), at(now)).await.unwrap();
+    };
+    let now = UnixMillis::now().as_millis();
+    leave("where it is early", MINUTE, now - 5 * MINUTE).await;
+    leave("where it is late", 0, now + 5 * MINUTE).await;
+    leave("now", MINUTE, now).await;
+    let topics = ["where it is early", "where it is late", "now"];
+    let taken = store.take_mail(topics.map(|topic| (hash, topic.to_owned())).to_vec()).await.unwrap();
+    let mut taken: Vec<_> = taken.into_iter().map(|mail| mail.topic).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, ["now", "where it is early"]);
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// A server whose clock is ahead does not end the sessions of all others.
+#[tokio::test]
+async fn a_session_is_idle_by_the_database_s_clock_where_a_server_s_is_ahead() {
+    const MINUTE: i64 = 60_000;
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    let now = UnixMillis::now().as_millis();
+    let idle = [5, 35, 25 * 60].map(|minutes| at(now - minutes * MINUTE));
+    for (seed, seen_at) in (1..).zip(idle) {
+        let session = StoredSession { seen_at, created_at: seen_at, ..session(seed, "a") };
+        store.open_session(session, CAPS).await.unwrap();
+    }
+    let ends = async |now| {
+        let (idle_since, opened_before) = (at(now - 30 * MINUTE), at(now - 24 * 60 * MINUTE));
+        store.end_expired_sessions(idle_since, opened_before, at(now), 9).await.unwrap().len()
+    };
+    assert_eq!(ends(now - 10 * MINUTE).await, 1, "where it is early, later");
+    assert_eq!(ends(now + 60 * MINUTE).await, 1, "and where it is late, not earlier");
+    assert_eq!(store.count_sessions().await.unwrap(), 1);
     store.close().await.unwrap();
     schema.drop().await;
 }

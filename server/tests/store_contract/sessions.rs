@@ -107,11 +107,11 @@ pub(crate) async fn expired_sessions_end_in_portions(store: Arc<dyn Store>) {
         store.open_session(session(seed, "a"), CAPS).await.unwrap();
     }
     let old = UnixMillis::from_millis(11);
-    let never = UnixMillis::from_millis(0);
-    assert_eq!(store.end_expired_sessions(old, never, 4).await.unwrap().len(), 4);
-    assert_eq!(store.end_expired_sessions(old, never, 100).await.unwrap().len(), 6);
-    assert_eq!(store.end_expired_sessions(old, never, 100).await.unwrap().len(), 0);
-    let by_age = store.end_expired_sessions(never, UnixMillis::from_millis(13), 100).await.unwrap();
+    let (never, now) = (UnixMillis::from_millis(0), UnixMillis::from_millis(20));
+    assert_eq!(store.end_expired_sessions(old, never, now, 4).await.unwrap().len(), 4);
+    assert_eq!(store.end_expired_sessions(old, never, now, 100).await.unwrap().len(), 6);
+    assert_eq!(store.end_expired_sessions(old, never, now, 100).await.unwrap().len(), 0);
+    let by_age = store.end_expired_sessions(never, UnixMillis::from_millis(13), now, 100).await.unwrap();
     let mut ended: Vec<_> = by_age.into_iter().collect();
     ended.sort_unstable();
     assert_eq!(ended, [session(11, "a").hash, session(12, "a").hash]);

@@ -48,11 +48,7 @@ impl SessionStore for Double {
         self.keeps_mail.load(Ordering::Relaxed)
     }
 
-    async fn take_mail(
-        &self,
-        _wanted: Vec<(SessionHash, String)>,
-        _now: UnixMillis,
-    ) -> Result<Vec<SessionMail>, StoreError> {
+    async fn take_mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         unavailable()
     }
 
@@ -101,6 +97,7 @@ impl SessionStore for Double {
         &self,
         idle_since: UnixMillis,
         opened_before: UnixMillis,
+        _now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<SessionHash>, StoreError> {
         let mut sessions = self.sessions.lock();

@@ -56,14 +56,18 @@ impl SessionStore for PostgresStore {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         transact!(self, "leave mail in a session", |transaction| {
+            // How long it is kept is told by the database's clock, which is one for all servers.
             let forget = "DELETE FROM session_mail WHERE (session, topic) IN (
                               SELECT session, topic FROM session_mail
-                              WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-            execute(&transaction, forget, &[&now.as_millis(), &FORGOTTEN_AT_ONCE]).await?;
+                              WHERE expires_at <= (extract (epoch FROM statement_timestamp ()) * 1000)::bigint
+                              LIMIT $1 FOR UPDATE SKIP LOCKED)";
+            execute(&transaction, forget, &[&FORGOTTEN_AT_ONCE]).await?;
             let leave = "INSERT INTO session_mail (session, topic, body, expires_at)
-                         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+                         VALUES ($1, $2, $3, (extract (epoch FROM statement_timestamp ()) * 1000)::bigint + $4)
+                         ON CONFLICT DO NOTHING";
             let session = mail.session.0.as_slice();
-            let parameters: Parameters<'_> = &[&session, &mail.topic, &mail.body, &expires_at.as_millis()];
+            let kept = expires_at.as_millis().saturating_sub(now.as_millis());
+            let parameters: Parameters<'_> = &[&session, &mail.topic, &mail.body, &kept];
             execute(&transaction, leave, parameters).await?;
             let make_room = "DELETE FROM session_mail WHERE (session, topic) IN (
                                  SELECT session, topic FROM session_mail
@@ -76,19 +80,16 @@ impl SessionStore for PostgresStore {
         })
     }
 
-    async fn take_mail(
-        &self,
-        wanted: Vec<(SessionHash, String)>,
-        now: UnixMillis,
-    ) -> Result<Vec<SessionMail>, StoreError> {
+    async fn take_mail(&self, wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         read!(self, "take mail in sessions", |client| {
             let take =
                 "DELETE FROM session_mail m USING unnest ($1::bytea[], $2::text[]) AS w (session, topic)
-                        WHERE m.session = w.session AND m.topic = w.topic AND m.expires_at > $3
+                        WHERE m.session = w.session AND m.topic = w.topic
+                          AND m.expires_at > (extract (epoch FROM statement_timestamp ()) * 1000)::bigint
                         RETURNING m.session, m.topic, m.body";
             let (sessions, topics): (Vec<_>, Vec<_>) =
                 wanted.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip();
-            let taken = rows(client, take, &[&sessions, &topics, &now.as_millis()]).await?;
+            let taken = rows(client, take, &[&sessions, &topics]).await?;
             taken.iter().map(read_mail).collect()
         })
     }
@@ -149,18 +150,21 @@ impl SessionStore for PostgresStore {
         &self,
         idle_since: UnixMillis,
         opened_before: UnixMillis,
+        now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<SessionHash>, StoreError> {
+        let ahead = "SELECT GREATEST (0, $1 - (extract (epoch FROM statement_timestamp ()) * 1000)::bigint)";
         // Every server looks every few seconds, and mostly there is nothing to be found: that takes no lock.
         let some = "SELECT EXISTS (SELECT 1 FROM sessions WHERE seen_at < $1)
                         OR EXISTS (SELECT 1 FROM sessions WHERE created_at < $2)";
-        let (idle_since, opened_before) = (idle_since.as_millis(), opened_before.as_millis());
-        let has_some: bool = read!(self, "look for expired sessions", |client| {
-            value(client, some, &[&idle_since, &opened_before]).await
+        let found: Option<(i64, i64)> = read!(self, "look for expired sessions", |client| {
+            let ahead: i64 = value(client, ahead, &[&now.as_millis()]).await?;
+            let [idle_since, opened_before] =
+                [idle_since, opened_before].map(|moment| moment.as_millis().saturating_sub(ahead));
+            let has_some: bool = value(client, some, &[&idle_since, &opened_before]).await?;
+            Ok(has_some.then_some((idle_since, opened_before)))
         })?;
-        if !has_some {
-            return Ok(Vec::new());
-        }
+        let Some((idle_since, opened_before)) = found else { return Ok(Vec::new()) };
         transact!(self, "end expired sessions", |transaction| {
             lock_all(&transaction).await?;
             let end = "DELETE FROM sessions WHERE hash IN (
