@@ -22,7 +22,7 @@ use crate::{
         Engine, Exchange,
         context::{Peer, RequestContext},
         dispatch::Answer,
-        reply,
+        reply::{self, Refusal},
         rounds::Rounds,
         sealing::{Purpose, SEAL_MAX, Sealing},
         sole::Sole,
@@ -97,7 +97,7 @@ pub(super) async fn resume(
     binding: &Binding,
     members: &Members<'_>,
     mut rounds: Rounds,
-) -> Result<Rounds, ErrorObject> {
+) -> Result<Rounds, Refusal> {
     if binding.0.is_empty() {
         return Ok(rounds);
     }
@@ -125,7 +125,7 @@ pub(super) async fn resume(
     })?;
     let admission = engine.limits.call(exchange.principal.lineage());
     if admission.is_ok() && !desk.spend(nonce, UnixMillis::from_millis(state.until), now).await? {
-        return Err(denied("request state: used before"));
+        return Err(denied("request state: used before").into());
     }
     rounds.admission = Some(admission);
     rounds.round = state.round;
@@ -194,13 +194,9 @@ impl Desk {
         }
     }
 
-    /// Spends a state; `false` where it was spent before.
-    async fn spend(&self, nonce: Nonce, until: UnixMillis, now: UnixMillis) -> Result<bool, ErrorObject> {
-        self.store.spend_seal(nonce, until, now).await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a request state was not taken back");
-            let text = "The server cannot reach its database at the moment; try again shortly";
-            ErrorObject::new(ErrorCode::INTERNAL_ERROR, text)
-        })
+    /// Spends a state; `false` where it was spent before. Where that cannot be told, nothing was done.
+    async fn spend(&self, nonce: Nonce, until: UnixMillis, now: UnixMillis) -> Result<bool, Refusal> {
+        self.store.spend_seal(nonce, until, now).await.map_err(Refusal::Unavailable)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::support::{
     client::{ALICE, BOB},
     eventually,
     modern::Caller,
+    process::Program,
     stage::{Stage, spawn_stage, spawn_stage_with},
     wire::Ask,
 };
@@ -264,4 +265,28 @@ async fn a_decline_is_an_answer() {
     let result =
         bob.result("tools/call", call(&json!({ "requestState": state, "inputResponses": no }))).await;
     assert_eq!(result["structuredContent"]["answers"], json!([{ "action": "decline" }]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_the_store_cannot_note_is_refused_for_now_and_as_good_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let bob = Caller::new(program.address, BOB).able(json!({ "elicitation": {} }));
+    let made = bob.call("createPayment", json!({ "to": "alice", "amount": 1 })).await;
+    let arguments = json!({ "paymentId": made["structuredContent"]["paymentId"] });
+    let asked = bob.call("confirmPayment", arguments.clone()).await;
+    let yes = json!({
+        "name": "confirmPayment", "arguments": arguments, "requestState": asked["requestState"],
+        "inputResponses": { "confirmation": { "action": "accept", "content": {} } },
+    });
+    let database = rusqlite::Connection::open(folder.path().join("data/payments.db")).unwrap();
+    let refuse =
+        "CREATE TRIGGER closed BEFORE INSERT ON spent_seals BEGIN SELECT RAISE (ABORT, 'arranged'); END";
+    database.execute_batch(refuse).unwrap();
+    let refused = bob.answer("tools/call", yes.clone()).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{refused:?}");
+    assert_eq!((refused.code(), &refused.json()["id"]), (Some(-32603), &json!(7)), "{refused:?}");
+    database.execute_batch("DROP TRIGGER closed").unwrap();
+    let paid = bob.result("tools/call", yes).await;
+    assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
 }
