@@ -9,9 +9,18 @@ use shared::mcp::{
     sampling::CreateMessageResult,
 };
 
-/// Whether `answer` has the form that the protocol gives it, and what was filled in the form that was asked for. The
-/// reason does not repeat what was filled in.
-pub(super) fn check(question: &InputRequest, answer: &Value) -> Result<(), String> {
+/// An answer as it is taken, if it is one to `question`: it has the form that the protocol gives it, and what was filled in
+/// the form that was asked for. Of a person's no only the no is taken, whatever is written beside it. The reason does not
+/// repeat what was filled in.
+pub(super) fn taken(question: &InputRequest, answer: &Value) -> Result<Value, String> {
+    let no = action(answer).filter(|action| *action != ElicitAction::Accept);
+    if let (InputRequest::Elicit { .. }, Some(no)) = (question, no) {
+        return Ok(serde_json::json!({ "action": no }));
+    }
+    check(question, answer).map(|()| answer.clone())
+}
+
+fn check(question: &InputRequest, answer: &Value) -> Result<(), String> {
     match question {
         InputRequest::Elicit { params } => {
             let result = read::<ElicitResult>(answer)?;
@@ -93,6 +102,19 @@ mod tests {
         ] {
             assert_eq!(action(&answer), read, "{answer}");
         }
+    }
+
+    #[test]
+    fn of_a_no_only_the_no_is_taken_and_of_everything_else_what_fits() {
+        let (form, no) = (form(), json!({ "action": "decline" }));
+        for beside in [json!(""), json!([1]), json!({ "a": 1 }), json!(null)] {
+            assert_eq!(taken(&form, &json!({ "action": "decline", "content": beside })), Ok(no.clone()));
+        }
+        let yes = json!({ "action": "accept", "content": { "a": "ab" }, "_meta": { "x": 1 } });
+        assert_eq!(taken(&form, &yes), Ok(yes.clone()));
+        assert!(taken(&form, &json!({ "action": "accept", "content": "" })).is_err());
+        let roots = serde_json::from_value(json!({ "method": "roots/list" })).unwrap();
+        assert!(taken(&roots, &no).is_err(), "nobody was asked to say no");
     }
 
     #[test]

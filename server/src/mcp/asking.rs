@@ -125,7 +125,7 @@ impl RequestContext {
                 let _standing = self.stopwatch().pause();
                 let ask = async |(key, question): (String, InputRequest)| {
                     let answer = self.ask_in(activity.session(), &question).await?;
-                    answers::check(&question, &answer).map_err(AskError::Unreadable)?;
+                    let answer = answers::taken(&question, &answer).map_err(AskError::Unreadable)?;
                     Ok::<_, AskError>((key, answer))
                 };
                 futures_util::future::try_join_all(questions.into_iter().map(ask))

@@ -66,9 +66,9 @@ impl Rounds {
         let mut answers = InputResponses::new();
         let mut open = InputRequests::new();
         for (key, question) in questions {
-            match given(&key).filter(|answer| answers::check(&question, answer).is_ok()) {
+            match given(&key).and_then(|answer| answers::taken(&question, answer).ok()) {
                 Some(answer) => {
-                    answers.insert(key, answer.clone());
+                    answers.insert(key, answer);
                 }
                 None => {
                     open.insert(key, question);

@@ -198,3 +198,47 @@ async fn rule_08_a_key_that_replaced_another_asks_again() {
     let paid = replaced.result("tools/call", agreed("confirmPayment", &payment, &asked)).await;
     assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
 }
+
+/// What a person says no to is not done, however the client writes the rest of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_08_a_no_is_heard_whatever_is_written_beside_it_in_either_era() {
+    let app = spawn_known().await;
+    let (bob, alice) = (asker(&app, BOB), asker(&app, ALICE));
+    let paying = prepared(&bob, 5).await;
+    let asked = bob.call("confirmPayment", paying.clone()).await;
+    let paid = bob.result("tools/call", agreed("confirmPayment", &paying, &asked)).await;
+    assert_eq!(paid["structuredContent"]["status"], "succeeded", "{paid}");
+    for no in [
+        json!({ "action": "decline", "content": "" }),
+        json!({ "action": "cancel", "content": [], "_meta": 1 }),
+    ] {
+        for (key, caller, tool) in [(BOB, &bob, "confirmPayment"), (ALICE, &alice, "refundPayment")] {
+            let next = async || if key == BOB { prepared(&bob, 7).await } else { paying.clone() };
+            let arguments = next().await;
+            let session = Client::open_with(app.address, key, NEWEST, json!({ "elicitation": {} })).await;
+            let mut events = Events::open(&session.call(tool, arguments), app.address).await;
+            let question = loop {
+                let event = events.one().await;
+                if event.data.as_deref().is_some_and(|data| data.contains("elicitation/create")) {
+                    break event.json()["id"].clone();
+                }
+            };
+            let response = json!({ "jsonrpc": "2.0", "id": question, "result": no });
+            assert_eq!(session.post(response.to_string()).send(app.address).await.status, 202);
+            let in_session = events.rest().await.pop().unwrap().json()["result"].clone();
+
+            let arguments = next().await;
+            let asked = caller.call(tool, arguments.clone()).await;
+            let mut call = agreed(tool, &arguments, &asked);
+            call["inputResponses"]["confirmation"] = no.clone();
+            let stateless = caller.result("tools/call", call).await;
+            for result in [in_session, stateless] {
+                let text = result["content"][0]["text"].as_str().unwrap_or_default();
+                let is_heard =
+                    result["structuredContent"]["status"] == "declined" || text.starts_with("declined: ");
+                assert!(is_heard, "{tool} {no}: {result}");
+            }
+        }
+    }
+    assert_eq!(balance(&bob).await, -205);
+}
