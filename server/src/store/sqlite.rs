@@ -207,14 +207,8 @@ impl Drop for SqliteStore {
 impl Store for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.read(sessions::total)?.map_err(unavailable("read the database"))?;
-        let at = UnixMillis::now().as_millis();
-        let note = move |connection: &Connection| {
-            connection
-                .execute("UPDATE checks SET at = ?1", [at])
-                .map(|_| ())
-                .map_err(unavailable("write to the database"))
-        };
-        self.write(Durability::Process, note).await
+        let at = UnixMillis::now();
+        self.write(Durability::Process, move |connection| job::note_check(connection, at)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

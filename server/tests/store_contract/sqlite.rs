@@ -1,7 +1,10 @@
 //! What SQLite adds to the promises: files that outlive the process, two processes on one file, and a schema that
 //! refuses what the program would never do.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use jiff::civil::date;
 use rusqlite::Connection;
@@ -12,7 +15,7 @@ use server::{
     store::{
         AccountHolder, AuditStore as _, KeyDigest, KeyStore as _, LedgerStore as _, NewTransfer,
         SessionStore as _, Store as _, StoreError, TransferId, UserId,
-        sqlite::{SqliteLocation, SqliteStore},
+        sqlite::{SqliteLocation, SqliteSettings, SqliteStore},
     },
 };
 
@@ -218,4 +221,38 @@ async fn what_is_no_database_is_refused_and_left_as_it_is() {
     let before = std::fs::read(&path).unwrap();
     assert!(SqliteStore::open(&SqliteLocation::File(path.clone())).await.is_err());
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Nobody brings a write that would show it: records, without which nothing is done, are refused while commits fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_could_not_commit_finds_out_by_itself_when_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    let settings = SqliteSettings { patience: Duration::from_millis(20), ..SqliteSettings::default() };
+    let store = SqliteStore::open_with(&SqliteLocation::File(path.clone()), settings).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let holder = AccountHolder {
+        user: UserId(1),
+        username: "user1".to_owned(),
+        currency: "USD".to_owned(),
+        credit_limit_minor: 0,
+    };
+    let put = store.put_holder(holder).await;
+    assert!(matches!(put, Err(StoreError::Unavailable { .. })), "{put:?}");
+    let held = Instant::now();
+    while held.elapsed() < Duration::from_millis(500) {
+        let appended = store.append_audit(record(1)).await;
+        assert!(matches!(appended, Err(StoreError::Unavailable { .. })), "{appended:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    other.execute_batch("COMMIT").unwrap();
+    let free = Instant::now();
+    while store.append_audit(record(1)).await.is_err() {
+        assert!(free.elapsed() < Duration::from_secs(1), "it is still refused");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.flush_audit().await.unwrap();
+    assert_eq!(store.latest_audit(9).await.unwrap(), [record(1)]);
+    store.close().await.unwrap();
 }

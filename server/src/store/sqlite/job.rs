@@ -65,6 +65,12 @@ impl Behind {
     }
 }
 
+/// Writes what shows by itself whether the database can be written to.
+pub(super) fn note_check(connection: &Connection, at: UnixMillis) -> Result<(), StoreError> {
+    let note = connection.execute("UPDATE checks SET at = ?1", [at.as_millis()]);
+    note.map(|_| ()).map_err(unavailable("write to the database"))
+}
+
 /// Where the records of a write go that are appended to the audit trail with what it does: to those of the rest of the group,
 /// which are appended at its end, or nowhere, and then the write appends them itself.
 pub(super) type Records<'a> = Option<&'a mut Vec<AuditRecord>>;

@@ -24,9 +24,12 @@ use super::{
     seats::{Seat, Seats},
     write_back::WriteBack,
 };
-use crate::store::{AuditRecord, StoreError};
+use crate::{
+    clock::UnixMillis,
+    store::{AuditRecord, StoreError},
+};
 
-/// How long the writer waits after a failed commit before it tries again what nobody waits for.
+/// How long the writer waits after a failed commit before it tries again, what nobody waits for or whether commits succeed.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the last writes are tried for when the store is closed and commits fail.
@@ -73,14 +76,15 @@ impl Writer {
     fn run(mut self) {
         let mut kept = Vec::new();
         loop {
-            let wait = if kept.is_empty() {
-                self.beside.keeper.holds().then_some(keeper::HELD)
-            } else {
+            let is_failing = self.ending.0.well().is_err();
+            let wait = if is_failing || !kept.is_empty() {
                 Some(PAUSE)
+            } else {
+                self.beside.keeper.holds().then_some(keeper::HELD)
             };
             let batch = self.ending.0.next(wait);
             self.beside.keeper.let_go();
-            if !kept.is_empty() || !batch.jobs.is_empty() {
+            if !kept.is_empty() || !batch.jobs.is_empty() || (is_failing && !batch.is_last) {
                 kept = self.commit(kept, batch.jobs);
                 // The log may be begun anew while nobody holds the lock.
                 if let Some(connection) = &*self.seat.lock().borrow() {
@@ -147,15 +151,20 @@ impl Writer {
         kept
     }
 
-    /// Runs the group in one transaction. Unless it returns `Ok`, nothing of the group was committed.
+    /// Runs the group in one transaction. Unless it returns `Ok`, nothing of the group was committed. While commits fail,
+    /// nobody brings what could show that they succeed again: then a group that writes nothing is such a try, too.
     fn transact(&mut self, group: &mut [Step]) -> Result<(), StoreError> {
-        if group.iter().all(|step| step.durability().is_none()) {
+        let is_a_try = group.iter().all(|step| step.durability().is_none());
+        if is_a_try && self.ending.0.well().is_ok() {
             return Ok(());
         }
         let seat = Arc::clone(&self.seat);
         let held = seat.lock();
         let connection = held.borrow();
         let connection = connection.as_ref().ok_or_else(|| refused("the store is closed"))?;
+        if is_a_try {
+            return job::note_check(connection, UnixMillis::now());
+        }
         // Unless it is committed, what was read in it may never have been.
         let undone = scopeguard::guard(&self.beside.known_policies, |known| known.forget());
         if !attempt(connection, group, Undoing::Group)? {
