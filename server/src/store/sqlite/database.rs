@@ -61,7 +61,7 @@ pub(super) fn open(location: &SqliteLocation, patience: Duration) -> Result<Conn
     let failed = unavailable("set up the database");
     connection.busy_timeout(patience).map_err(&failed)?;
     // Before anything is changed: it may be another program's.
-    version(&connection)?;
+    look_at(&connection)?;
     configure(&connection, patience).map_err(&failed)?;
     Ok(connection)
 }
@@ -179,7 +179,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<Migration, StoreErr
     Ok(migration)
 }
 
-/// How many steps the schema has behind it, if it is ours.
+/// Refuses a database that is not ours, or not yet. What another process sets up meanwhile is seen whole or not at all.
+fn look_at(connection: &Connection) -> Result<(), StoreError> {
+    let reading = connection.unchecked_transaction().map_err(unavailable("look at the database"))?;
+    version(&reading).map(drop)
+}
+
+/// How many steps the schema has behind it, if it is ours. It is told by several reads, which must be of one transaction.
 fn version(connection: &Connection) -> Result<usize, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let failed = unavailable("read the version of the schema");
@@ -205,6 +211,8 @@ fn version(connection: &Connection) -> Result<usize, StoreError> {
 #[cfg(target_os = "linux")]
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
+
+    use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
     use super::*;
     use crate::store::{Store as _, sqlite::SqliteStore};
@@ -232,5 +240,23 @@ mod tests {
             store.close().await.unwrap();
             assert_eq!(locks(&path), []);
         }
+    }
+
+    #[test]
+    fn a_database_that_is_being_set_up_elsewhere_is_no_other_program_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.db");
+        let connection = Connection::open(&path).unwrap();
+        let (location, mut is_begun) = (SqliteLocation::File(path), false);
+        let meanwhile = move |context: AuthContext<'_>| {
+            // Its marks were read, and its tables are about to be.
+            if context.action == AuthAction::Select && !std::mem::replace(&mut is_begun, true) {
+                let other = open(&location, Duration::from_millis(50));
+                let _unless_it_has_to_wait = other.and_then(|mut other| migrate(&mut other));
+            }
+            Authorization::Allow
+        };
+        connection.authorizer(Some(meanwhile)).unwrap();
+        look_at(&connection).unwrap();
     }
 }
