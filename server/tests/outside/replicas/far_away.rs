@@ -84,7 +84,16 @@ async fn rule_11_what_is_left_for_another_server_counts_like_a_call() {
     }
     let batch = format!("[{},{},{}]", cancelled(3), answered(3), request(1, "ping", json!({})));
     let batch = oldest.post(batch).send(program.address).await;
-    assert_eq!((batch.status, &batch.json()[0]["result"]), (200, &json!({})), "{batch:?}");
+    let answers = batch.json();
+    assert_eq!(
+        (batch.status, &answers[0]["result"], answers.as_array().unwrap().len()),
+        (200, &json!({}), 2)
+    );
+    assert_eq!(
+        (&answers[1]["id"], &answers[1]["error"]["code"]),
+        (&Value::Null, &json!(-32005)),
+        "{answers}"
+    );
     for message in [cancelled(4), answered(4)] {
         let limited = said(message).await;
         assert_eq!((limited.status, limited.code()), (429, Some(-32005)), "{limited:?}");
