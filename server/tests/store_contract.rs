@@ -6,6 +6,8 @@
 
 #[path = "store_contract/audit.rs"]
 mod audit;
+#[path = "store_contract/between.rs"]
+mod between;
 #[path = "store_contract/clocks.rs"]
 mod clocks;
 #[path = "store_contract/engines.rs"]

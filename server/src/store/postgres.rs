@@ -58,7 +58,10 @@ mod settings;
 mod spending;
 mod transaction;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
@@ -90,8 +93,8 @@ pub struct PostgresStore {
     money: Arc<Semaphore>,
     behind: Behind,
     known_keys: KnownKeys,
-    /// Held by whoever sees whether they are still what they were.
-    looking: Mutex<()>,
+    /// Held by whoever sees whether they are still what they were; when somebody last could not.
+    looking: Mutex<Option<Instant>>,
 }
 
 impl PostgresStore {
@@ -107,7 +110,7 @@ impl PostgresStore {
         let behind = Behind::start(&pool);
         let money = Arc::new(connections::places(settings.connections));
         let known_keys = KnownKeys::new(KEYS_BELIEVED);
-        Ok(Self { pool, opened, money, behind, known_keys, looking: Mutex::new(()) })
+        Ok(Self { pool, opened, money, behind, known_keys, looking: Mutex::new(None) })
     }
 
     /// Brings the schema up to date, and says what that meant.

@@ -132,6 +132,8 @@ async fn a_server_whose_database_says_nothing_any_more_stops_in_time_whoever_was
     // There are connections to ask on, so that nobody fails to open one.
     let asked = join_all((0..8).map(async |_| ask().key(BOB).send(program.address).await)).await;
     assert!(asked.iter().all(|answer| answer.status == 400), "{asked:?}");
+    // So that a key is not believed without a look any more.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     silent.send_replace(true);
     let mut hanging = Vec::new();
     for _ in 0..3 {
@@ -149,6 +151,10 @@ async fn a_server_whose_database_says_nothing_any_more_stops_in_time_whoever_was
     // The second of each is counted, and still to be recorded.
     for (status, ask) in refused.iter().chain(&refused) {
         assert_eq!(ask.send(program.address).await.status, *status);
+    }
+    for wire in &mut hanging {
+        let answer = tokio::time::timeout(Duration::from_millis(50), wire.answer()).await;
+        assert!(answer.is_err(), "it does not wait for the database: {answer:?}");
     }
     let began = Instant::now();
     program.signal("TERM");

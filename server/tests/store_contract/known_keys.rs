@@ -5,16 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use server::{
     clock::UnixMillis,
     store::{
-        KeyDigest, KeyId, KeyStore, Store, StoreError, StoredKey,
+        KeyDigest, KeyId, KeyStore, SessionStore as _, Store, StoreError, StoredKey,
         postgres::{PostgresSettings, PostgresStore},
         sqlite::{SqliteLocation, SqliteStore},
     },
 };
 
-use super::engines::{Schema, key, people};
+use super::{
+    between::{Between, Way},
+    engines::{Schema, key, people},
+    sessions::session,
+};
 
 /// The longest that a change may go unseen in another process.
 const UNSEEN: Duration = Duration::from_millis(100);
@@ -36,7 +41,7 @@ async fn execute(url: &str, sql: &str) {
 }
 
 async fn found(store: &dyn KeyStore) -> StoredKey {
-    let found = store.key_by_digest(&KeyDigest([1; 32])).await.unwrap().unwrap();
+    let found = store.key_by_digest(&digest()).await.unwrap().unwrap();
     StoredKey::clone(&found)
 }
 
@@ -63,7 +68,7 @@ async fn are_seen_to_change(here: &dyn Store, there: &dyn Store) {
     here.touch_key(KeyId("a".to_owned()), used_at).await.unwrap();
     assert_eq!(found(here).await.used_at, Some(used_at), "it is not noted again and again");
     here.close().await.unwrap();
-    let closed = here.key_by_digest(&KeyDigest([1; 32])).await.unwrap_err();
+    let closed = here.key_by_digest(&digest()).await.unwrap_err();
     assert!(matches!(closed, StoreError::Unavailable { .. }), "{closed:?}");
 }
 
@@ -110,5 +115,64 @@ async fn a_key_is_not_read_again_before_something_changes_or_the_way_to_the_data
     assert_eq!(found(&store).await.permissions, 2);
     store.close().await.unwrap();
     schema.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    schema.drop().await;
+}
+
+fn digest() -> KeyDigest {
+    KeyDigest([1; 32])
+}
+
+/// A store that knows a key, far enough back that it has to look whether that is what it was.
+async fn knowing(schema: &Schema) -> (Between, PostgresStore) {
+    let between = Between::before(schema).await;
+    let store = in_schema(&between.url(schema)).await;
+    people(&store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    found(&store).await;
+    tokio::time::sleep(UNSEEN).await;
+    (between, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_come_while_somebody_looks_share_a_look_however_far_the_database_is() {
+    let Some(schema) = Schema::create().await else { return };
+    let (between, store) = knowing(&schema).await;
+    between.becomes(Way::Late(Duration::from_millis(100)));
+    let askers = (0..50).map(async |number| {
+        tokio::time::sleep(Duration::from_millis(2 * number)).await;
+        found(&store).await
+    });
+    join_all(askers).await;
+    assert!(between.asked() < 10, "{}", between.asked());
+    // And who it is about is asked in one go, however many there are.
+    let ids: Vec<_> = (0..50).map(|number| KeyId(number.to_string())).collect();
+    let sessions: Vec<_> = (0..50).map(|seed| session(seed, "a").hash).collect();
+    store.keys_by_id(&ids).await.unwrap();
+    store.still_open(&sessions).await.unwrap();
+    between.becomes(Way::Late(Duration::ZERO));
+    assert_eq!(store.keys_by_id(&ids).await.unwrap(), []);
+    assert_eq!(store.still_open(&sessions).await.unwrap(), []);
+    assert!(between.asked() < 10, "{}", between.asked());
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+/// Neither a connection that is never set up nor one that is never answered on keeps others waiting behind whoever has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_comes_to_nothing_is_shared_as_well() {
+    let Some(schema) = Schema::create().await else { return };
+    for (way, longest) in [(Way::Unfinished, 6), (Way::Silent, 18)] {
+        let (between, store) = knowing(&schema).await;
+        between.becomes(way);
+        let began = Instant::now();
+        let askers = [0, 1_100, 1_200, 1_300].map(async |after| {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            store.key_by_digest(&digest()).await.unwrap_err()
+        });
+        for refusal in join_all(askers).await {
+            assert!(matches!(refusal, StoreError::Unavailable { .. }), "{refusal:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(longest), "{way:?}: {:?}", began.elapsed());
+    }
     schema.drop().await;
 }

@@ -76,7 +76,11 @@ pub(super) fn pool(
     let opened = opened.clone();
     let set_up = Hook::async_fn(move |client, _| {
         opened.another();
-        Box::pin(async move { client.batch_execute(SET_UP).await.map_err(HookError::Backend) })
+        Box::pin(async move {
+            let done = tokio::time::timeout(FREE_WITHIN, client.batch_execute(SET_UP)).await;
+            done.map_err(|_| HookError::message("a connection was not set up in time"))?
+                .map_err(HookError::Backend)
+        })
     });
     let built = Pool::builder(manager)
         .max_size(settings.connections)

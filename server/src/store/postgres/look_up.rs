@@ -1,16 +1,22 @@
 //! Keys by what their secrets hash to, for each request: mostly known, and seen to be what they were by all that come at a time
 //! together.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     PostgresStore,
     connections::{in_time, let_go},
-    failure::{Failure, closed},
+    failure::{Failure, closed, refused},
     keys::{BY_DIGEST, read_key},
     rows::{cell, corrupt, in_turn, value},
 };
 use crate::store::{KeyDigest, Revision, StoreError, StoredKey, known_keys::Knowledge};
+
+/// Whoever waited for longer than this for somebody else's look, which failed, does not look as well.
+const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 const REVISION: &str = "SELECT number FROM revision";
 
@@ -53,14 +59,26 @@ impl PostgresStore {
     }
 
     /// The key of this digest, if it was known when a request came at `came`, and is not another one by now. Of several
-    /// who ask for one at a time one looks, and the others take its word.
+    /// who ask for one at a time one looks, and the others take its word; also that there is no answer, where they waited
+    /// long for it.
     async fn doubted(&self, digest: &KeyDigest, came: Instant) -> Result<Option<Arc<StoredKey>>, StoreError> {
-        let Ok(_looking) = self.looking.try_lock() else {
-            drop(self.looking.lock().await);
-            return Ok(self.known_keys.find(digest, came).believed());
-        };
+        let mut last_failed = self.looking.lock().await;
+        if let Knowledge::Believed(key) = self.known_keys.find(digest, came) {
+            return Ok(Some(key));
+        }
+        if last_failed.is_some_and(|at| at.saturating_duration_since(came) > ASKED_AGAIN_WITHIN) {
+            return Err(refused("see whether a key is what it was"));
+        }
         let look = self.known_keys.look();
-        let look = self.known_keys.confirm(look, self.read_revision().await?);
-        Ok(self.known_keys.find(digest, look.at()).believed())
+        match self.read_revision().await {
+            Ok(revision) => {
+                let look = self.known_keys.confirm(look, revision);
+                Ok(self.known_keys.find(digest, look.at()).believed())
+            }
+            Err(error) => {
+                *last_failed = Some(Instant::now());
+                Err(error)
+            }
+        }
     }
 }
