@@ -14,7 +14,10 @@ use shared::mcp::{
     elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
     lifecycle::ClientCapabilities,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::{Instant, sleep_until},
+};
 
 /// Somebody who can be asked.
 #[async_trait]
@@ -77,7 +80,10 @@ pub(super) fn object(value: &impl serde::Serialize) -> JsonObject {
 /// For how long people were asked while calls waited: time that does not count against their limits. While several are
 /// asked at once it is counted once.
 #[derive(Debug, Default)]
-pub(super) struct AskedFor(Mutex<Asked>);
+pub(super) struct AskedFor {
+    asked: Mutex<Asked>,
+    over: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Asked {
@@ -98,6 +104,11 @@ impl AskedFor {
     /// Whether somebody is being asked.
     pub(super) fn is_going_on(&self) -> bool {
         self.asked().being_asked > 0
+    }
+
+    /// Returns the next time that nobody is being asked any more, counted from the call, not from the first poll.
+    pub(super) fn over(&self) -> Notified<'_> {
+        self.over.notified()
     }
 
     /// How long it was, so far.
@@ -131,7 +142,7 @@ impl AskedFor {
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,6 +157,7 @@ impl Drop for Asking<'_> {
             && let Some(since) = asked.since.take()
         {
             asked.ended = asked.ended.saturating_add(since.elapsed());
+            self.0.over.notify_waiters();
         }
     }
 }

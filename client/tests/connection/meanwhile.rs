@@ -170,6 +170,20 @@ async fn a_pause_while_a_person_is_asked_is_begun_however_little_time_is_left_fo
 }
 
 #[tokio::test]
+async fn a_pause_that_ends_after_the_call_is_not_waited_for_once_a_person_has_answered() {
+    let server = TestServer::start().await;
+    let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 60000\n", QUESTION.as_bytes()].concat());
+    server.arm("tools/call", steps(vec![cut, Step::Close]));
+    server.arm("GET", no_stream());
+    let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
+    options.timeouts.call = Duration::from_secs(2);
+    let connection = open_with(&server, options).await;
+    let error = timeout(PATIENCE, call(&connection)).await.expect("the call ends").unwrap_err();
+    assert!(matches!(error, McpError::Broken(_)), "{error}");
+    assert_eq!((answered(&server.seen()), server.count("GET")), (vec![json!("q-1")], 1));
+}
+
+#[tokio::test]
 async fn what_a_person_answered_arrives_though_the_stream_that_asked_broke() {
     let server = TestServer::start().await;
     server.arm_always("GET", no_stream());

@@ -6,7 +6,6 @@ use shared::{
     jsonrpc::{Incoming, RequestId},
     mcp::{ProtocolVersion, methods, utilities::ProgressNotificationParams},
 };
-use tokio::time::sleep;
 
 use super::{
     peer::{Patience, Peer},
@@ -120,16 +119,15 @@ impl<'a> Hearing<'a> {
         while resumes.in_a_row < RESUMES_MAX && !resumes.reopening.is_refused_for_long() {
             resumes.in_a_row = resumes.in_a_row.saturating_add(1);
             let wait = resumes.reopening.pause();
-            if !self.patience.has_time_for(wait) {
-                return None;
-            }
             tracing::debug!(
                 wait_ms = wait.as_millis(),
                 attempt = resumes.in_a_row,
-                "the stream broke; it will be gone on with"
+                "the stream broke; it will be gone on with, if there is time"
             );
             let asked_for = self.peer.asked_for.total();
-            sleep(wait).await;
+            if !self.patience.wait(wait).await {
+                return None;
+            }
             match self.peer.open_stream(session, resumes.reopening.last()).await {
                 Ok(messages) => return Some(messages),
                 Err(reason) if is_passing(&reason) => {

@@ -2,6 +2,7 @@
 //! answer any more. What the server says in between is [`super::hearing`]'s.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -173,6 +174,23 @@ impl<'a> Patience<'a> {
         let asked_for = self.asked_for.total().saturating_sub(self.asked_before);
         let end = self.deadline.checked_add(asked_for);
         Instant::now().checked_add(wait).is_some_and(|then| end.is_none_or(|end| then < end))
+    }
+
+    /// Waits for so long, unless there is no time for it, which may show only when somebody who is asked has answered.
+    /// Whether it did.
+    pub(super) async fn wait(&self, wait: Duration) -> bool {
+        let (began, mut waited) = (Instant::now(), pin!(sleep(wait)));
+        loop {
+            let over = self.asked_for.over();
+            if !self.has_time_for(wait.saturating_sub(began.elapsed())) {
+                return false;
+            }
+            tokio::select! {
+                biased;
+                () = &mut waited => return true,
+                () = over => {}
+            }
+        }
     }
 
     /// Waits before the next attempt, or returns the failure if there is to be none.
