@@ -1,8 +1,12 @@
 //! The stream of a session, listened to for as long as the session lives.
 
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
 use crate::{
     asking::{QUESTION, with_person},
-    mcp_server::{Act, STREAM_HEAD, Step, TestServer, status, steps},
+    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, status, steps},
     open_with,
 };
 
@@ -24,6 +28,10 @@ async fn asked_on(streams: impl IntoIterator<Item = Act>) -> usize {
     server.count("GET")
 }
 
+fn gets_in(seen: &[Seen]) -> usize {
+    seen.iter().filter(|seen| seen.kind() == "GET").count()
+}
+
 const NOTIFICATION: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n";
 
 #[tokio::test]
@@ -38,6 +46,31 @@ async fn a_stream_of_the_session_is_asked_for_until_it_can_be_had() {
 #[tokio::test]
 async fn however_much_was_said_on_a_stream_of_the_session_it_is_listened_to() {
     assert_eq!(asked_on([asks_after(&NOTIFICATION.repeat(100_001))]).await, 1);
+}
+
+#[tokio::test]
+async fn a_stream_of_the_session_that_is_refused_after_an_event_is_asked_for_without_it() {
+    let cut = Step::Send([STREAM_HEAD, b"id: 7\nretry: 0\n", NOTIFICATION.as_bytes()].concat());
+    let knows_no_event: Act = Arc::new(|seen| match seen.header("last-event-id") {
+        Some(_) => status(400, &[], "", "")(seen),
+        None => asks_after("")(seen),
+    });
+    let streams = [steps(vec![cut, Step::Close]), Arc::clone(&knows_no_event), knows_no_event];
+    assert_eq!(asked_on(streams).await, 3);
+}
+
+#[tokio::test]
+async fn where_get_is_not_implemented_nothing_is_listened_to() {
+    let server = TestServer::start().await;
+    let soon = Step::Send([STREAM_HEAD, b"retry: 0\n", NOTIFICATION.as_bytes()].concat());
+    server.arm("GET", steps(vec![soon, Step::Close]));
+    server.arm_always("GET", status(501, &[], "", ""));
+    let (_, options) = with_person();
+    let _connection = open_with(&server, options).await;
+    let gets = |count| server.wait_until("a GET", move |seen| gets_in(seen) >= count);
+    gets(2).await;
+    // It would be the next within a fifth of this.
+    assert!(timeout(Duration::from_secs(1), gets(3)).await.is_err(), "it is asked for again");
 }
 
 #[tokio::test]

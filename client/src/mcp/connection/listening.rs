@@ -26,7 +26,8 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(1);
 
 impl Peer {
     /// Listens in `session` until what is returned is dropped, the session ends or the server offers no stream. A stream
-    /// that breaks, or cannot be had yet, is asked for again. Returns when it has begun, as far as that is soon.
+    /// that breaks, or cannot be had yet, is asked for again, and from its beginning where the server refuses the place.
+    /// Returns when it has begun, as far as that is soon.
     pub(super) async fn listen(self: &Arc<Self>, session: &SessionHeaders) -> Option<DropGuard> {
         self.answerer.as_ref()?;
         let stop = CancellationToken::new();
@@ -53,6 +54,7 @@ impl Listener {
         loop {
             if let Err(reason) = self.listen_once(&mut reopening, &mut replies).await
                 && !is_passing(&reason)
+                && !reopening.forget_last(&reason)
             {
                 tracing::debug!(%reason, "nothing is listened to in this session");
                 break;

@@ -59,6 +59,11 @@ impl Reopening {
         self.count(false);
     }
 
+    /// Forgets after which event to go on, where that may be what was refused. Whether there was one.
+    pub(super) fn forget_last(&mut self, reason: &McpError) -> bool {
+        matches!(reason, McpError::Rpc(_)) && self.last.take().is_some()
+    }
+
     /// After which event to go on.
     pub(super) const fn last(&self) -> Option<&HeaderValue> {
         self.last.as_ref()
@@ -119,6 +124,8 @@ impl Peer {
 /// Whether a stream that did not come about, or broke, may be had another time.
 pub(super) const fn is_passing(reason: &McpError) -> bool {
     match reason {
+        // A server that does not know GET, or offers no stream.
+        McpError::ServerFailed { status: 501, .. } => false,
         McpError::Broken(_)
         | McpError::Unreachable { .. }
         | McpError::TimedOut(_)
