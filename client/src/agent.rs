@@ -190,7 +190,7 @@ impl Asking<'_, '_> {
         self.observer.on(&AgentEvent::StepLimitReached { max_steps });
         self.conversation.push(Message::System(wording::step_limit(max_steps)));
         let mut reply = match self.reply(max_steps.saturating_add(1), false).await {
-            Err(AgentError::Model(ModelError::Empty)) => Reply::default(),
+            Err(AgentError::Model(ModelError::Empty { .. })) => Reply::default(),
             reply => reply?,
         };
         // A model that wants tools even now gets none.

@@ -47,9 +47,15 @@ pub enum ModelError {
         /// How long the endpoint asks to wait.
         retry_after: Option<std::time::Duration>,
     },
-    /// The reply is complete, and nothing is in it. Trying again may help.
-    #[error("the model endpoint failed: the reply was empty")]
-    Empty,
+    /// The reply is complete, and nothing is in it. Trying again may help unless the endpoint said why.
+    #[error("the model endpoint {}", match advice {
+        Some(advice) => format!("refused: {advice}"),
+        None => "failed: the reply was empty".to_owned(),
+    })]
+    Empty {
+        /// Why, and what to change, where trying again does not help.
+        advice: Option<&'static str>,
+    },
     /// Refused for good: a wrong key, an unknown model, a request that it does not understand. Trying again does not
     /// help; the text says what to change.
     #[error("the model endpoint refused: {0}")]

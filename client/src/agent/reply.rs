@@ -49,9 +49,9 @@ impl Replying<'_> {
     /// Waits until the reply may be asked for again; gives the error back when it is not to be.
     async fn pause(&self, error: ModelError, failed: u32, shown: &mut String) -> Result<(), AgentError> {
         let asked = match &error {
-            ModelError::Refused(_) => return Err(error.into()),
+            ModelError::Refused(_) | ModelError::Empty { advice: Some(_) } => return Err(error.into()),
             ModelError::Transient { retry_after, .. } => *retry_after,
-            ModelError::Empty => None,
+            ModelError::Empty { advice: None } => None,
         };
         let Some(wait) = self.retry.pause(failed, asked) else {
             return Err(error.into());

@@ -58,10 +58,10 @@ impl Failure {
     /// The model gave no reply.
     pub(super) fn of_model(error: &ModelError) -> Self {
         let next = match error {
-            ModelError::Transient { .. } | ModelError::Empty => {
+            ModelError::Transient { .. } | ModelError::Empty { advice: None } => {
                 "try again later, check OPENAI_BASE_URL, or use --model offline, which needs no endpoint"
             }
-            ModelError::Refused(_) => {
+            ModelError::Refused(_) | ModelError::Empty { advice: Some(_) } => {
                 "check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL, or use --model offline, which needs none"
             }
         };

@@ -73,8 +73,10 @@ impl Narrator {
     }
 
     fn answer(&mut self, text: &str) -> Text {
-        let before = if self.said == text { Text::new() } else { self.whole_lines() };
-        let mut shown = if self.said == text { String::new() } else { self.markdown.push(text) };
+        // White space that a model began with is no other answer.
+        let is_told = self.said.trim() == text.trim();
+        let before = if is_told { Text::new() } else { self.whole_lines() };
+        let mut shown = if is_told { String::new() } else { self.markdown.push(text) };
         shown += &self.markdown.finish();
         self.said.clear();
         self.track(&shown);

@@ -37,15 +37,16 @@ async fn failure(arm: Arm) -> ModelError {
 fn transient(error: ModelError) -> (String, Option<Duration>) {
     match error {
         ModelError::Transient { reason, retry_after } => (reason, retry_after),
-        ModelError::Empty => (String::new(), None),
-        ModelError::Refused(reason) => panic!("refused: {reason}"),
+        ModelError::Empty { advice: None } => (String::new(), None),
+        error @ (ModelError::Refused(_) | ModelError::Empty { advice: Some(_) }) => panic!("{error:?}"),
     }
 }
 
 fn refused(error: ModelError) -> String {
     match error {
         ModelError::Refused(reason) => reason,
-        error @ (ModelError::Transient { .. } | ModelError::Empty) => panic!("{error:?}"),
+        ModelError::Empty { advice: Some(advice) } => advice.to_owned(),
+        error @ (ModelError::Transient { .. } | ModelError::Empty { advice: None }) => panic!("{error:?}"),
     }
 }
 

@@ -204,12 +204,19 @@ fn the_step_limit_ends_with_6_and_an_answer_all_the_same() {
 }
 
 #[test]
-fn a_model_that_says_nothing_at_the_step_limit_ends_with_6_and_an_answer_all_the_same() {
-    let server = Server::start(Script { model: ModelScript::FallsSilent, ..Script::default() });
-    let mut command = client(&["ask", "rows?", "--as", "bob", "--max-steps", "1", "--url", &server.url()]);
-    let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
-    assert_eq!((ended.code, ended.stderr.as_str()), (6, ""));
-    assert!(ended.stdout.contains("I stopped after 1 step and have no answer."), "{}", ended.stdout);
+fn a_model_that_says_nothing_at_the_step_limit_ends_with_6_and_one_answer_all_the_same() {
+    for (text, reason) in
+        [("", "stop"), ("", "length"), ("", "content_filter"), (" ", "stop"), ("\n", "length")]
+    {
+        let model = ModelScript::FallsSilent(text, reason);
+        let server = Server::start(Script { model, ..Script::default() });
+        let url = server.url();
+        let mut command = client(&["ask", "rows?", "--as", "bob", "--max-steps", "1", "--url", &url]);
+        let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+        assert_eq!((ended.code, ended.stderr.as_str()), (6, ""), "{text:?} {reason}");
+        let answers = ended.stdout.matches("I stopped after 1 step and have no answer.").count();
+        assert_eq!(answers, 1, "{text:?} {reason}: {}", ended.stdout);
+    }
 }
 
 #[test]

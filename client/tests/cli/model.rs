@@ -24,8 +24,8 @@ pub(crate) enum ModelScript {
     Clerk,
     /// It calls a tool with these arguments, letter for letter, and then is done.
     Writes(&'static str),
-    /// It calls a tool, and then says nothing any more.
-    FallsSilent,
+    /// It calls a tool, and then says no more than this white space, and stops for this reason.
+    FallsSilent(&'static str, &'static str),
     /// It calls a tool, and then refuses every key.
     ThenRefuses,
     /// It says this, in pieces.
@@ -43,7 +43,7 @@ pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
         ModelScript::NeverDone
         | ModelScript::Clerk
         | ModelScript::Writes(_)
-        | ModelScript::FallsSilent
+        | ModelScript::FallsSilent(..)
         | ModelScript::ThenRefuses
         | ModelScript::Says(_)
         | ModelScript::Stops(..)
@@ -57,17 +57,18 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
     let may_call = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     match &state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
-        ModelScript::FallsSilent | ModelScript::ThenRefuses if turn == 0 => {
+        ModelScript::FallsSilent(..) | ModelScript::ThenRefuses if turn == 0 => {
             call(turn, "getLatestTransactions", "{}")
         }
-        ModelScript::FallsSilent => stream(&[], "stop"),
         ModelScript::Refuses | ModelScript::ThenRefuses => {
             let error =
                 json!({ "error": { "message": "Incorrect API key", "type": "invalid_request_error" } });
             (StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "application/json")], error.to_string())
                 .into_response()
         }
-        ModelScript::Stops(text, reason) => stream(&[json!({ "content": text })], reason),
+        ModelScript::FallsSilent(text, reason) | ModelScript::Stops(text, reason) => {
+            stream(&[json!({ "content": text })], reason)
+        }
         ModelScript::NeverDone if may_call => {
             call(turn, "getLatestTransactions", &json!({ "limit": turn % 100 + 1 }).to_string())
         }

@@ -209,7 +209,7 @@ mod tests {
             let finish = finish.map(str::to_owned);
             Assembly { finish, ..Assembly::default() }.into_reply(&Names::default()).unwrap_err()
         };
-        assert_eq!(empty(Some("stop")), ModelError::Empty);
-        assert!(matches!(empty(Some("content_filter")), ModelError::Refused(_)));
+        assert_eq!(empty(Some("stop")), ModelError::Empty { advice: None });
+        assert!(matches!(empty(Some("content_filter")), ModelError::Empty { advice: Some(_) }));
     }
 }

@@ -124,16 +124,14 @@ pub(super) fn silence() -> ModelError {
 
 /// The reply is complete, and nothing is in it.
 pub(super) fn empty(finish: Option<&str>) -> ModelError {
-    match finish {
-        Some("content_filter") => {
-            ModelError::Refused("its content filter withheld the reply; ask in other words".to_owned())
+    let advice = match finish {
+        Some("content_filter") => Some("its content filter withheld the reply; ask in other words"),
+        Some("length") => {
+            Some("the model used up its tokens before it said anything; use a model with a larger context")
         }
-        Some("length") => ModelError::Refused(
-            "the model used up its tokens before it said anything; use a model with a larger context"
-                .to_owned(),
-        ),
-        _ => ModelError::Empty,
-    }
+        _ => None,
+    };
+    ModelError::Empty { advice }
 }
 
 const fn transient(reason: String) -> ModelError {
