@@ -93,7 +93,12 @@ pub(super) fn is_filler_of_order(token: &Token) -> bool {
 
 /// The word says when something is to be done, how often, or on what condition.
 pub(super) fn is_condition(token: &Token) -> bool {
-    token.is_any(fillers::CONDITIONS)
+    token.kind == Kind::Word && sets_condition(&token.text)
+}
+
+/// The same of a word in lower case.
+pub(super) fn sets_condition(word: &str) -> bool {
+    fillers::CONDITIONS.split(' ').any(|condition| condition == word)
 }
 
 /// The word speaks of the person who asks.

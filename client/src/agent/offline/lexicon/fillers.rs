@@ -59,4 +59,5 @@ pub(super) const KNOWN: &str = "month months monday tuesday wednesday thursday f
                                 years euros dollars pounds pence cents count counts counted sales charge change whether \
                                 first third fourth fifth sixth because before after since until between under above \
                                 never without except where there their about shown sense least highest lowest largest \
-                                biggest smallest average number numbers limit limits total amount amounts value";
+                                biggest smallest average number numbers limit limits total amount amounts value \
+                                whist grated provide provider proving latter";
