@@ -113,7 +113,7 @@ impl Binding {
 }
 
 /// The token names what the tool is about.
-fn is_noun_of(token: &Token, candidate: &Candidate<'_>) -> bool {
+pub(super) fn is_noun_of(token: &Token, candidate: &Candidate<'_>) -> bool {
     token.kind == Kind::Word
         && !is_narrowing(token)
         && candidate.name.iter().any(|term| {

@@ -1,10 +1,11 @@
 //! How well a tool fits a clause: whether it accounts for every word, and how much speaks for it.
 
 use super::act::Act;
-use super::bind::Binding;
+use super::bind::{Binding, is_noun_of};
 use super::candidate::{Candidate, Term};
 use super::clause::{Clause, Mark};
 use super::lexicon::{self, Concept, Strength};
+use super::parameter::Role;
 use super::words::{Kind, Token};
 
 /// A name counts more than a description, a word itself more than one of the same meaning.
@@ -115,7 +116,7 @@ impl<'c, 't> Fit<'c, 't> {
             Mark::OrderVerb => self.by_verb(token),
             Mark::Idiom { concepts, first } => self.by_idiom(clause, concepts, first),
             Mark::Content if token.kind != Kind::Word => Evidence::default(),
-            Mark::Content => self.by_content(clause, token),
+            Mark::Content => self.by_content(clause, at, token),
         }
     }
 
@@ -125,7 +126,7 @@ impl<'c, 't> Fit<'c, 't> {
         Evidence::points(if verb { OUTPUT } else { 0 }, false)
     }
 
-    fn by_content(&self, clause: &Clause, token: &Token) -> Evidence {
+    fn by_content(&self, clause: &Clause, at: usize, token: &Token) -> Evidence {
         let found = self.by_words(token, clause.act);
         if found.explained {
             return found;
@@ -134,7 +135,8 @@ impl<'c, 't> Fit<'c, 't> {
             .iter()
             .any(|concept| lexicon::is_surrounding(token, concept) && self.candidate.has(concept));
         if clause.act != Act::Read {
-            let explained = around || self.says_verb(token) || self.is_given(token);
+            let explained =
+                around || self.says_verb(token) || self.is_given(token) || self.says_which(clause, at, token);
             return if explained { Evidence::EXPLAINED } else { Evidence::default() };
         }
         let all_of_the_latest =
@@ -198,6 +200,32 @@ impl<'c, 't> Fit<'c, 't> {
             };
             term.stem == token.stem || lexicon::meanings(&token.stem).iter().any(same)
         })
+    }
+
+    /// Where an order names one thing by its identifier: the token says that all of it is meant, of a tool that takes all
+    /// or a part, or what the tool's description, too, calls that thing: the prepared payment.
+    fn says_which(&self, clause: &Clause, at: usize, token: &Token) -> bool {
+        let candidate = self.candidate;
+        let is_bound = |role| {
+            let mut having = candidate.parameters.iter().filter(|parameter| parameter.role == role);
+            having.any(|parameter| self.binding.arguments.contains_key(&parameter.name))
+        };
+        let mut nouns = clause.tokens.iter().filter(|token| is_noun_of(token, candidate));
+        if !is_bound(Role::Identifier) || !nouns.all(lexicon::is_single) {
+            return false;
+        }
+        let next = at.checked_add(1).and_then(|at| clause.tokens.get(at));
+        let all =
+            token.is_any("whole full entire") || (token.is("all") && next.is_some_and(|next| next.is("of")));
+        if all && candidate.about.iter().any(|term| term.means("all")) && !is_bound(Role::Amount) {
+            return true;
+        }
+        token.text.ends_with("ed")
+            && next.is_some_and(|next| {
+                let mut pairs = candidate.about.iter().zip(candidate.about.iter().skip(1));
+                is_noun_of(next, candidate)
+                    && pairs.any(|(one, noun)| one.word == token.text && noun.stem == next.stem)
+            })
     }
 
     /// The tool has every meaning of the phrase.
