@@ -56,7 +56,8 @@ impl TrustedProxies {
         let mut nearest = None;
         let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
         for value in values.into_iter().rev() {
-            for hop in value.to_str().ok()?.rsplit(',') {
+            for hop in value.as_bytes().rsplit(|byte| *byte == b',') {
+                let hop = str::from_utf8(hop).unwrap_or_default();
                 let Some(address) = address(hop.trim()) else { return nearest };
                 nearest = Some(address);
                 if !self.trusts(address) {
@@ -84,7 +85,8 @@ mod tests {
         let mut request = Request::new(());
         request.extensions_mut().insert(Peer { address: peer.parse().unwrap(), certificate: None });
         for value in forwarded {
-            request.headers_mut().append(FORWARDED_FOR, value.parse().unwrap());
+            let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request.headers_mut().append(FORWARDED_FOR, value);
         }
         proxies.origin_of(&request).to_string()
     }
@@ -103,6 +105,8 @@ mod tests {
             ("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.7"], "198.51.100.1"),
             ("10.0.0.1", &["203.0.113.9", "198.51.100.1", "fd00::7"], "198.51.100.1"),
             ("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.7"], "10.0.0.7"),
+            ("10.0.0.1", &["é, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9, é, 10.0.0.7"], "10.0.0.7"),
             ("10.0.0.1", &["unknown"], "10.0.0.1"),
             ("10.0.0.1", &[""], "10.0.0.1"),
         ] {

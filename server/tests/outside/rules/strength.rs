@@ -3,15 +3,17 @@
 use serde_json::json;
 use server::{
     clock::UnixMillis,
+    http::peer::TrustedProxies,
     identity::Role,
     store::{Replacement, Rotation},
 };
 
 use super::{key, spawn_known, user};
 use crate::support::{
+    app::spawn_app_with,
     client::{Client, NEWEST, initialize},
     modern::Caller,
-    wire::Ask,
+    wire::{Ask, Wire},
 };
 
 #[tokio::test]
@@ -62,6 +64,34 @@ async fn rule_05_a_key_with_networks_of_its_own_is_refused_from_everywhere_else(
         // Nobody can say where they come from.
         let claimed = Ask::post(initialize(NEWEST)).key(&secret).with("x-forwarded-for", "10.1.1.1");
         assert_eq!(claimed.send(app.address).await.status, status);
+    }
+}
+
+/// Whatever somebody else writes before the address that the proxy writes.
+#[tokio::test]
+async fn rule_05_a_key_of_the_proxys_network_is_refused_to_whoever_comes_through_the_proxy() {
+    let app = spawn_app_with(|config| {
+        config.pepper = Some(super::PEPPER.into());
+        config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    })
+    .await;
+    let dana = user(&app, 900, "dana").await;
+    let (secret, kept) = key(&app, dana, Role::Customer).await;
+    let sources = vec!["127.0.0.0/8".to_owned()];
+    app.store.put_key(server::store::StoredKey { sources, ..kept }).await.unwrap();
+    for (forwarded, status) in [
+        ("127.0.0.1", 200),
+        ("198.51.100.1", 401),
+        ("\u{1}, 198.51.100.1", 401),
+        ("127.0.0.1, \u{1}, 127.0.0.1", 200),
+    ] {
+        let ask = Ask::post(initialize(NEWEST)).key(&secret).with("x-forwarded-for", forwarded);
+        let mut bytes = ask.bytes(app.address);
+        // What is no text in any encoding.
+        bytes.iter_mut().filter(|byte| **byte == 1).for_each(|byte| *byte = 0xff);
+        let mut wire = Wire::connect(app.address).await;
+        wire.write(&bytes).await;
+        assert_eq!(wire.answer().await.status, status, "{forwarded}");
     }
 }
 
