@@ -9,6 +9,9 @@ use crate::store::{AuditEntry, ChainHash, Store, StoreError};
 /// How many records are looked at in one step.
 const STEP: u32 = 1_000;
 
+/// What is said of a record that differs from the one that has its place, or that has no place.
+const NOT_WRITTEN: &str = "it is not what was written";
+
 /// The newest record's number and hash, to be kept elsewhere: what was cut off a trail shows by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
@@ -68,7 +71,7 @@ pub enum Verdict {
 /// [`StoreError::Unavailable`].
 pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, StoreError> {
     let mut look = Look { chained: 0, before: 0, last: None, known };
-    let (mut after, mut step) = (0, STEP);
+    let (mut after, mut step) = (None, STEP);
     loop {
         let entries = match store.audit_after(after, step).await {
             // Which of them, shows when they are looked at one by one.
@@ -77,7 +80,8 @@ pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, S
                 continue;
             }
             Err(StoreError::Corrupt(_)) => {
-                return Ok(Verdict::Broken { seq: after.saturating_add(1), reason: "it cannot be read" });
+                let seq = after.map_or(1, |after: i64| after.saturating_add(1));
+                return Ok(Verdict::Broken { seq, reason: "it cannot be read" });
             }
             entries => entries?,
         };
@@ -85,7 +89,7 @@ pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, S
             if let Err((seq, reason)) = look.at(entry) {
                 return Ok(Verdict::Broken { seq, reason });
             }
-            after = entry.seq;
+            after = Some(entry.seq);
         }
         if u32::try_from(entries.len()).unwrap_or(u32::MAX) < step {
             break;
@@ -110,6 +114,9 @@ impl Look {
             if self.last.is_some() {
                 return Err((entry.seq, "it has no hash"));
             }
+            if entry.seq < 1 {
+                return Err((entry.seq, NOT_WRITTEN));
+            }
             self.before = self.before.saturating_add(1);
             return Ok(());
         };
@@ -117,11 +124,11 @@ impl Look {
             Some(last) => (last.seq.saturating_add(1), last.hash),
             None => (i64::try_from(self.before).unwrap_or(i64::MAX).saturating_add(1), ChainHash::FIRST),
         };
-        if entry.seq != next {
+        if entry.seq > next {
             return Err((next, "it is missing"));
         }
-        if entry.record.chained(entry.seq, before) != hash {
-            return Err((entry.seq, "it is not what was written"));
+        if entry.seq < next || entry.record.chained(entry.seq, before) != hash {
+            return Err((entry.seq, NOT_WRITTEN));
         }
         let head = Head { seq: entry.seq, hash };
         if self.known.is_some_and(|known| known.seq == entry.seq) {

@@ -105,7 +105,7 @@ pub(super) async fn run(command: Audit, desk: &mut Desk<'_>) -> anyhow::Result<(
 
 async fn tail(lines: u32, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let mut entries = desk.store.audit_page(AuditFilter::default(), None, lines.max(1)).await?;
-    let mut after = entries.first().map_or(0, |newest| newest.seq);
+    let mut after = entries.first().map(|newest| newest.seq);
     entries.truncate(usize::try_from(lines).unwrap_or(usize::MAX));
     for entry in entries.iter().rev() {
         desk.say_json(&Told::from(entry))?;
@@ -116,7 +116,7 @@ async fn tail(lines: u32, desk: &mut Desk<'_>) -> anyhow::Result<()> {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         for entry in desk.store.audit_after(after, STEP).await? {
-            after = entry.seq;
+            after = Some(entry.seq);
             desk.say_json(&Told::from(&entry))?;
         }
     }
@@ -146,11 +146,11 @@ async fn check(known: Option<Head>, json: bool, desk: &mut Desk<'_>) -> anyhow::
 }
 
 async fn export(desk: &mut Desk<'_>) -> anyhow::Result<()> {
-    let mut after = 0;
+    let mut after = None;
     loop {
         let entries = desk.store.audit_after(after, STEP).await?;
         let Some(last) = entries.last() else { return Ok(()) };
-        after = last.seq;
+        after = Some(last.seq);
         for entry in &entries {
             desk.say_json(&Told::from(entry))?;
         }

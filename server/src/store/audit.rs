@@ -168,6 +168,11 @@ pub struct AuditEntry {
     pub hash: Option<ChainHash>,
 }
 
+/// The lowest number above `after`, whatever stands there; `None` where there is none.
+pub(in crate::store) fn first_after(after: Option<i64>) -> Option<i64> {
+    after.map_or(Some(i64::MIN), |after| after.checked_add(1))
+}
+
 /// Which records are wanted; all of them where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
@@ -220,9 +225,9 @@ pub trait AuditStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// The oldest `limit` records with a number above `after`, oldest first.
+    /// The oldest `limit` records, oldest first; only those with a number above `after`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+    async fn audit_after(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 }

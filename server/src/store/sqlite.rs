@@ -380,7 +380,7 @@ impl AuditStore for SqliteStore {
             .map_err(unavailable("read the audit trail"))
     }
 
-    async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit_after(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.read_confirmed(|connection| audit::after(connection, after, limit))
             .await?
             .map_err(unavailable("read the audit trail"))

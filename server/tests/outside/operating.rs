@@ -174,6 +174,7 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
         let ended = operate(copy.path(), &["audit", "verify", "--head", &head]);
         assert_eq!(ended.status.code(), Some(1), "{sql}: {ended:?}");
         assert!(ended.stderr.contains(expected), "{sql}: {}", ended.stderr);
+        copy
     };
     tampered(
         "UPDATE audit_records SET outcome = 'denied' WHERE seq = 2;",
@@ -183,6 +184,18 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
     tampered("DELETE FROM audit_records WHERE seq = 3;", "record 3: it is missing");
     tampered("DELETE FROM audit_records WHERE seq = 4;", "record 4: it was there before and is gone");
     tampered("UPDATE audit_records SET hash = zeroblob (32) WHERE seq = 1;", "record 1");
+    for number in ["0", "-7", "-9223372036854775807 - 1"] {
+        for hash in ["hash", "NULL"] {
+            let forged = format!(
+                "CREATE TEMP TABLE forged AS SELECT * FROM audit_records WHERE seq = 1;
+                 UPDATE forged SET seq = {number}, hash = {hash}; INSERT INTO audit_records SELECT * FROM forged;"
+            );
+            let number = number.replace("807 - 1", "808");
+            let copy = tampered(&forged, &format!("record {number}: it is not what was written"));
+            let exported = operate(copy.path(), &["audit", "export"]).stdout;
+            assert!(exported.starts_with(&format!("{{\"number\":{number},")), "{exported}");
+        }
+    }
     tampered(
         "CREATE TEMP TABLE forged AS SELECT * FROM audit_records WHERE seq = 2; UPDATE forged SET tool = 'whoAmI';
          INSERT OR REPLACE INTO audit_records SELECT * FROM forged;",

@@ -68,7 +68,7 @@ async fn records_of_several_servers_come_into_one_chain() {
                     let number = i64::try_from(server).unwrap() * 1_000 + lane * 100 + number;
                     store.append_audit(record(number)).await.unwrap();
                     if number % 10 == 0 {
-                        store.audit_after(0, 5).await.unwrap();
+                        store.audit_after(None, 5).await.unwrap();
                     }
                 }
             });

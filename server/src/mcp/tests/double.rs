@@ -137,7 +137,7 @@ impl AuditStore for Double {
         unavailable()
     }
 
-    async fn audit_after(&self, _after: i64, _limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit_after(&self, _after: Option<i64>, _limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         unavailable()
     }
 }

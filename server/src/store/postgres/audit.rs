@@ -19,6 +19,7 @@ use crate::{
     clock::UnixMillis,
     store::{
         AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, KeyId, SessionHash, StoreError, UserId,
+        audit::first_after,
     },
 };
 
@@ -60,15 +61,16 @@ impl AuditStore for PostgresStore {
         read!(self, "read the audit trail", |client| page(client, &filter, before, limit).await)
     }
 
-    async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit_after(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         const AFTER: &str = concat!(
             "SELECT ",
             columns!(),
-            ", seq, hash FROM audit_records WHERE seq > $1 ORDER BY seq LIMIT $2"
+            ", seq, hash FROM audit_records WHERE seq >= $1 ORDER BY seq LIMIT $2"
         );
+        let Some(first) = first_after(after) else { return Ok(Vec::new()) };
         self.chain().await?;
         read!(self, "read the audit trail", |client| {
-            rows(client, AFTER, &[&after, &i64::from(limit)]).await?.iter().map(read_entry).collect()
+            rows(client, AFTER, &[&first, &i64::from(limit)]).await?.iter().map(read_entry).collect()
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     clock::UnixMillis,
     store::{
         AuditEntry, AuditFilter, AuditRecord, ChainHash, KeyId, Outcome, SessionHash, StoreError, UserId,
+        audit::first_after,
     },
 };
 
@@ -118,10 +119,15 @@ pub(super) fn page(
 }
 
 /// The oldest first, after `after`.
-pub(super) fn after(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<AuditEntry>> {
-    let sql = format!("SELECT {COLUMNS} FROM audit_records WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+pub(super) fn after(
+    connection: &Connection,
+    after: Option<i64>,
+    limit: u32,
+) -> rusqlite::Result<Vec<AuditEntry>> {
+    let Some(first) = first_after(after) else { return Ok(Vec::new()) };
+    let sql = format!("SELECT {COLUMNS} FROM audit_records WHERE seq >= ?1 ORDER BY seq LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(params![after, limit], read)?.collect()
+    statement.query_map(params![first, limit], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {

@@ -220,7 +220,7 @@ fn the_audit_trail_is_read_along_an_index_whatever_is_asked_for() {
     };
     let all = AuditFilter::default();
     page(all.clone());
-    goes_along_indexes(&plans(&connection, |connection| audit::after(connection, 0, 20).unwrap()));
+    goes_along_indexes(&plans(&connection, |connection| audit::after(connection, None, 20).unwrap()));
     let (name, key) = (Some("a".to_owned()), Some(KeyId("a".to_owned())));
     for filter in [
         AuditFilter { username: name.clone(), ..all.clone() },
