@@ -14,7 +14,7 @@ use crate::{
     store::{AuditFilter, KeyId, Outcome},
 };
 
-/// How often `tail` looks for new records.
+/// How often `tail` looks for new records, once it has shown those that are there.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How many records an export reads at a time.
@@ -110,15 +110,23 @@ async fn tail(lines: u32, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     for entry in entries.iter().rev() {
         desk.say_json(&Told::from(entry))?;
     }
+    // One and the same all the time: what comes while something is printed is heard afterwards.
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut pause = LOOK_EVERY;
     loop {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            biased;
+            interrupted = &mut interrupt => return Ok(interrupted?),
+            () = tokio::time::sleep(pause) => {}
         }
-        for entry in desk.store.audit_after(after, STEP).await? {
+        let entries = desk.store.audit_after(after, STEP).await?;
+        for entry in &entries {
             after = Some(entry.seq);
-            desk.say_json(&Told::from(&entry))?;
+            desk.say_json(&Told::from(entry))?;
         }
+        // Where there were so many there may be more already.
+        let is_full = u32::try_from(entries.len()).is_ok_and(|count| count >= STEP);
+        pause = if is_full { Duration::ZERO } else { LOOK_EVERY };
     }
 }
 
