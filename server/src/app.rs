@@ -30,7 +30,7 @@ use crate::{
     metrics::Metrics,
     payments::{
         Ledger, Payments, RiskGate,
-        demo::{DemoKey, DemoKeys, seed_demo},
+        demo::{DemoKey, DemoKeys, SeedError, seed_demo},
     },
     prompts, resources,
     store::{DatabaseUrl, KeyMode, Store, sqlite::SqliteLocation},
@@ -113,7 +113,8 @@ impl Application {
     /// The payment server: opens the store, listens, seeds the demo where it is wanted, and wires the rooms together.
     ///
     /// # Errors
-    /// A [`ConfigError`] when the store holds demo keys and other machines are let in; otherwise whatever kept the
+    /// A [`ConfigError`] when the store holds demo keys and other machines are let in, or the store is a real
+    /// deployment's and the demo is wanted; otherwise whatever kept the
     /// server from listening or the store from opening.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let identity = ServerIdentity {
@@ -354,7 +355,10 @@ async fn seed(
         charlie: demo_key(&keys.charlie),
         auditor: demo_key(&keys.auditor),
     };
-    seed_demo(store, &keys).await?;
+    seed_demo(store, &keys).await.map_err(|error| match error {
+        SeedError::SomebodyElses(what) => ConfigError::NotOfTheDemo { what }.into(),
+        SeedError::Store(error) => anyhow::Error::from(error),
+    })?;
     Ok(&["bob", "alice", "charlie", "auditor"])
 }
 

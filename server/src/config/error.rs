@@ -80,6 +80,14 @@ pub enum ConfigError {
         /// What lets them in.
         exposed: Exposed,
     },
+    /// The demo is wanted, and the database is a real deployment's.
+    #[error(
+        "the database has {what} not of the demo: set PAYMENTS_DEMO=false to serve it, or use another DATABASE_URL"
+    )]
+    NotOfTheDemo {
+        /// What it has.
+        what: &'static str,
+    },
     /// Benchmarks are run at home.
     #[error(
         "{exposed} lets other machines in, where RATE_LIMIT must be on; off is for an address such as 127.0.0.1 without a proxy"

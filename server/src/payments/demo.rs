@@ -10,8 +10,8 @@ use crate::{
     identity::{Permission, PermissionSet, Role},
     money::{Amount, Currency},
     store::{
-        AccountHolder, KeyDigest, KeyId, KeyMode, NewTransfer, Store, StoreError, StoredKey, TransferId,
-        UserId,
+        AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyId, KeyMode, NewTransfer, Store, StoreError, StoredKey,
+        TransferId, UserId,
     },
 };
 
@@ -59,16 +59,27 @@ pub struct DemoKeys {
     pub auditor: DemoKey,
 }
 
+/// Why the demo is not in a database.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// It has users or keys of a real deployment, and nothing was changed. Serve it without the demo.
+    #[error("the database has {0} not of the demo")]
+    SomebodyElses(&'static str),
+    /// The store did not do what it was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
 /// effect and ends the sessions of the old one. A database that is somebody else's gets nothing: one that has users and
 /// none of the demo's, or whose users or keys have the demo's names or numbers. Users who were added to the demo stay.
 /// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
-/// that has not changed stays as it is, revoked or not.
+/// that has not changed stays as it is, revoked or not, under another pepper too.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when the database belongs to a real deployment, [`StoreError::Taken`] when a secret is
-/// another key's; [`StoreError::Unavailable`].
-pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), StoreError> {
+/// [`SeedError::SomebodyElses`] when the database belongs to a real deployment; [`StoreError::Taken`] when a secret is
+/// another key's, [`StoreError::Unavailable`].
+pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedError> {
     let holders = store.holders().await?;
     let is_ours = |holder: &AccountHolder| USERS.contains(&(holder.user, holder.username.as_str()));
     let is_alike = |holder: &AccountHolder| {
@@ -76,26 +87,38 @@ pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), StoreEr
     };
     let begun = holders.is_empty() || holders.iter().any(is_ours);
     if !begun || holders.iter().any(|holder| is_alike(holder) && !is_ours(holder)) {
-        return Err(somebody_elses("users who are"));
+        return Err(SeedError::SomebodyElses("users who are"));
     }
+    let [one, two, three, four] = DEMO_KEY_IDS;
     let wanted = [
-        key("1", BOB, ("Bob Personal Key", date(2024, 1, 1)), Role::Customer.permissions(), &keys.bob),
-        key("2", ALICE, ("Alice Personal Key", date(2024, 1, 15)), Role::Customer.permissions(), &keys.alice),
-        key("3", CHARLIE, ("Charlie Balance Key", date(2024, 1, 20)), BALANCE_ONLY, &keys.charlie),
-        key("4", AUDITOR, ("Audit Key", date(2024, 1, 20)), Role::Auditor.permissions(), &keys.auditor),
+        key(one, BOB, ("Bob Personal Key", date(2024, 1, 1)), Role::Customer.permissions(), &keys.bob),
+        key(two, ALICE, ("Alice Personal Key", date(2024, 1, 15)), Role::Customer.permissions(), &keys.alice),
+        key(three, CHARLIE, ("Charlie Balance Key", date(2024, 1, 20)), BALANCE_ONLY, &keys.charlie),
+        key(four, AUDITOR, ("Audit Key", date(2024, 1, 20)), Role::Auditor.permissions(), &keys.auditor),
     ];
     let kept = store.keys().await?;
     if kept.iter().any(|kept| kept.mode != KeyMode::Demo && wanted.iter().any(|key| key.id == kept.id)) {
-        return Err(somebody_elses("keys that are"));
+        return Err(SeedError::SomebodyElses("keys that are"));
     }
     open_books(store).await?;
-    let is_kept = |key: &StoredKey| kept.iter().any(|kept| kept.id == key.id && kept.digest == key.digest);
-    let changed: Vec<_> = wanted.into_iter().filter(|key| !is_kept(key)).collect();
-    if changed.is_empty() { Ok(()) } else { store.put_keys(changed).await }
+    let changed = changed(wanted, &kept);
+    if changed.is_empty() { Ok(()) } else { Ok(store.put_keys(changed).await?) }
 }
 
-fn somebody_elses(what: &str) -> StoreError {
-    StoreError::Corrupt(format!("it has {what} not of the demo: set PAYMENTS_DEMO=false to serve it"))
+/// The keys that are not kept already. Where no digest is, the pepper is another one, and a secret with the same last
+/// characters is the same: its key stays what it was, but for the digest.
+fn changed(wanted: [StoredKey; 4], kept: &[StoredKey]) -> Vec<StoredKey> {
+    let is_kept = |key: &StoredKey| kept.iter().any(|kept| kept.id == key.id && kept.digest == key.digest);
+    let has_digest = |key: &StoredKey| kept.iter().any(|kept| kept.digest == key.digest);
+    let is_same_pepper = wanted.iter().any(has_digest);
+    let as_it_was = |key: StoredKey| {
+        let same = kept.iter().find(|kept| kept.id == key.id && kept.last_four == key.last_four);
+        match same {
+            Some(same) if !is_same_pepper => StoredKey { digest: key.digest, ..same.clone() },
+            Some(_) | None => key,
+        }
+    };
+    wanted.into_iter().filter(|key| !is_kept(key)).map(as_it_was).collect()
 }
 
 /// Creates users and transfers. What is there already costs a look: nothing tells a complete demo from one whose seeding

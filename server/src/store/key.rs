@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use super::{PolicyChange, StoreError};
 use crate::clock::UnixMillis;
 
+/// The ids of the keys that a server of the demo puts anew whenever it starts.
+pub const DEMO_KEY_IDS: [&str; 4] = ["1", "2", "3", "4"];
+
 /// A user's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub i64);
@@ -249,7 +252,8 @@ pub trait KeyStore: Send + Sync {
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError>;
 
     /// Notes which pepper digests are made with, by its mark. `false` where another one was noted, and keys that are good
-    /// at `now` were made with it: then it stays noted. Demo keys do not count: a server of the demo puts its own anew.
+    /// at `now` were made with it: then it stays noted. The keys of the demo ([`DEMO_KEY_IDS`]) do not count: a server of the
+    /// demo puts them anew. Others that were made for it do.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -12,10 +12,10 @@ use tokio::{
 };
 
 use crate::support::{
-    client::{ALICE, BOB, Client},
+    client::{ALICE, BOB, Client, NEWEST, initialize},
     eventually,
     postgres::Postgres,
-    process::Program,
+    process::{Program, run},
     wire::{Ask, Wire},
 };
 
@@ -93,6 +93,54 @@ async fn a_changed_demo_key_bites_and_ends_the_sessions_of_the_old_one() {
     assert_eq!(bob.ping().await.status, 404);
     assert_eq!(alice.ping().await.status, 200);
     Client::open(second.address, "another-key-of-bobs").await;
+}
+
+/// A server of the demo whose pepper changes, over this database.
+async fn another_pepper(database: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |pepper| [("DATABASE_URL", database), ("KEY_PEPPER", pepper)];
+    let first = settings("the first pepper of the server, long enough");
+    let second = settings("the second pepper of the server, long enough");
+    let operate = |set: &[(&str, &str)], arguments: &[&str]| {
+        let ended = run(folder.path(), &[arguments, &["--json"]].concat(), set);
+        assert!(ended.status.success(), "{ended:?}");
+        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()
+    };
+    let stop = |program: Program| {
+        program.signal("TERM");
+        assert!(tokio::task::block_in_place(|| program.ended()).status.success());
+    };
+    let status = async |key: &str, address| Ask::post(initialize(NEWEST)).key(key).send(address).await.status;
+    stop(Program::start(folder.path(), &first));
+    operate(&first, &["keys", "revoke", "1"]);
+    operate(&first, &["keys", "permit", "2", "--role", "read-only"]);
+
+    let program = Program::start(folder.path(), &second);
+    assert_eq!((status(BOB, program.address).await, status(ALICE, program.address).await), (401, 200));
+    assert_eq!(operate(&second, &["keys", "show", "2"])["role"], "read-only");
+    let made = operate(&second, &["keys", "create", "--user", "bob", "--role", "customer", "--mode", "demo"]);
+    assert_eq!(status(made["key"].as_str().unwrap(), program.address).await, 200);
+    stop(program);
+
+    // Nobody puts this one anew: with another pepper it would be gone.
+    let ended = run(folder.path(), &["serve"], &first);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("another pepper"), "{ended:?}");
+    operate(&second, &["keys", "revoke", made["id"].as_str().unwrap()]);
+    let program = Program::start(folder.path(), &first);
+    assert_eq!((status(BOB, program.address).await, status(ALICE, program.address).await), (401, 200));
+    stop(program);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pepper_revives_no_demo_key_and_takes_none_away() {
+    another_pepper("sqlite://data/payments.db").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pepper_revives_no_demo_key_and_takes_none_away_on_postgresql() {
+    let Some(postgres) = Postgres::start() else { return };
+    another_pepper(&postgres.url()).await;
 }
 
 /// Hands on what is said to a database, until it is told to say nothing more; its port.

@@ -52,6 +52,16 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
 }
 
 #[test]
+fn a_real_deployments_database_is_not_served_with_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), &["users", "create", "dana"], &[]);
+    assert!(made.status.success(), "{made:?}");
+    let ended = run(folder.path(), &["serve"], &[]);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("PAYMENTS_DEMO=false"), "{}", ended.stderr);
+}
+
+#[test]
 fn rule_15_other_machines_are_not_let_in_by_accident() {
     let folder = tempfile::tempdir().unwrap();
     for host in ["0.0.0.0", "::", "192.0.2.1"] {

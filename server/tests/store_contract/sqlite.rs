@@ -11,10 +11,10 @@ use rusqlite::Connection;
 use server::{
     clock::UnixMillis,
     money::{Amount, Currency},
-    payments::demo::{DemoKey, DemoKeys, seed_demo},
+    payments::demo::{DemoKey, DemoKeys, SeedError, seed_demo},
     store::{
         AccountHolder, AuditStore as _, KeyDigest, KeyStore as _, LedgerStore as _, NewTransfer,
-        SessionStore as _, Store as _, StoreError, TransferId, UserId,
+        SessionStore as _, Store as _, StoreError, StoredKey, TransferId, UserId,
         sqlite::{SqliteLocation, SqliteSettings, SqliteStore},
     },
 };
@@ -134,13 +134,25 @@ async fn the_seed_keeps_what_has_changed_but_follows_a_changed_demo_key() {
     seed_demo(&store, &demo_keys(8)).await.unwrap();
     assert!(store.key_by_digest(&KeyDigest([9; 32])).await.unwrap().is_some());
     assert_eq!(store.count_sessions().await.unwrap(), 0, "the old key's sessions ended with it");
+    let renewed = store.keys().await.unwrap().remove(0);
+    assert_eq!(
+        renewed,
+        StoredKey { digest: KeyDigest([8; 32]), ..revoked },
+        "another pepper revives no key either"
+    );
+
+    let mut keys = demo_keys(8);
+    keys.bob.digest = KeyDigest([99; 32]);
+    seed_demo(&store, &keys).await.unwrap();
+    let fresh = store.keys().await.unwrap().remove(0);
+    assert_eq!((fresh.digest, fresh.revoked_at), (keys.bob.digest, None), "one secret alone is another one");
 }
 
 #[tokio::test]
 async fn the_demo_is_not_seeded_into_a_database_of_others() {
     let store = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
     people(&store, 1).await;
-    assert!(matches!(seed_demo(&store, &demo_keys(1)).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(seed_demo(&store, &demo_keys(1)).await, Err(SeedError::SomebodyElses(_))));
     assert_eq!(store.holders().await.unwrap().len(), 1);
 }
 
@@ -160,7 +172,7 @@ async fn the_demo_goes_on_with_users_who_were_added_to_it_but_with_none_of_its_n
 
     let other = SqliteStore::open(&SqliteLocation::Memory).await.unwrap();
     other.put_holder(added(7, "bob")).await.unwrap();
-    assert!(matches!(seed_demo(&other, &demo_keys(1)).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(seed_demo(&other, &demo_keys(1)).await, Err(SeedError::SomebodyElses(_))));
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use crate::{
     clock::UnixMillis,
     money::Currency,
     store::{
-        AccountHolder, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement, Revision, Rotation,
-        StoreError, StoredKey, UserId,
+        AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement,
+        Revision, Rotation, StoreError, StoredKey, UserId,
     },
 };
 
@@ -137,9 +137,11 @@ impl KeyStore for PostgresStore {
             lock(&transaction, "keys").await?;
             let note =
                 "INSERT INTO peppers (one, mark) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET mark = $1
-                        WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE mode <> 'demo' AND revoked_at IS NULL
-                                          AND COALESCE (expires_at > $2, TRUE))";
-            execute(&transaction, note, &[&mark.as_slice(), &now.as_millis()]).await?;
+                        WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE revoked_at IS NULL
+                                          AND COALESCE (expires_at > $2, TRUE)
+                                          AND NOT (mode = 'demo' AND id = ANY ($3)))";
+            let parameters: Parameters<'_> = &[&mark.as_slice(), &now.as_millis(), &DEMO_KEY_IDS.as_slice()];
+            execute(&transaction, note, parameters).await?;
             value(&transaction, "SELECT mark = $1 FROM peppers", &[&mark.as_slice()]).await
         })
     }

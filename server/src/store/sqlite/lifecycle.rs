@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{failure::unavailable, keys};
 use crate::{
     clock::UnixMillis,
-    store::{KeyId, Replacement, Revision, Rotation, StoreError, StoredKey},
+    store::{DEMO_KEY_IDS, KeyId, Replacement, Revision, Rotation, StoreError, StoredKey},
 };
 
 pub(super) fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
@@ -93,14 +93,16 @@ pub(super) fn note_pepper(
     mark: &[u8; 32],
     now: UnixMillis,
 ) -> Result<bool, StoreError> {
+    let [one, two, three, four] = DEMO_KEY_IDS;
     let run = || -> rusqlite::Result<bool> {
         connection
             .prepare_cached(
                 "INSERT INTO peppers (one, mark) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET mark = ?1
-                 WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE mode <> 'demo' AND revoked_at IS NULL
-                                   AND COALESCE (expires_at > ?2, TRUE))",
+                 WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE revoked_at IS NULL
+                                   AND COALESCE (expires_at > ?2, TRUE)
+                                   AND NOT (mode = 'demo' AND id IN (?3, ?4, ?5, ?6)))",
             )?
-            .execute(params![mark.as_slice(), now.as_millis()])?;
+            .execute(params![mark.as_slice(), now.as_millis(), one, two, three, four])?;
         connection
             .prepare_cached("SELECT mark = ?1 FROM peppers")?
             .query_row([mark.as_slice()], |row| row.get(0))
