@@ -9,7 +9,14 @@ pub(super) fn database(variables: &Variables<'_>) -> Result<DatabaseUrl, ConfigE
     let text = variables.text("DATABASE_URL")?.unwrap_or_else(|| DEFAULT.to_owned());
     let settings = settings(variables)?;
     match text.parse() {
-        Ok(DatabaseUrl::Postgres(url, _)) => Ok(DatabaseUrl::Postgres(url, settings)),
+        Ok(DatabaseUrl::Postgres(url, _)) if settings.can_check(&url) => {
+            Ok(DatabaseUrl::Postgres(url, settings))
+        }
+        Ok(DatabaseUrl::Postgres(..)) => Err(ConfigError::Wrong {
+            variable: "DATABASE_CA",
+            rule: "a file with certificates of roots in PEM".to_owned(),
+            example: "/etc/payments/database-ca.pem",
+        }),
         Ok(database @ DatabaseUrl::Sqlite(_)) => Ok(database),
         Err(_) => Err(ConfigError::Wrong {
             variable: "DATABASE_URL",

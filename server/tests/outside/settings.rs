@@ -52,6 +52,23 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
 }
 
 #[test]
+fn roots_that_cannot_be_read_are_a_wrong_setting_of_whoever_serves_and_whoever_operates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("canary.pem");
+    let pepper = ("KEY_PEPPER", "the pepper of the server, long enough");
+    let url = ("DATABASE_URL", "postgres://canary:canary@db.example/payments");
+    for text in [None, Some("-----BEGIN CERTIFICATE-----\ncanary\n"), Some("")] {
+        if let Some(text) = text {
+            fs::write(&file, text).unwrap();
+        }
+        let set = [url, pepper, ("DATABASE_CA", file.to_str().unwrap()), ("PAYMENTS_DEMO", "false")];
+        for arguments in [&["serve"][..], &["users", "list"], &["migrate"]] {
+            refuses(folder.path(), arguments, &set, "DATABASE_CA");
+        }
+    }
+}
+
+#[test]
 fn a_real_deployments_database_is_not_served_with_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let made = run(folder.path(), &["users", "create", "dana"], &[]);

@@ -98,20 +98,15 @@ pub(super) fn pool(
 
 /// Whom the database's certificate has to come from: the roots in a file, or those of this machine.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
-    let mut trusted = RootCertStore::empty();
     let unreadable = |path: &Path| refused(&format!("read certificates of roots from {}", path.display()));
-    match roots {
-        Some(path) => {
-            let read = CertificateDer::pem_file_iter(path).map_err(|_| unreadable(path))?;
-            for certificate in read {
-                let certificate = certificate.map_err(|_| unreadable(path))?;
-                trusted.add(certificate).map_err(|_| unreadable(path))?;
-            }
-        }
+    let trusted = match roots {
+        Some(path) => roots_in(path).ok_or_else(|| unreadable(path))?,
         None => {
+            let mut trusted = RootCertStore::empty();
             trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            trusted
         }
-    }
+    };
     if trusted.is_empty() {
         return Err(refused("there is no root to check the database's certificate by: set DATABASE_CA"));
     }
@@ -122,6 +117,15 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
         source: Some(Box::new(error)),
     })?;
     Ok(builder.with_root_certificates(trusted).with_no_client_auth())
+}
+
+/// The roots in a file in PEM; `None` where it cannot be read, or where there is something else in it or nothing.
+pub(super) fn roots_in(path: &Path) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).ok()? {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    (!roots.is_empty()).then_some(roots)
 }
 
 /// A connection that is free, or becomes so soon.
