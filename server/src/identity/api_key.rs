@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::ServiceName;
+use super::{ServiceName, token::Token};
 use crate::store::{KeyDigest, KeyId, KeyMode};
 
 const LIVE_PREFIX: &str = "mcpay_live_";
@@ -30,14 +30,15 @@ pub struct ApiKey(SecretString);
 
 /// The text cannot be a key. Which rule it broke is not said, so that the text is never described in an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key is 8 to 256 visible ASCII characters, and a live key ends with its checksum")]
+#[error("a key is 8 to 256 visible ASCII characters and no token, and a live key ends with its checksum")]
 pub struct MalformedKey;
 
 impl ApiKey {
     /// How every key begins that this program makes.
     pub const PREFIX: &str = "mcpay_";
 
-    /// Takes a key: 8 to 256 visible ASCII characters. One that claims to be a live key must be whole.
+    /// Takes a key: 8 to 256 visible ASCII characters that are not made like a token, as which they would be read. One that
+    /// claims to be a live key must be whole.
     ///
     /// # Errors
     /// [`MalformedKey`] for anything else.
@@ -46,7 +47,8 @@ impl ApiKey {
         let text = secret.expose_secret();
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
         let whole = text.strip_prefix(LIVE_PREFIX).is_none_or(|rest| is_whole(text, rest));
-        if visible && (8..=256).contains(&text.len()) && whole { Ok(Self(secret)) } else { Err(MalformedKey) }
+        let is_key = visible && (8..=256).contains(&text.len()) && whole && !Token::is_made_like_one(text);
+        if is_key { Ok(Self(secret)) } else { Err(MalformedKey) }
     }
 
     /// A fresh key, and the public id that is in it: 40 random bits of id, 190 of secret.
@@ -285,6 +287,8 @@ mod tests {
             ("1234567", false),
             ("12345678", true),
             (shared::demo::BOB_API_KEY, true),
+            ("eyJhbGciOiJFZERTQSJ9.e30.c2ln", false),
+            ("eyJhbGciOiJFZERTQSJ9.e30", true),
             ("with space", false),
             ("späte-schlüssel", false),
             ("tab\tseparated", false),

@@ -33,8 +33,11 @@ impl Token {
     /// Takes what is made like a token: three parts with dots between them, of which the first begins like a JSON
     /// object. No key looks like that.
     pub(super) fn recognise(text: &str) -> Option<Self> {
-        let parts = text.split('.').count();
-        (text.starts_with("eyJ") && parts == 3).then(|| Self(text.into()))
+        Self::is_made_like_one(text).then(|| Self(text.into()))
+    }
+
+    pub(super) fn is_made_like_one(text: &str) -> bool {
+        text.starts_with("eyJ") && text.split('.').count() == 3
     }
 }
 

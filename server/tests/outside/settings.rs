@@ -34,6 +34,7 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
         ("DATABASE_URL", "postgres://canary:canary@"),
         ("BOB_API_KEY", "canary of bob"),
         ("ALICE_API_KEY", "canary"),
+        ("BOB_API_KEY", "eyJhbGciOiJFZERTQSJ9.canary.canary"),
         ("KEY_PEPPER", "canary"),
         ("PAYMENTS_DEMO", "canary"),
         ("ALLOWED_HOSTS", "http://canary/"),
