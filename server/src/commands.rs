@@ -15,7 +15,7 @@ use crate::{
     app,
     clock::UnixMillis,
     config::{Config, ConfigError},
-    identity::Pepper,
+    identity::{ApiKey, Pepper},
     store::{
         AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession,
         sqlite::SqliteLocation,
@@ -29,6 +29,9 @@ mod sealing;
 mod sessions;
 mod table;
 mod users;
+
+/// What takes a limit away, and names no user.
+const NONE: &str = "none";
 
 /// What an operator can do.
 #[derive(Debug, Subcommand)]
@@ -186,6 +189,13 @@ impl Desk<'_> {
     }
 }
 
+/// A mistake; where a key stands in what is to be said of it, that is said instead.
 fn mistake(text: impl Into<String>) -> anyhow::Error {
-    Mistake(text.into()).into()
+    let text = text.into();
+    if ApiKey::is_in(&text) {
+        let told =
+            "that is a key and not its id (`server keys list`): `server keys report-leaked` revokes it";
+        return Mistake(told.to_owned()).into();
+    }
+    Mistake(text).into()
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Desk, mistake, table};
+use super::{Desk, NONE, mistake, table};
 use crate::{
     money::{Amount, Currency},
     store::{AccountHolder, StoreError, UserId},
@@ -75,6 +75,11 @@ async fn create(
 ) -> anyhow::Result<AccountHolder> {
     if !is_name(&name) {
         return Err(mistake("a name has 1 to 32 of a-z, 0-9, - and _, and begins with a letter"));
+    }
+    if name == NONE {
+        return Err(mistake(
+            "`none` names nobody: `--payee none` lets a key pay anybody; choose another name",
+        ));
     }
     let currency =
         Currency::from_code(currency).ok_or_else(|| mistake(format!("`{currency}` is no currency")))?;

@@ -26,6 +26,7 @@ mod lost_answers;
 mod memory;
 mod musts;
 mod operating;
+mod operating_keys;
 mod operating_payments;
 mod owners;
 mod pages;

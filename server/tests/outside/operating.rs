@@ -215,6 +215,7 @@ fn a_mistake_is_told_with_what_to_do_and_ends_with_2() {
         ),
         (&["keys", "show", "none"], "server keys list"),
         (&["keys", "report-leaked", "mcpay_live_nonsense"], "nothing was revoked"),
+        (&["users", "create", "none"], "choose another name"),
         (&["sessions", "end", "0123456789ab"], "server sessions list"),
         (&["audit", "verify", "--head", "x"], "a colon and its hash"),
     ] {

@@ -4,15 +4,12 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::super::{Desk, mistake};
+use super::super::{Desk, NONE, mistake};
 use crate::{
     identity::{Permission, PermissionSet},
     money::{Amount, Currency},
     store::{KeyMode, PaymentPolicy, PolicyChange, StoredKey},
 };
-
-/// What takes a limit away.
-const NONE: &str = "none";
 
 /// Limits on what a key may pay, in major units of its account's currency.
 #[derive(Debug, Args)]
@@ -74,10 +71,16 @@ impl Limits {
 
     /// The payees, each of whom there is.
     async fn payees(&self, desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
+        let holders = desk.store.holders().await?;
         if self.payees == [NONE] {
+            if holders.iter().any(|holder| holder.username == NONE) {
+                return Err(mistake(
+                    "--payee none: there is a user of this name, so that this could mean them or anybody: leave it \
+                     out, and make another key for one that may pay anybody",
+                ));
+            }
             return Ok(Vec::new());
         }
-        let holders = desk.store.holders().await?;
         match self.payees.iter().find(|payee| holders.iter().all(|holder| holder.username != **payee)) {
             Some(unknown) => {
                 Err(mistake(format!("--payee: there is no user `{unknown}` (`server users list`)")))
