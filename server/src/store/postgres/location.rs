@@ -44,15 +44,15 @@ impl FromStr for PostgresUrl {
         if !Self::is_meant_by(text) {
             return Err(NotAPostgresUrl);
         }
-        // Whoever encrypts here also looks whom to, so that the three words mean the same.
-        let text = text.replace("sslmode=verify-full", "sslmode=require");
-        let text = text.replace("sslmode=verify-ca", "sslmode=require");
+        let (text, says_how) = encryption_in(text);
         let mut config: Config = text.parse().map_err(|_| NotAPostgresUrl)?;
         if config.get_hosts().is_empty() || config.get_dbname().is_none() {
             return Err(NotAPostgresUrl);
         }
-        if !text.contains("sslmode=") {
-            let is_near = config.get_hosts().iter().all(is_on_this_machine);
+        if !says_how {
+            // Where both are named it is the address that is connected to.
+            let is_near = config.get_hosts().iter().all(is_on_this_machine)
+                && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
             config.ssl_mode(if is_near { SslMode::Disable } else { SslMode::Require });
         }
         if config.get_connect_timeout().is_none() {
@@ -65,6 +65,24 @@ impl FromStr for PostgresUrl {
         config.tcp_user_timeout(ACKNOWLEDGED_WITHIN).keepalives_idle(IDLE).application_name("payment-server");
         Ok(Self(Box::new(config)))
     }
+}
+
+/// A URL in the words that are known here, and whether it says how to encrypt: a parameter does, behind the credentials and
+/// the place. Whoever encrypts here also looks whom to, so that three words mean the same.
+fn encryption_in(url: &str) -> (String, bool) {
+    let behind_credentials = url.find('@').unwrap_or_default();
+    let (credentials, rest) = url.split_at_checked(behind_credentials).unwrap_or((url, ""));
+    let Some((place, parameters)) = rest.split_once('?') else { return (url.to_owned(), false) };
+    let mut says_how = false;
+    let parameters = parameters.split('&').map(|parameter| match parameter.split_once('=') {
+        Some(("sslmode", how)) => {
+            says_how = true;
+            if matches!(how, "verify-full" | "verify-ca") { "sslmode=require" } else { parameter }
+        }
+        Some(_) | None => parameter,
+    });
+    let parameters: Vec<_> = parameters.collect();
+    (format!("{credentials}{place}?{}", parameters.join("&")), says_how)
 }
 
 fn is_on_this_machine(host: &Host) -> bool {
@@ -132,9 +150,23 @@ mod tests {
             ("postgres://db.example/p?sslmode=prefer", SslMode::Prefer),
             ("postgres://localhost/p?sslmode=verify-full", SslMode::Require),
             ("postgres://localhost/p?sslmode=verify-ca", SslMode::Require),
+            ("postgres://localhost/p?hostaddr=203.0.113.5", SslMode::Require),
+            ("postgres://localhost/p?hostaddr=127.0.0.1", SslMode::Disable),
+            ("postgres://localhost,127.0.0.1/p?hostaddr=127.0.0.1,203.0.113.5", SslMode::Require),
+            ("postgres://bob:sslmode=@db.example/p", SslMode::Require),
+            ("postgres://bob:?sslmode=disable@db.example/p", SslMode::Require),
+            ("postgres://db.example/p?options=-csslmode=1", SslMode::Require),
+            ("postgres://bob:p@db.example/p?connect_timeout=3&sslmode=disable", SslMode::Disable),
         ] {
             assert_eq!(text.parse::<PostgresUrl>().unwrap().0.get_ssl_mode(), mode, "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_stays_what_it_is_whatever_words_are_in_it() {
+        let url: PostgresUrl =
+            "postgres://bob:sslmode=verify-ca@db.example/p?sslmode=verify-ca".parse().unwrap();
+        assert_eq!(url.0.get_password(), Some(b"sslmode=verify-ca".as_slice()));
     }
 
     #[test]
