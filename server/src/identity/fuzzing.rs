@@ -1,11 +1,13 @@
 //! The room's parsers, for the fuzz targets alone (`cargo fuzz` sets `cfg(fuzzing)`).
 
 use std::{
+    fs::File,
+    io::Write as _,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, header};
 use shared::headers;
@@ -45,15 +47,19 @@ impl Tokens {
     /// # Errors
     /// Its public keys cannot be written where it reads them.
     pub fn new() -> Result<Self, String> {
-        let path = std::env::temp_dir().join(format!("fuzz-keys-{}.json", std::process::id()));
-        std::fs::write(&path, KEYS).map_err(|error| error.to_string())?;
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).map_err(|error| error.to_string())?;
+        let path = std::env::temp_dir().join(format!("fuzz-keys-{}.json", HEXLOWER.encode(&name)));
+        let written = File::create_new(&path).and_then(|mut file| file.write_all(KEYS.as_bytes()));
+        written.map_err(|error| error.to_string())?;
         let settings = IssuerSettings {
             issuer: "https://issuer.example".to_owned(),
             audience: "payments".to_owned(),
             algorithm: TokenAlgorithm::EdDsa,
-            keys: KeySource::File(path),
+            keys: KeySource::File(path.clone()),
         };
         let opened = Issuer::open(settings).now_or_never();
+        std::fs::remove_file(path).map_err(|error| error.to_string())?;
         opened.ok_or("it waits for a file")?.map(Self).map_err(|error| error.to_string())
     }
 
