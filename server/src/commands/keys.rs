@@ -3,30 +3,28 @@
 use std::{io::Read as _, time::Duration};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
-use ipnet::IpNet;
+use clap::Subcommand;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use self::{
     limit::Limits,
+    making::{Allowed, Create, make, may_have},
     told::{Told, tell},
 };
 use super::{Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
-    identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
-    store::{KeyEnd, KeyId, KeyMode, Replacement, Rotation, StoreError, StoredKey},
+    identity::{ApiKey, Role},
+    store::{KeyEnd, KeyId, Replacement, Rotation, StoreError, StoredKey},
 };
 
 mod limit;
+mod making;
 mod told;
 
 /// For how long a key that was replaced is still accepted, unless it is said.
 const OVERLAP: &str = "24h";
-
-/// Longest name of a key, in characters.
-const NAME_MAX: usize = 100;
 
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
@@ -96,74 +94,6 @@ pub enum Keys {
     },
 }
 
-/// What a new key is like.
-#[derive(Debug, Args)]
-pub struct Create {
-    /// The user it speaks for (`server users list`)
-    #[arg(long)]
-    user: String,
-    #[command(flatten)]
-    allowed: Allowed,
-    /// What its owner calls it
-    #[arg(long, default_value = "API key")]
-    name: String,
-    /// After how long it is refused: a number and s, m, h or d
-    #[arg(long, value_parser = span)]
-    expires_in: Option<Duration>,
-    /// Not for the holder of a secret but for the service that a token with this subject speaks for (the issuer is
-    /// `SERVICE_ISSUER`)
-    #[arg(long, value_name = "SUBJECT", conflicts_with_all = ["certificate_name", "mode"])]
-    token_subject: Option<String>,
-    /// Not for the holder of a secret but for the service with this one name (URI or DNS) in its client certificate
-    #[arg(long, value_name = "NAME", conflicts_with = "mode")]
-    certificate_name: Option<String>,
-    /// A network it is accepted from, such as 10.0.0.0/8; may be repeated. From everywhere when left out
-    #[arg(long = "source", value_name = "NETWORK")]
-    sources: Vec<IpNet>,
-    /// What it is for: a demo key works on a loopback address only
-    #[arg(long, value_enum, default_value_t = Mode::Live)]
-    mode: Mode,
-    #[command(flatten)]
-    limits: Limits,
-    /// As JSON, for scripts
-    #[arg(long)]
-    json: bool,
-}
-
-/// What a key may do: a role, or permissions one by one.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Allowed {
-    /// A named set of permissions: customer, read-only, auditor, operator; for services risk-client
-    #[arg(long)]
-    role: Option<Role>,
-    /// Permissions, with commas between them, such as balance:read,transactions:read
-    #[arg(long, value_delimiter = ',')]
-    permissions: Option<Vec<Permission>>,
-}
-
-impl Allowed {
-    fn set(&self) -> PermissionSet {
-        match (&self.role, &self.permissions) {
-            (Some(role), _) => role.permissions(),
-            (None, Some(permissions)) => {
-                let own = [Permission::IdentityRead];
-                PermissionSet::of(&[own.as_slice(), permissions].concat())
-            }
-            (None, None) => PermissionSet::default(),
-        }
-    }
-}
-
-/// What a key is for.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Mode {
-    /// Real
-    Live,
-    /// For a demo, on a loopback address only
-    Demo,
-}
-
 pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     // The others know keys by their ids.
     if matches!(command, Keys::Create(_) | Keys::Rotate { .. } | Keys::ReportLeaked { .. }) {
@@ -202,84 +132,6 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
         }
         Keys::ReportLeaked { key, json } => report_leaked(key, json, desk).await,
     }
-}
-
-async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
-    let holders = desk.store.holders().await?;
-    let holder = holders.into_iter().find(|holder| holder.username == create.user);
-    let holder = holder.ok_or_else(|| {
-        mistake(format!("there is no user `{}`: `server users create` makes one", create.user))
-    })?;
-    if create.name.trim().is_empty() || create.name.chars().count() > NAME_MAX {
-        return Err(mistake(format!("--name must have 1 to {NAME_MAX} characters")));
-    }
-    let mode = match create.mode {
-        Mode::Live => KeyMode::Live,
-        Mode::Demo => KeyMode::Demo,
-    };
-    if mode == KeyMode::Demo && desk.config.exposed.is_some() {
-        return Err(mistake("demo keys work on a loopback address only: leave --mode out"));
-    }
-    let (id, secret) = ApiKey::generate(mode).context("there is no randomness for a key")?;
-    let service = service(&create, desk)?;
-    let digest = match &service {
-        Some(name) => desk.pepper.digest_of_service(name),
-        None => desk.pepper.digest(&secret),
-    };
-    let set = create.allowed.set();
-    may_have(set, service.is_some())?;
-    let now = UnixMillis::now();
-    let key = StoredKey {
-        digest,
-        user: holder.user,
-        username: holder.username,
-        lineage: id.clone(),
-        id,
-        sources: create.sources.iter().map(|network| network.trunc().to_string()).collect(),
-        permissions: set.bits(),
-        role: Role::name_of(set).to_owned(),
-        name: create.name.trim().to_owned(),
-        mode,
-        last_four: if service.is_some() { String::new() } else { secret.last_four().to_owned() },
-        service: service.as_ref().map(ToString::to_string),
-        created_at: now,
-        expires_at: create.expires_in.map(|span| now.plus(span)),
-        revoked_at: None,
-        used_at: None,
-    };
-    let change = create.limits.change(desk, &key).await?;
-    match desk.store.create_key(key.clone(), change.unwrap_or_default()).await {
-        Err(StoreError::Taken(_)) if service.is_some() => {
-            return Err(mistake(
-                "there is a key for this service already: permit or limit that one, or revoke it first",
-            ));
-        }
-        created => created?,
-    }
-    desk.record("create", &key).await?;
-    tell(desk, &key, create.json, service.is_none().then_some(&secret)).await
-}
-
-/// Whether a key may have these permissions: some are for services only.
-fn may_have(set: PermissionSet, is_service: bool) -> anyhow::Result<()> {
-    if is_service || set == set.without_what_services_do() {
-        return Ok(());
-    }
-    Err(mistake(
-        "payments:assess is for services only: make a key with --token-subject or --certificate-name for it",
-    ))
-}
-
-/// The service that a new key stands for, where it is not for the holder of a secret.
-fn service(create: &Create, desk: &Desk<'_>) -> anyhow::Result<Option<ServiceName>> {
-    if let Some(name) = &create.certificate_name {
-        return Ok(Some(ServiceName::Certificate(name.clone())));
-    }
-    let Some(subject) = &create.token_subject else { return Ok(None) };
-    let issuer = desk.config.issuer.as_ref().ok_or_else(|| {
-        mistake("no issuer is trusted: set SERVICE_ISSUER, SERVICE_AUDIENCE and SERVICE_KEYS")
-    })?;
-    Ok(Some(ServiceName::Token { issuer: issuer.issuer.clone(), subject: subject.clone() }))
 }
 
 async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
