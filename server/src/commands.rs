@@ -30,6 +30,9 @@ mod sessions;
 mod table;
 mod users;
 
+/// What an operator calls with.
+const COMMAND_LINE: &str = "the command line";
+
 /// What takes a limit away, and names no user.
 const NONE: &str = "none";
 
@@ -120,11 +123,39 @@ async fn migrate(database: &DatabaseUrl, out: &mut (dyn Write + Send)) -> anyhow
     writeln!(out, "{database} {told}").context("the output cannot be written")
 }
 
-/// What an operator did: to which key, and to which session of it.
-struct Done<'a> {
+/// What an operator does: to which key, with which session of it, and what becomes of it.
+struct Deed<'a> {
     tool: String,
     key: &'a StoredKey,
     session: Option<SessionHash>,
+    becomes: Option<String>,
+}
+
+impl Deed<'_> {
+    /// Its record. What becomes of the key stands where a client says who it is.
+    fn record(self) -> anyhow::Result<AuditRecord> {
+        let Self { tool, key, session, becomes } = self;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).context("there is no randomness for a request id")?;
+        let client =
+            becomes.map_or_else(|| COMMAND_LINE.to_owned(), |what| format!("{COMMAND_LINE}: {what}"));
+        Ok(AuditRecord {
+            at: UnixMillis::now(),
+            request_id: HEXLOWER.encode(&id).into(),
+            user: key.user,
+            username: key.username.clone(),
+            key: key.id.clone(),
+            session,
+            protocol: ProtocolVersion::LATEST,
+            client: client.into(),
+            tool: tool.into(),
+            arguments_digest: Sha256::digest(key.id.0.as_bytes()).into(),
+            rule: "operator".into(),
+            outcome: Outcome::Ok,
+            duration_us: 0,
+            trace: None,
+        })
+    }
 }
 
 impl Desk<'_> {
@@ -143,39 +174,12 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Puts into the audit trail what was done with a key.
-    async fn record(&self, what: &str, key: &StoredKey) -> anyhow::Result<()> {
-        self.append(Done { tool: format!("server keys {what}"), key, session: None }).await
-    }
-
     /// Puts into the audit trail that a session was ended.
     async fn record_ending(&self, session: &StoredSession) -> anyhow::Result<()> {
         let key = self.store.key(&session.key).await?.context("the key of the session is gone")?;
         let tool = "server sessions end".to_owned();
-        self.append(Done { tool, key: &key, session: Some(session.hash) }).await
-    }
-
-    async fn append(&self, done: Done<'_>) -> anyhow::Result<()> {
-        let Done { tool, key, session } = done;
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).context("there is no randomness for a request id")?;
-        let record = AuditRecord {
-            at: UnixMillis::now(),
-            request_id: HEXLOWER.encode(&id).into(),
-            user: key.user,
-            username: key.username.clone(),
-            key: key.id.clone(),
-            session,
-            protocol: ProtocolVersion::LATEST,
-            client: "the command line".into(),
-            tool: tool.into(),
-            arguments_digest: Sha256::digest(key.id.0.as_bytes()).into(),
-            rule: "operator".into(),
-            outcome: Outcome::Ok,
-            duration_us: 0,
-            trace: None,
-        };
-        self.store.append_audit(record).await?;
+        let deed = Deed { tool, key: &key, session: Some(session.hash), becomes: None };
+        self.store.append_audit(deed.record()?).await?;
         self.store.flush_audit().await.context("what was done is not in the audit trail")
     }
 

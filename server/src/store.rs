@@ -34,8 +34,8 @@ pub use audit::{AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, Out
 pub use database::{DatabaseUrl, Migration, NotADatabaseUrl};
 pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
 pub use key::{
-    AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore, Replacement, Revision,
-    Rotation, StoredKey, UserId,
+    AccountHolder, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore,
+    Replacement, Revision, Rotation, StoredKey, UserId,
 };
 pub use ledger::{
     AccountBalance, EarlierTransfers, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth,

@@ -8,15 +8,15 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use self::{
-    limit::Limits,
+    limit::{Limited, Limits},
     making::{Allowed, Create, make, may_have},
     told::{Told, tell},
 };
-use super::{Desk, mistake, table};
+use super::{Deed, Desk, mistake, table};
 use crate::{
     clock::UnixMillis,
-    identity::{ApiKey, Role},
-    store::{KeyEnd, KeyId, Replacement, Rotation, StoreError, StoredKey},
+    identity::{ApiKey, Permission, PermissionSet, Role},
+    store::{KeyChange, KeyChanged, KeyEnd, KeyId, Replacement, Rotation, StoreError, StoredKey},
 };
 
 mod limit;
@@ -109,29 +109,57 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
         Keys::Rotate { id, overlap, json } => rotate(&id, overlap, json, desk).await,
         Keys::Permit { id, allowed, json } => {
             let set = allowed.set();
-            may_have(set, find(desk, &id).await?.service.is_some())?;
+            let key = find(desk, &id).await?;
+            may_have(set, key.service.is_some())?;
             let role = Role::name_of(set).to_owned();
-            let key = desk.store.permit_key(&KeyId(id.clone()), set.bits(), role).await?;
-            let key = key.ok_or_else(|| unknown(&id))?;
-            desk.record("permit", &key).await?;
-            tell(desk, &key, json, None).await
+            let permit = KeyChange::Permit { id: key.id.clone(), permissions: set.bits(), role };
+            let before = PermissionSet::from_bits(key.permissions);
+            let becomes = format!("{}, was {}", in_words(set), in_words(before));
+            let changed = change(desk, "permit", &key, permit, Some(becomes)).await?;
+            tell_changed(desk, &id, changed, json).await
         }
         Keys::Limit { id, limits, json } => {
             let key = find(desk, &id).await?;
-            if let Some(change) = limits.change(desk, &key).await? {
-                limit::change(desk, &key, change).await?;
-                desk.record("limit", &key).await?;
-            }
-            tell(desk, &key, json, None).await
+            let Some(Limited { policy, becomes }) = limits.change(desk, &key).await? else {
+                return tell(desk, &key, json, None).await;
+            };
+            let limit = KeyChange::Limit(key.id.clone(), policy);
+            let changed = change(desk, "limit", &key, limit, Some(becomes)).await?;
+            tell_changed(desk, &id, changed, json).await
         }
         Keys::Revoke { id, json } => {
-            let key = desk.store.revoke_key(&KeyId(id.clone()), UnixMillis::now()).await?;
-            let key = key.ok_or_else(|| unknown(&id))?;
-            desk.record("revoke", &key).await?;
-            tell(desk, &key, json, None).await
+            let key = find(desk, &id).await?;
+            let revoke = KeyChange::Revoke(key.id.clone(), UnixMillis::now());
+            let changed = change(desk, "revoke", &key, revoke, None).await?;
+            tell_changed(desk, &id, changed, json).await
         }
         Keys::ReportLeaked { key, json } => report_leaked(key, json, desk).await,
     }
+}
+
+/// Does this to a key, and records in the same commit that it is done, with what becomes of it.
+async fn change(
+    desk: &Desk<'_>,
+    what: &str,
+    key: &StoredKey,
+    change: KeyChange,
+    becomes: Option<String>,
+) -> anyhow::Result<KeyChanged> {
+    let record = Deed { tool: format!("server keys {what}"), key, session: None, becomes }.record()?;
+    Ok(desk.store.change_key(change, Some(record)).await?)
+}
+
+/// Tells of a key that was there a moment ago, as it is now.
+async fn tell_changed(desk: &mut Desk<'_>, id: &str, changed: KeyChanged, json: bool) -> anyhow::Result<()> {
+    let key = changed.done().ok_or_else(|| unknown(id))?;
+    tell(desk, &key, json, None).await
+}
+
+/// What a key may do: the name of a role, or permissions.
+fn in_words(set: PermissionSet) -> String {
+    let role = Role::ALL.into_iter().find(|role| role.permissions() == set);
+    let one_by_one = || set.iter().map(Permission::as_str).collect::<Vec<_>>().join(",");
+    role.map_or_else(one_by_one, |role| role.as_str().to_owned())
 }
 
 async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
@@ -147,11 +175,11 @@ async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) ->
         last_four: secret.last_four().to_owned(),
         created_at: now,
     };
-    match desk.store.rotate_key(&old.id, now.plus(overlap), replacement).await? {
-        Rotation::Done(new) => {
-            desk.record("rotate", &new).await?;
-            tell(desk, &new, json, Some(&secret)).await
-        }
+    let new = StoredKey { id: replacement.id.clone(), ..old.clone() };
+    let rotate = KeyChange::Rotate { old: old.id.clone(), until: now.plus(overlap), replacement };
+    let becomes = format!("in the place of {id}");
+    match change(desk, "rotate", &new, rotate, Some(becomes)).await? {
+        Rotation::Done(new) => tell(desk, &new, json, Some(&secret)).await,
         Rotation::Unknown => Err(unknown(id)),
         Rotation::Replaced(newer) => Err(mistake(format!(
             "key {id} was replaced by {}: rotate that one, or revoke it first if nobody has its secret",
@@ -174,8 +202,9 @@ async fn report_leaked(key: Option<SecretString>, json: bool, desk: &mut Desk<'_
     let not_ours = || mistake("this is no key of this server, so nothing was revoked");
     let key = ApiKey::new(text).map_err(|_| not_ours())?;
     let found = desk.store.key_by_digest(&desk.pepper.digest(&key)).await?.ok_or_else(not_ours)?;
-    let revoked = desk.store.revoke_key(&found.id, UnixMillis::now()).await?.ok_or_else(not_ours)?;
-    desk.record("report-leaked", &revoked).await?;
+    let revoke = KeyChange::Revoke(found.id.clone(), UnixMillis::now());
+    let revoked = change(desk, "report-leaked", &found, revoke, None).await?;
+    let revoked = revoked.done().ok_or_else(not_ours)?;
     tell(desk, &revoked, json, None).await
 }
 

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::{Desk, mistake, table};
+use super::{COMMAND_LINE, Desk, mistake, table};
 use crate::{
     money::Amount,
     payments::{
@@ -197,7 +197,7 @@ async fn approve(desk: &Desk<'_>, handle: &str) -> anyhow::Result<Vec<StoredPaym
 
 /// An operator, on behalf of an account's owner.
 fn actor(what: &str, user: UserId, payment: &StoredPayment) -> anyhow::Result<Actor> {
-    let record = record("the command line", &format!("server payments {what}"), payment)?;
+    let record = record(COMMAND_LINE, &format!("server payments {what}"), payment)?;
     Ok(Actor { user, key: None, record })
 }
 

@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{PolicyChange, StoreError};
+use super::{AuditRecord, PolicyChange, StoreError};
 use crate::clock::UnixMillis;
+
+mod change;
+
+pub use change::{KeyChange, KeyChanged, Rotation};
 
 /// The ids of the keys that a server of the demo puts anew whenever it starts.
 pub const DEMO_KEY_IDS: [&str; 4] = ["1", "2", "3", "4"];
@@ -138,19 +142,6 @@ impl Replacement {
     }
 }
 
-/// How an attempt to replace a key ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotation {
-    /// This key is there, and the old one ends when it was said to.
-    Done(Box<StoredKey>),
-    /// There is no such key. Nothing was changed.
-    Unknown,
-    /// Another key is in its place already, and has not ended. Nothing was changed.
-    Replaced(KeyId),
-    /// The old key has ended already. Nothing was changed.
-    Ended(KeyEnd),
-}
-
 /// By what it shows that keys or sessions are not what they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
@@ -195,12 +186,25 @@ pub trait KeyStore: Send + Sync {
         Ok(found)
     }
 
+    /// Changes a key as the methods below say, and appends the record, where there is one, to the audit trail in the same
+    /// commit: where one of both cannot be written, neither is. Nothing is recorded where nothing was changed.
+    ///
+    /// # Errors
+    /// As [`Self::create_key`].
+    async fn change_key(
+        &self,
+        change: KeyChange,
+        record: Option<AuditRecord>,
+    ) -> Result<KeyChanged, StoreError>;
+
     /// Creates a key that was not there before, with what it may pay, in one commit.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its id or its digest is another key's, [`StoreError::NoSuchAccount`] when its user is
     /// unknown; [`StoreError::Unavailable`].
-    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError>;
+    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
+        self.change_key(KeyChange::Create(Box::new(key), limits), None).await.map(drop)
+    }
 
     /// Creates a key in the place of `old`, which is accepted until `until`, or as long as before if that ends earlier.
     /// Of two rotations of one key at once one is done.
@@ -212,14 +216,18 @@ pub trait KeyStore: Send + Sync {
         old: &KeyId,
         until: UnixMillis,
         replacement: Replacement,
-    ) -> Result<Rotation, StoreError>;
+    ) -> Result<Rotation, StoreError> {
+        self.change_key(KeyChange::Rotate { old: old.clone(), until, replacement }, None).await
+    }
 
     /// Revokes a key as of `at`, or leaves it revoked as it was, and ends the sessions that it opened, in the same
     /// commit. The key as it is then; `None` if there is none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError>;
+    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+        self.change_key(KeyChange::Revoke(id.clone(), at), None).await.map(KeyChanged::done)
+    }
 
     /// Gives a key other permissions, and ends the sessions of its lineage that are stronger than that, in the same
     /// commit. The key as it is then; `None` if there is none.
@@ -231,7 +239,10 @@ pub trait KeyStore: Send + Sync {
         id: &KeyId,
         permissions: u64,
         role: String,
-    ) -> Result<Option<StoredKey>, StoreError>;
+    ) -> Result<Option<StoredKey>, StoreError> {
+        let permit = KeyChange::Permit { id: id.clone(), permissions, role };
+        self.change_key(permit, None).await.map(KeyChanged::done)
+    }
 
     /// Notes that a key was accepted at `at`; written behind.
     ///

@@ -67,9 +67,9 @@ pub use self::{
     settings::SqliteSettings,
 };
 use super::{
-    AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyDigest, KeyId, KeyStore, Migration,
-    OpenSession, PolicyChange, Replacement, Revision, Rotation, SessionCaps, SessionFilter, SessionHash,
-    SessionStore, Store, StoreError, StoredKey, StoredSession,
+    AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyChange, KeyChanged, KeyDigest, KeyId,
+    KeyStore, Migration, OpenSession, Revision, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
+    StoreError, StoredKey, StoredSession,
     known_keys::{Knowledge, KnownKeys},
 };
 use crate::clock::UnixMillis;
@@ -240,44 +240,15 @@ impl KeyStore for SqliteStore {
         self.read(|connection| lifecycle::by_id(connection, id))?
     }
 
-    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
-        let _changing = self.known_keys.changing();
-        let create = move |connection: &Connection| {
-            lifecycle::create(connection, &key)?;
-            spending::change_policy(connection, &key.id, limits.clone()).map(drop)
-        };
-        self.write(Durability::Power, create).await
-    }
-
-    async fn rotate_key(
+    async fn change_key(
         &self,
-        old: &KeyId,
-        until: UnixMillis,
-        replacement: Replacement,
-    ) -> Result<Rotation, StoreError> {
+        change: KeyChange,
+        record: Option<AuditRecord>,
+    ) -> Result<KeyChanged, StoreError> {
         let _changing = self.known_keys.changing();
-        let old = old.clone();
-        let rotate =
-            move |connection: &Connection| lifecycle::rotate(connection, &old, until, replacement.clone());
-        self.write(Durability::Power, rotate).await
-    }
-
-    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
-        let _changing = self.known_keys.changing();
-        let id = id.clone();
-        self.write(Durability::Power, move |connection| lifecycle::revoke(connection, &id, at)).await
-    }
-
-    async fn permit_key(
-        &self,
-        id: &KeyId,
-        permissions: u64,
-        role: String,
-    ) -> Result<Option<StoredKey>, StoreError> {
-        let _changing = self.known_keys.changing();
-        let id = id.clone();
-        let permit = move |connection: &Connection| lifecycle::permit(connection, &id, permissions, &role);
-        self.write(Durability::Power, permit).await
+        let change =
+            move |connection: &Connection| lifecycle::change(connection, change.clone(), record.as_ref());
+        self.write(Durability::Power, change).await
     }
 
     async fn touch_key(&self, id: KeyId, at: UnixMillis) -> Result<(), StoreError> {

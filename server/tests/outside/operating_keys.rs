@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 use server::store::{AccountHolder, KeyStore as _, Store as _, UserId, sqlite::SqliteStore};
 
-use crate::support::process::{Ended, run};
+use crate::support::{
+    postgres::{Connected, Postgres},
+    process::{Ended, run},
+};
 
 fn operate(folder: &Path, arguments: &[&str]) -> Ended {
     run(folder, arguments, &[])
@@ -72,4 +75,90 @@ async fn a_user_who_is_called_none_opens_no_key_to_everybody() {
     assert_eq!(told(folder.path(), &["keys", "list"]).as_array().unwrap().len(), 1);
     let both = told(folder.path(), &["keys", "limit", id, "--payee", "erin", "--payee", "none"]);
     assert_eq!(both["payments"]["payees"], serde_json::json!(["erin", "none"]));
+}
+
+/// What an operator does to a key of dana's, whose secret is known: one that changes it, each.
+fn each_change<'a>(id: &'a str, key: &'a str) -> [Vec<&'a str>; 6] {
+    [
+        vec!["keys", "create", "--user", "dana", "--role", "read-only", "--max", "5"],
+        vec!["keys", "permit", id, "--permissions", "balance:read"],
+        vec!["keys", "limit", id, "--max", "10", "--payee", "erin"],
+        vec!["keys", "rotate", id],
+        vec!["keys", "revoke", id],
+        vec!["keys", "report-leaked", key],
+    ]
+}
+
+/// That nothing is done to a key of a database that takes no record any more, from when `refuse` was called on.
+async fn undone_without_a_record(set: &[(&str, &str)], refuse: impl AsyncFnOnce(&Path)) {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |arguments: &[&str]| {
+        let ended = run(folder.path(), &[arguments, &["--json"]].concat(), set);
+        assert!(ended.status.success(), "{ended:?}");
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    told(&["users", "create", "dana"]);
+    told(&["users", "create", "erin"]);
+    let made = told(&["keys", "create", "--user", "dana", "--role", "customer"]);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    refuse(folder.path()).await;
+    let is_now = || (told(&["keys", "list"]), told(&["keys", "limit", id]));
+    let before = is_now();
+    for arguments in each_change(id, key) {
+        let ended = run(folder.path(), &arguments, set);
+        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ended:?}");
+        assert_eq!(is_now(), before, "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_05_what_cannot_be_recorded_is_not_done_to_a_key() {
+    undone_without_a_record(&[], async |folder| {
+        let connection = rusqlite::Connection::open(folder.join("data/payments.db")).unwrap();
+        let refuse = "CREATE TRIGGER no_more BEFORE INSERT ON audit_records
+                      BEGIN SELECT RAISE (ABORT, 'no more'); END";
+        connection.execute_batch(refuse).unwrap();
+    })
+    .await;
+    let Some(postgres) = Postgres::start() else { return };
+    let (url, beside) = (postgres.url(), Connected::to(&postgres).await);
+    let set = [("DATABASE_URL", url.as_str()), ("KEY_PEPPER", "the pepper of the server, long enough")];
+    undone_without_a_record(&set, async |_| {
+        let refuse = "CREATE FUNCTION no_more () RETURNS trigger LANGUAGE plpgsql
+                      AS $$ BEGIN RAISE EXCEPTION 'no more'; END $$;
+                      CREATE TRIGGER no_more BEFORE INSERT ON audit_inbox
+                      FOR EACH ROW EXECUTE FUNCTION no_more ()";
+        beside.execute(refuse).await;
+    })
+    .await;
+}
+
+#[test]
+fn the_record_of_a_change_says_what_became_of_the_key_and_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    told(folder.path(), &["users", "create", "dana"]);
+    told(folder.path(), &["users", "create", "erin"]);
+    let made = told(folder.path(), &["keys", "create", "--user", "dana", "--role", "customer"]);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    for arguments in each_change(id, key) {
+        told(folder.path(), &arguments);
+    }
+    let listed = told(folder.path(), &["audit", "list"]);
+    let did = |record: &Value| {
+        let tool = record["tool"].as_str().unwrap().strip_prefix("server keys ").unwrap();
+        format!("{tool} {}", record["client"].as_str().unwrap())
+    };
+    let mut did: Vec<_> = listed.as_array().unwrap().iter().map(did).collect();
+    did.reverse();
+    let expected = [
+        "create the command line: customer".to_owned(),
+        "create the command line: read-only; max 5 USD, was none".to_owned(),
+        "permit the command line: identity:read,balance:read, was customer".to_owned(),
+        "limit the command line: max 10 USD, was none; payee erin, was none".to_owned(),
+        format!("rotate the command line: in the place of {id}"),
+        "revoke the command line".to_owned(),
+        "report-leaked the command line".to_owned(),
+    ];
+    assert_eq!(did, expected);
+    assert!(told(folder.path(), &["audit", "verify"])["whole"] == true);
 }

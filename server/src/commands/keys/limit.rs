@@ -39,13 +39,16 @@ pub(super) struct ToldPolicy {
     payees: Vec<String>,
 }
 
+/// What is changed about what a key may pay, and in words what becomes of it.
+#[derive(Debug, Default)]
+pub(super) struct Limited {
+    pub(super) policy: PolicyChange,
+    pub(super) becomes: String,
+}
+
 impl Limits {
     /// What they change, for a key of this user and mode; `None` where nothing is named.
-    pub(super) async fn change(
-        &self,
-        desk: &Desk<'_>,
-        key: &StoredKey,
-    ) -> anyhow::Result<Option<PolicyChange>> {
+    pub(super) async fn change(&self, desk: &Desk<'_>, key: &StoredKey) -> anyhow::Result<Option<Limited>> {
         let none = (&self.automatic_below, &self.max, &self.day_budget) == (&None, &None, &None);
         if none && self.payees.is_empty() {
             return Ok(None);
@@ -61,12 +64,14 @@ impl Limits {
         let limit = |option, text: &Option<String>| {
             text.as_ref().map(|text| limit(option, text, currency)).transpose()
         };
-        Ok(Some(PolicyChange {
+        let policy = PolicyChange {
             automatic_below_minor: self.automatic_below.as_ref().map(automatic_below).transpose()?,
             maximum_minor: limit("--max", &self.max)?,
             day_budget_minor: limit("--day-budget", &self.day_budget)?,
             payees: if self.payees.is_empty() { None } else { Some(self.payees(desk).await?) },
-        }))
+        };
+        let becomes = in_words(&policy, &desk.store.policy(&key.id).await?, currency);
+        Ok(Some(Limited { policy, becomes }))
     }
 
     /// The payees, each of whom there is.
@@ -90,10 +95,24 @@ impl Limits {
     }
 }
 
-/// Changes what a key may pay.
-pub(super) async fn change(desk: &Desk<'_>, key: &StoredKey, change: PolicyChange) -> anyhow::Result<()> {
-    let changed = desk.store.change_policy(&key.id, change).await?;
-    changed.map(drop).ok_or_else(|| mistake(format!("there is no key `{}` any more", key.id.0)))
+/// What is changed, and what it was.
+fn in_words(change: &PolicyChange, before: &PaymentPolicy, currency: Currency) -> String {
+    let amount = |minor: Option<i64>| {
+        let told = |minor| format!("{} {}", Amount::from_minor(minor, currency).to_number(), currency.code());
+        minor.map_or_else(|| NONE.to_owned(), told)
+    };
+    let whom = |payees: &[String]| if payees.is_empty() { NONE.to_owned() } else { payees.join(" ") };
+    let limits = [
+        ("automatic-below", change.automatic_below_minor.map(Some), Some(before.automatic_below_minor)),
+        ("max", change.maximum_minor, before.maximum_minor),
+        ("day-budget", change.day_budget_minor, before.day_budget_minor),
+    ];
+    let limits = limits
+        .into_iter()
+        .filter_map(|(name, is, was)| is.map(|is| format!("{name} {}, was {}", amount(is), amount(was))));
+    let payees = change.payees.as_ref();
+    let payees = payees.map(|is| format!("payee {}, was {}", whom(is), whom(&before.payees)));
+    limits.chain(payees).collect::<Vec<_>>().join("; ")
 }
 
 fn limit(option: &str, text: &str, currency: Currency) -> anyhow::Result<Option<i64>> {

@@ -8,14 +8,15 @@ use ipnet::IpNet;
 
 use super::{
     super::{Desk, mistake},
-    limit::Limits,
+    change, in_words,
+    limit::{Limited, Limits},
     span,
     told::tell,
 };
 use crate::{
     clock::UnixMillis,
     identity::{ApiKey, Permission, PermissionSet, Role, ServiceName},
-    store::{KeyMode, StoreError, StoredKey},
+    store::{KeyChange, KeyMode, StoreError, StoredKey},
 };
 
 /// Longest name of a key, in characters.
@@ -133,16 +134,18 @@ pub(super) async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<
         revoked_at: None,
         used_at: None,
     };
-    let change = create.limits.change(desk, &key).await?;
-    match desk.store.create_key(key.clone(), change.unwrap_or_default()).await {
-        Err(StoreError::Taken(_)) if service.is_some() => {
-            return Err(mistake(
-                "there is a key for this service already: permit or limit that one, or revoke it first",
-            ));
+    let Limited { policy, becomes } = create.limits.change(desk, &key).await?.unwrap_or_default();
+    let may = [in_words(set), becomes].into_iter().filter(|words| !words.is_empty());
+    let may = may.collect::<Vec<_>>().join("; ");
+    let creation = KeyChange::Create(Box::new(key.clone()), policy);
+    let created = change(desk, "create", &key, creation, Some(may)).await;
+    created.map_err(|error| {
+        let is_taken = matches!(error.downcast_ref(), Some(StoreError::Taken(_)));
+        if !is_taken || service.is_none() {
+            return error;
         }
-        created => created?,
-    }
-    desk.record("create", &key).await?;
+        mistake("there is a key for this service already: permit or limit that one, or revoke it first")
+    })?;
     tell(desk, &key, create.json, service.is_none().then_some(&secret)).await
 }
 

@@ -16,11 +16,11 @@ use crate::{
     clock::UnixMillis,
     store::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
-        Compensation, ErasedWork, IdempotencyClaim, KeyDigest, KeyId, KeyStore, LedgerStore, Month,
-        MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore,
-        PolicyChange, PostedTransfer, Replacement, Revision, Rotation, SealingKey, SealingStore, SessionCaps,
-        SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey, StoredPayment,
-        StoredSession, UserId,
+        Compensation, ErasedWork, IdempotencyClaim, KeyChange, KeyChanged, KeyDigest, KeyId, KeyStore,
+        LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId,
+        PaymentPolicy, PaymentStore, PolicyChange, PostedTransfer, Revision, SealingKey, SealingStore,
+        SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey,
+        StoredPayment, StoredSession, UserId,
     },
 };
 
@@ -156,29 +156,11 @@ impl KeyStore for Double {
         unavailable()
     }
 
-    async fn create_key(&self, _key: StoredKey, _limits: PolicyChange) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn rotate_key(
+    async fn change_key(
         &self,
-        _old: &KeyId,
-        _until: UnixMillis,
-        _replacement: Replacement,
-    ) -> Result<Rotation, StoreError> {
-        unavailable()
-    }
-
-    async fn revoke_key(&self, _id: &KeyId, _at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
-        unavailable()
-    }
-
-    async fn permit_key(
-        &self,
-        _id: &KeyId,
-        _permissions: u64,
-        _role: String,
-    ) -> Result<Option<StoredKey>, StoreError> {
+        _change: KeyChange,
+        _record: Option<AuditRecord>,
+    ) -> Result<KeyChanged, StoreError> {
         unavailable()
     }
 

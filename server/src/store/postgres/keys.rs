@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use super::{
     PostgresStore,
     attempts::Attempts,
+    audit,
     connections::{in_time, let_go},
     failure::Failure,
     migrations::lock,
@@ -19,8 +20,8 @@ use crate::{
     clock::UnixMillis,
     money::Currency,
     store::{
-        AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyId, KeyMode, KeyStore, PolicyChange, Replacement,
-        Revision, Rotation, StoreError, StoredKey, UserId,
+        AccountHolder, AuditRecord, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyDigest, KeyId, KeyMode, KeyStore,
+        Replacement, Revision, StoreError, StoredKey, UserId,
     },
 };
 
@@ -60,59 +61,19 @@ impl KeyStore for PostgresStore {
         })
     }
 
-    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
-        let _changing = self.known_keys.changing();
-        transact!(self, "write a key", |transaction| {
-            lock(&transaction, "keys").await?;
-            create(&transaction, &key).await?;
-            spending::change_policy(&transaction, &key.id, limits.clone()).await.map(drop)
-        })
-    }
-
-    async fn rotate_key(
+    async fn change_key(
         &self,
-        old: &KeyId,
-        until: UnixMillis,
-        replacement: Replacement,
-    ) -> Result<Rotation, StoreError> {
+        change: KeyChange,
+        record: Option<AuditRecord>,
+    ) -> Result<KeyChanged, StoreError> {
         let _changing = self.known_keys.changing();
-        transact!(self, "replace a key", |transaction| {
+        transact!(self, "change a key", |transaction| {
             lock(&transaction, "keys").await?;
-            rotate(&transaction, old, until, replacement.clone()).await
-        })
-    }
-
-    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
-        let _changing = self.known_keys.changing();
-        transact!(self, "revoke a key", |transaction| {
-            lock(&transaction, "keys").await?;
-            hold(&transaction, id).await?;
-            sessions::lock_all(&transaction).await?;
-            execute(&transaction, "DELETE FROM sessions WHERE key_id = $1", &[&id.0]).await?;
-            let revoke = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
-            execute(&transaction, revoke, &[&id.0, &at.as_millis()]).await?;
-            by_id(&transaction, id).await
-        })
-    }
-
-    async fn permit_key(
-        &self,
-        id: &KeyId,
-        permissions: u64,
-        role: String,
-    ) -> Result<Option<StoredKey>, StoreError> {
-        let _changing = self.known_keys.changing();
-        transact!(self, "change the permissions of a key", |transaction| {
-            lock(&transaction, "keys").await?;
-            hold(&transaction, id).await?;
-            sessions::lock_all(&transaction).await?;
-            let permissions = permissions.cast_signed();
-            let narrow = "DELETE FROM sessions WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)
-                          AND (permissions | (SELECT permissions FROM api_keys WHERE id = $1)) & ~$2::bigint <> 0";
-            execute(&transaction, narrow, &[&id.0, &permissions]).await?;
-            let permit = "UPDATE api_keys SET permissions = $2, role = $3 WHERE id = $1";
-            execute(&transaction, permit, &[&id.0, &permissions, &role]).await?;
-            by_id(&transaction, id).await
+            let changed = apply(&transaction, change.clone()).await?;
+            if let (KeyChanged::Done(_), Some(record)) = (&changed, &record) {
+                audit::arrive(&transaction, &[record]).await?;
+            }
+            Ok(changed)
         })
     }
 
@@ -189,6 +150,27 @@ async fn hold(transaction: &Transaction<'_>, id: &KeyId) -> Result<(), Failure> 
     rows(transaction, hold, &[&id.0]).await.map(drop)
 }
 
+async fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<KeyChanged, Failure> {
+    Ok(match change {
+        KeyChange::Create(key, limits) => {
+            create(transaction, &key).await?;
+            spending::change_policy(transaction, &key.id, limits).await?;
+            KeyChanged::Done(key)
+        }
+        KeyChange::Rotate { old, until, replacement } => {
+            rotate(transaction, &old, until, replacement).await?
+        }
+        KeyChange::Revoke(id, at) => revoke(transaction, &id, at).await?.into(),
+        KeyChange::Permit { id, permissions, role } => {
+            permit(transaction, &id, permissions, &role).await?.into()
+        }
+        KeyChange::Limit(id, limits) => {
+            spending::change_policy(transaction, &id, limits).await?;
+            by_id(transaction, &id).await?.into()
+        }
+    })
+}
+
 async fn create(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Failure> {
     if by_id(transaction, &key.id).await?.is_some() {
         let taken = format!("there is a key {} already", key.id.0);
@@ -202,16 +184,16 @@ async fn rotate(
     old: &KeyId,
     until: UnixMillis,
     replacement: Replacement,
-) -> Result<Rotation, Failure> {
+) -> Result<KeyChanged, Failure> {
     const NEWEST: &str = select_keys!("WHERE k.lineage = $1 ORDER BY k.created_at DESC, k.id LIMIT 1");
-    let Some(key) = by_id(transaction, old).await? else { return Ok(Rotation::Unknown) };
+    let Some(key) = by_id(transaction, old).await? else { return Ok(KeyChanged::Unknown) };
     if let Some(end) = key.ended(replacement.created_at) {
-        return Ok(Rotation::Ended(end));
+        return Ok(KeyChanged::Ended(end));
     }
     let newest = row(transaction, NEWEST, &[&key.lineage.0]).await?;
     let newest = newest.as_ref().map(read_key).transpose()?.unwrap_or_else(|| key.clone());
     if newest.id != key.id && newest.ended(replacement.created_at).is_none() {
-        return Ok(Rotation::Replaced(newest.id));
+        return Ok(KeyChanged::Replaced(newest.id));
     }
     let new = replacement.of(&key, &newest);
     hold(transaction, old).await?;
@@ -219,7 +201,37 @@ async fn rotate(
     let end = "UPDATE api_keys SET expires_at = LEAST (COALESCE (expires_at, $2), $2) WHERE id = $1";
     execute(transaction, end, &[&old.0, &until.as_millis()]).await?;
     create(transaction, &new).await?;
-    Ok(Rotation::Done(Box::new(new)))
+    Ok(KeyChanged::Done(Box::new(new)))
+}
+
+async fn revoke(
+    transaction: &Transaction<'_>,
+    id: &KeyId,
+    at: UnixMillis,
+) -> Result<Option<StoredKey>, Failure> {
+    hold(transaction, id).await?;
+    sessions::lock_all(transaction).await?;
+    execute(transaction, "DELETE FROM sessions WHERE key_id = $1", &[&id.0]).await?;
+    let revoke = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    execute(transaction, revoke, &[&id.0, &at.as_millis()]).await?;
+    by_id(transaction, id).await
+}
+
+async fn permit(
+    transaction: &Transaction<'_>,
+    id: &KeyId,
+    permissions: u64,
+    role: &str,
+) -> Result<Option<StoredKey>, Failure> {
+    hold(transaction, id).await?;
+    sessions::lock_all(transaction).await?;
+    let permissions = permissions.cast_signed();
+    let narrow = "DELETE FROM sessions WHERE lineage = (SELECT lineage FROM api_keys WHERE id = $1)
+                  AND (permissions | (SELECT permissions FROM api_keys WHERE id = $1)) & ~$2::bigint <> 0";
+    execute(transaction, narrow, &[&id.0, &permissions]).await?;
+    let permit = "UPDATE api_keys SET permissions = $2, role = $3 WHERE id = $1";
+    execute(transaction, permit, &[&id.0, &permissions, &role]).await?;
+    by_id(transaction, id).await
 }
 
 async fn put(transaction: &Transaction<'_>, keys: &[StoredKey]) -> Result<(), Failure> {

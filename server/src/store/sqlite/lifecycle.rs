@@ -2,32 +2,60 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{failure::unavailable, keys};
+use super::{audit, failure::unavailable, keys, spending};
 use crate::{
     clock::UnixMillis,
-    store::{DEMO_KEY_IDS, KeyId, Replacement, Revision, Rotation, StoreError, StoredKey},
+    store::{
+        AuditRecord, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyId, Replacement, Revision, StoreError, StoredKey,
+    },
 };
 
-pub(super) fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
+/// Changes a key and records it.
+pub(super) fn change(
+    connection: &Connection,
+    change: KeyChange,
+    record: Option<&AuditRecord>,
+) -> Result<KeyChanged, StoreError> {
+    let changed = match change {
+        KeyChange::Create(key, limits) => {
+            create(connection, &key)?;
+            spending::change_policy(connection, &key.id, limits)?;
+            KeyChanged::Done(key)
+        }
+        KeyChange::Rotate { old, until, replacement } => rotate(connection, &old, until, replacement)?,
+        KeyChange::Revoke(id, at) => revoke(connection, &id, at)?.into(),
+        KeyChange::Permit { id, permissions, role } => permit(connection, &id, permissions, &role)?.into(),
+        KeyChange::Limit(id, limits) => {
+            spending::change_policy(connection, &id, limits)?;
+            by_id(connection, &id)?.into()
+        }
+    };
+    if let (KeyChanged::Done(_), Some(record)) = (&changed, record) {
+        audit::append(connection, &[record])?;
+    }
+    Ok(changed)
+}
+
+fn create(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
     if by_id(connection, &key.id)?.is_some() {
         return Err(StoreError::Taken(format!("there is a key {} already", key.id.0)));
     }
     keys::put(connection, std::slice::from_ref(key))
 }
 
-pub(super) fn rotate(
+fn rotate(
     connection: &Connection,
     old: &KeyId,
     until: UnixMillis,
     replacement: Replacement,
-) -> Result<Rotation, StoreError> {
-    let Some(key) = by_id(connection, old)? else { return Ok(Rotation::Unknown) };
+) -> Result<KeyChanged, StoreError> {
+    let Some(key) = by_id(connection, old)? else { return Ok(KeyChanged::Unknown) };
     if let Some(end) = key.ended(replacement.created_at) {
-        return Ok(Rotation::Ended(end));
+        return Ok(KeyChanged::Ended(end));
     }
     let newest = keys::newest(connection, &key.lineage).map_err(unavailable("read a line of keys"))?;
     if newest.id != key.id && newest.ended(replacement.created_at).is_none() {
-        return Ok(Rotation::Replaced(newest.id));
+        return Ok(KeyChanged::Replaced(newest.id));
     }
     let new = replacement.of(&key, &newest);
     connection
@@ -35,14 +63,10 @@ pub(super) fn rotate(
         .and_then(|mut statement| statement.execute(params![old.0, until.as_millis()]))
         .map_err(unavailable("end a key that is replaced"))?;
     create(connection, &new)?;
-    Ok(Rotation::Done(Box::new(new)))
+    Ok(KeyChanged::Done(Box::new(new)))
 }
 
-pub(super) fn revoke(
-    connection: &Connection,
-    id: &KeyId,
-    at: UnixMillis,
-) -> Result<Option<StoredKey>, StoreError> {
+fn revoke(connection: &Connection, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
     let run = || -> rusqlite::Result<()> {
         connection
             .prepare_cached("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
@@ -54,7 +78,7 @@ pub(super) fn revoke(
     by_id(connection, id)
 }
 
-pub(super) fn permit(
+fn permit(
     connection: &Connection,
     id: &KeyId,
     permissions: u64,
