@@ -17,7 +17,7 @@ use crate::{
     config::{Config, ConfigError},
     identity::{ApiKey, Pepper},
     store::{
-        AuditRecord, DatabaseUrl, Outcome, SessionHash, Store, StoredKey, StoredSession,
+        AuditRecord, DatabaseUrl, KeyId, Outcome, SessionHash, Store, StoredKey, StoredSession, UserId,
         sqlite::SqliteLocation,
     },
 };
@@ -123,18 +123,30 @@ async fn migrate(database: &DatabaseUrl, out: &mut (dyn Write + Send)) -> anyhow
     writeln!(out, "{database} {told}").context("the output cannot be written")
 }
 
-/// What an operator does: to which key, with which session of it, and what becomes of it.
+/// What an operator does: to which user, key and session, where it is to one, and what becomes of it.
 struct Deed<'a> {
     tool: String,
-    key: &'a StoredKey,
+    user: UserId,
+    username: &'a str,
+    key: &'a str,
     session: Option<SessionHash>,
     becomes: Option<String>,
 }
 
-impl Deed<'_> {
-    /// Its record. What becomes of the key stands where a client says who it is.
+impl<'a> Deed<'a> {
+    /// One that is done to no user and to no key.
+    const fn new(tool: String) -> Self {
+        Self { tool, user: UserId(0), username: "", key: "", session: None, becomes: None }
+    }
+
+    /// One that is done to a key.
+    fn with_key(tool: String, key: &'a StoredKey) -> Self {
+        Self { user: key.user, username: &key.username, key: &key.id.0, ..Self::new(tool) }
+    }
+
+    /// Its record. What becomes of what it is done to stands where a client says who it is.
     fn record(self) -> anyhow::Result<AuditRecord> {
-        let Self { tool, key, session, becomes } = self;
+        let Self { tool, user, username, key, session, becomes } = self;
         let mut id = [0; 16];
         getrandom::fill(&mut id).context("there is no randomness for a request id")?;
         let client =
@@ -142,14 +154,14 @@ impl Deed<'_> {
         Ok(AuditRecord {
             at: UnixMillis::now(),
             request_id: HEXLOWER.encode(&id).into(),
-            user: key.user,
-            username: key.username.clone(),
-            key: key.id.clone(),
+            user,
+            username: username.to_owned(),
+            key: KeyId(key.to_owned()),
             session,
             protocol: ProtocolVersion::LATEST,
             client: client.into(),
             tool: tool.into(),
-            arguments_digest: Sha256::digest(key.id.0.as_bytes()).into(),
+            arguments_digest: Sha256::digest(key).into(),
             rule: "operator".into(),
             outcome: Outcome::Ok,
             duration_us: 0,
@@ -178,7 +190,7 @@ impl Desk<'_> {
     async fn record_ending(&self, session: &StoredSession) -> anyhow::Result<()> {
         let key = self.store.key(&session.key).await?.context("the key of the session is gone")?;
         let tool = "server sessions end".to_owned();
-        let deed = Deed { tool, key: &key, session: Some(session.hash), becomes: None };
+        let deed = Deed { session: Some(session.hash), ..Deed::with_key(tool, &key) };
         self.store.append_audit(deed.record()?).await?;
         self.store.flush_audit().await.context("what was done is not in the audit trail")
     }

@@ -145,7 +145,7 @@ async fn change(
     change: KeyChange,
     becomes: Option<String>,
 ) -> anyhow::Result<KeyChanged> {
-    let record = Deed { tool: format!("server keys {what}"), key, session: None, becomes }.record()?;
+    let record = Deed { becomes, ..Deed::with_key(format!("server keys {what}"), key) }.record()?;
     Ok(desk.store.change_key(change, Some(record)).await?)
 }
 

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Desk, table};
+use super::{Deed, Desk, table};
 use crate::clock::UnixMillis;
 
 /// What can be done with sealing keys.
@@ -34,7 +34,8 @@ pub(super) async fn run(command: SealingCommand, desk: &mut Desk<'_>) -> anyhow:
     let (keys, json) = match command {
         SealingCommand::List { json } => (desk.store.sealing_keys().await?, json),
         SealingCommand::Rotate { json } => {
-            (desk.store.turn_sealing_keys(UnixMillis::now(), true).await?, json)
+            let record = Deed::new("server sealing rotate".to_owned()).record()?;
+            (desk.store.renew_sealing_keys(UnixMillis::now(), record).await?, json)
         }
     };
     let told: Vec<Told> =

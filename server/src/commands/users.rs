@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Desk, NONE, mistake, table};
+use super::{Deed, Desk, NONE, mistake, table};
 use crate::{
     money::{Amount, Currency},
     store::{AccountHolder, StoreError, UserId},
@@ -14,7 +14,7 @@ use crate::{
 pub enum Users {
     /// Make a user with an empty account
     Create {
-        /// The name by which others pay the user: 1 to 32 of a-z, 0-9, `-` and `_`, beginning with a letter
+        /// The name by which others pay the user: 1 to 32 of a-z, 0-9, `-` and `_`, beginning with a letter; not `none`
         name: String,
         /// The currency of the account
         #[arg(long, default_value = "USD")]
@@ -96,7 +96,13 @@ async fn create(
         currency: currency.code().to_owned(),
         credit_limit_minor: limit.minor(),
     };
-    match desk.store.put_holder(holder.clone()).await {
+    let deed = Deed {
+        user: holder.user,
+        username: &holder.username,
+        becomes: Some(format!("{}, may owe {}", holder.currency, limit.to_number())),
+        ..Deed::new("server users create".to_owned())
+    };
+    match desk.store.record_holder(holder.clone(), Some(deed.record()?)).await {
         Ok(()) => Ok(holder),
         Err(StoreError::Taken(_)) => Err(mistake("another user was made at the same moment: try again")),
         Err(error) => Err(error.into()),

@@ -292,7 +292,19 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Taken`] when the number or the name belongs to another, [`StoreError::OutOfRange`] when accounts
     /// cannot be in that currency or the credit limit is below zero; [`StoreError::Unavailable`].
-    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError>;
+    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError> {
+        self.record_holder(holder, None).await
+    }
+
+    /// [`Self::put_holder`], with the record of it, where there is one, in the audit trail in the same commit.
+    ///
+    /// # Errors
+    /// As above.
+    async fn record_holder(
+        &self,
+        holder: AccountHolder,
+        record: Option<AuditRecord>,
+    ) -> Result<(), StoreError>;
 
     /// Everybody who has an account, ordered by number.
     ///

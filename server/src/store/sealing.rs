@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{SecretBox, zeroize::Zeroize};
 
-use super::StoreError;
+use super::{AuditRecord, StoreError};
 use crate::clock::UnixMillis;
 
 /// After how long another key takes its turn.
@@ -92,6 +92,16 @@ pub trait SealingStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError>;
+
+    /// [`Self::turn_sealing_keys`] at once, with the record of it in the audit trail in the same commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn renew_sealing_keys(
+        &self,
+        now: UnixMillis,
+        record: AuditRecord,
+    ) -> Result<Vec<SealingKey>, StoreError>;
 
     /// Spends a seal: `true` for the first caller, `false` for every later one until `expires_at`, in whatever process.
     /// What has expired by `now` is forgotten.

@@ -273,8 +273,16 @@ impl KeyStore for SqliteStore {
         self.write(Durability::Power, move |connection| keys::put(connection, &keys)).await
     }
 
-    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError> {
-        self.write(Durability::Power, move |connection| keys::put_holder(connection, &holder)).await
+    async fn record_holder(
+        &self,
+        holder: AccountHolder,
+        record: Option<AuditRecord>,
+    ) -> Result<(), StoreError> {
+        let put = move |connection: &Connection| {
+            keys::put_holder(connection, &holder)?;
+            record.as_ref().map_or(Ok(()), |record| audit::append(connection, &[record]))
+        };
+        self.write(Durability::Power, put).await
     }
 
     async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {

@@ -102,9 +102,14 @@ async fn undone_without_a_record(set: &[(&str, &str)], refuse: impl AsyncFnOnce(
     let made = told(&["keys", "create", "--user", "dana", "--role", "customer"]);
     let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
     refuse(folder.path()).await;
-    let is_now = || (told(&["keys", "list"]), told(&["keys", "limit", id]));
+    told(&["sealing", "list"]);
+    let is_now = || {
+        let what = [&["keys", "list"][..], &["keys", "limit", id], &["users", "list"], &["sealing", "list"]];
+        what.map(&told)
+    };
     let before = is_now();
-    for arguments in each_change(id, key) {
+    let others = [vec!["users", "create", "frank"], vec!["sealing", "rotate"]];
+    for arguments in each_change(id, key).into_iter().chain(others) {
         let ended = run(folder.path(), &arguments, set);
         assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ended:?}");
         assert_eq!(is_now(), before, "{arguments:?}");
@@ -143,21 +148,25 @@ fn the_record_of_a_change_says_what_became_of_the_key_and_what_it_was() {
     for arguments in each_change(id, key) {
         told(folder.path(), &arguments);
     }
+    told(folder.path(), &["sealing", "rotate"]);
     let listed = told(folder.path(), &["audit", "list"]);
     let did = |record: &Value| {
-        let tool = record["tool"].as_str().unwrap().strip_prefix("server keys ").unwrap();
+        let tool = record["tool"].as_str().unwrap().strip_prefix("server ").unwrap();
         format!("{tool} {}", record["client"].as_str().unwrap())
     };
     let mut did: Vec<_> = listed.as_array().unwrap().iter().map(did).collect();
     did.reverse();
     let expected = [
-        "create the command line: customer".to_owned(),
-        "create the command line: read-only; max 5 USD, was none".to_owned(),
-        "permit the command line: identity:read,balance:read, was customer".to_owned(),
-        "limit the command line: max 10 USD, was none; payee erin, was none".to_owned(),
-        format!("rotate the command line: in the place of {id}"),
-        "revoke the command line".to_owned(),
-        "report-leaked the command line".to_owned(),
+        "users create the command line: USD, may owe 0".to_owned(),
+        "users create the command line: USD, may owe 0".to_owned(),
+        "keys create the command line: customer".to_owned(),
+        "keys create the command line: read-only; max 5 USD, was none".to_owned(),
+        "keys permit the command line: identity:read,balance:read, was customer".to_owned(),
+        "keys limit the command line: max 10 USD, was none; payee erin, was none".to_owned(),
+        format!("keys rotate the command line: in the place of {id}"),
+        "keys revoke the command line".to_owned(),
+        "keys report-leaked the command line".to_owned(),
+        "sealing rotate the command line".to_owned(),
     ];
     assert_eq!(did, expected);
     assert!(told(folder.path(), &["audit", "verify"])["whole"] == true);

@@ -185,7 +185,11 @@ impl KeyStore for Double {
         unavailable()
     }
 
-    async fn put_holder(&self, _holder: AccountHolder) -> Result<(), StoreError> {
+    async fn record_holder(
+        &self,
+        _holder: AccountHolder,
+        _record: Option<AuditRecord>,
+    ) -> Result<(), StoreError> {
         unavailable()
     }
 
@@ -204,6 +208,14 @@ impl SealingStore for Double {
         &self,
         _now: UnixMillis,
         _at_once: bool,
+    ) -> Result<Vec<SealingKey>, StoreError> {
+        unavailable()
+    }
+
+    async fn renew_sealing_keys(
+        &self,
+        _now: UnixMillis,
+        _record: AuditRecord,
     ) -> Result<Vec<SealingKey>, StoreError> {
         unavailable()
     }

@@ -115,11 +115,21 @@ impl KeyStore for PostgresStore {
         })
     }
 
-    async fn put_holder(&self, holder: AccountHolder) -> Result<(), StoreError> {
+    async fn record_holder(
+        &self,
+        holder: AccountHolder,
+        record: Option<AuditRecord>,
+    ) -> Result<(), StoreError> {
         if Currency::from_code(&holder.currency).is_none() || holder.credit_limit_minor < 0 {
             return Err(StoreError::OutOfRange);
         }
-        transact!(self, "write a user", |transaction| put_holder(&transaction, &holder).await)
+        transact!(self, "write a user", |transaction| {
+            put_holder(&transaction, &holder).await?;
+            match &record {
+                Some(record) => audit::arrive(&transaction, &[record]).await,
+                None => Ok(()),
+            }
+        })
     }
 
     async fn holders(&self) -> Result<Vec<AccountHolder>, StoreError> {

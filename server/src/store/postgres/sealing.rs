@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::{
     PostgresStore,
     attempts::Attempts,
+    audit,
     connections::{in_time, let_go},
     failure::Failure,
     migrations::lock,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    store::{SealingKey, SealingStore, SealingTurn, StoreError},
+    store::{AuditRecord, SealingKey, SealingStore, SealingTurn, StoreError},
 };
 
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
@@ -38,6 +39,18 @@ impl SealingStore for PostgresStore {
         transact!(self, "turn the sealing keys", |transaction| {
             lock(&transaction, "sealing keys").await?;
             turn(&transaction, now, at_once).await
+        })
+    }
+
+    async fn renew_sealing_keys(
+        &self,
+        now: UnixMillis,
+        record: AuditRecord,
+    ) -> Result<Vec<SealingKey>, StoreError> {
+        transact!(self, "renew the sealing keys", |transaction| {
+            lock(&transaction, "sealing keys").await?;
+            audit::arrive(&transaction, &[&record]).await?;
+            turn(&transaction, now, true).await
         })
     }
 

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use secrecy::ExposeSecret as _;
 
-use super::{SqliteStore, failure::unavailable, job::Durability};
+use super::{SqliteStore, audit, failure::unavailable, job::Durability};
 use crate::{
     clock::UnixMillis,
-    store::{SealingKey, SealingStore, SealingTurn, StoreError},
+    store::{AuditRecord, SealingKey, SealingStore, SealingTurn, StoreError},
 };
 
 /// How many expired seals are forgotten whenever one is spent: more than come, so that they never pile up.
@@ -21,6 +21,18 @@ impl SealingStore for SqliteStore {
 
     async fn turn_sealing_keys(&self, now: UnixMillis, at_once: bool) -> Result<Vec<SealingKey>, StoreError> {
         self.write(Durability::Power, move |connection| turn(connection, now, at_once)).await
+    }
+
+    async fn renew_sealing_keys(
+        &self,
+        now: UnixMillis,
+        record: AuditRecord,
+    ) -> Result<Vec<SealingKey>, StoreError> {
+        let renew = move |connection: &Connection| {
+            audit::append(connection, &[&record])?;
+            turn(connection, now, true)
+        };
+        self.write(Durability::Power, renew).await
     }
 
     async fn spend_seal(
