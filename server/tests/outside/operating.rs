@@ -11,6 +11,7 @@ use crate::support::{
     PATIENCE,
     client::{BOB, Client, initialize},
     eventually,
+    postgres::{Connected, Postgres},
     process::{Ended, Program, command, run},
     wire::Ask,
 };
@@ -201,6 +202,27 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
          INSERT OR REPLACE INTO audit_records SELECT * FROM forged;",
         "record 2: it is not what was written",
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_record_that_has_no_place_shows_on_postgresql_too() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (url, folder) = (postgres.url(), tempfile::tempdir().unwrap());
+    let set = [("DATABASE_URL", url.as_str()), ("KEY_PEPPER", "the pepper of the server, long enough")];
+    let operate = |arguments: &[&str]| run(folder.path(), arguments, &set);
+    for name in ["dana", "erin"] {
+        assert!(operate(&["users", "create", name]).status.success());
+    }
+    assert!(operate(&["audit", "verify"]).status.success());
+    let forge = "INSERT INTO audit_records
+                 SELECT 0, -1, at, request_id, user_id, username, key_id, session_hash, protocol, client, tool,
+                        arguments_digest, rule, outcome, duration_us, trace_id, hash
+                 FROM audit_records WHERE seq = 2";
+    Connected::to(&postgres).await.execute(forge).await;
+    let ended = operate(&["audit", "verify"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("record 0: it is not what was written"), "{ended:?}");
+    assert_eq!(operate(&["audit", "export"]).stdout.lines().count(), 3);
 }
 
 #[test]
