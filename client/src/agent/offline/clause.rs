@@ -154,11 +154,7 @@ fn first_mark(token: &Token) -> Mark {
     }
 }
 
-/// Beside a condition shorter than this there is many a word of everyday use: "lager" beside "later".
-const SURELY_LONG: usize = 7;
-
-/// Mends slips in words that are known neither here nor to the tools. A name in the middle of a sentence is none, and
-/// into a short condition, which undoes an order, only what can hardly be a word of its own is mended.
+/// Mends slips in words that are known neither here nor to the tools. A name in the middle of a sentence is none.
 fn mend(tokens: &mut [Token], vocabulary: &BTreeSet<String>) {
     let shouted = tokens.iter().all(|token| token.raw.to_uppercase() == token.raw);
     let mut begins = true;
@@ -172,9 +168,8 @@ fn mend(tokens: &mut [Token], vocabulary: &BTreeSet<String>) {
         if token.kind != Kind::Word || is_known || is_name || token.possessive {
             continue;
         }
-        let may_be_a_word = |known: &str| lexicon::sets_condition(known) && known.len() < SURELY_LONG;
-        let mend = |known| spelling::mend(&token.text, known, may_be_a_word);
-        let mended = mend(vocabulary).or_else(|| mend(&lexicon::WORDS));
+        let mended =
+            spelling::mend(&token.text, vocabulary).or_else(|| spelling::mend(&token.text, &lexicon::WORDS));
         if let Some(word) = mended.map(str::to_owned) {
             token.mend(&word);
         }

@@ -91,14 +91,14 @@ pub(super) fn is_filler_of_order(token: &Token) -> bool {
     token.kind == Kind::Break || token.is_any(fillers::FILLERS_OF_ORDERS)
 }
 
-/// The word says when something is to be done, how often, or on what condition.
+/// The word says when something is to be done, how often, or on what condition; or it may have been meant to.
 pub(super) fn is_condition(token: &Token) -> bool {
-    token.kind == Kind::Word && sets_condition(&token.text)
-}
-
-/// The same of a word in lower case.
-pub(super) fn sets_condition(word: &str) -> bool {
-    fillers::CONDITIONS.split(' ').any(|condition| condition == word)
+    let mut conditions = fillers::CONDITIONS.split(' ');
+    token.kind == Kind::Word
+        && conditions.any(|condition| {
+            token.text == condition
+                || !WORDS.contains(&token.text) && super::spelling::is_near(&token.text, condition)
+        })
 }
 
 /// The word speaks of the person who asks.

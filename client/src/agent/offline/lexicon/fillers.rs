@@ -60,4 +60,5 @@ pub(super) const KNOWN: &str = "month months monday tuesday wednesday thursday f
                                 first third fourth fifth sixth because before after since until between under above \
                                 never without except where there their about shown sense least highest lowest largest \
                                 biggest smallest average number numbers limit limits total amount amounts value \
-                                whist grated provide provider proving latter";
+                                whist grated provide provider proving latter lager lagers layer layers laser lasers latex liter \
+                                lather dairy dailey dally menus minos mines gives giver white whale whine spoon leases";
