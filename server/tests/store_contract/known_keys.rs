@@ -157,6 +157,25 @@ async fn all_who_come_while_somebody_looks_share_a_look_however_far_the_database
     schema.drop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_wait_for_a_look_that_finds_a_change_read_their_keys_beside_each_other() {
+    let Some(schema) = Schema::create().await else { return };
+    let (between, store) = knowing(&schema).await;
+    let keys: Vec<_> = (2..32).map(|seed| key(&format!("key {seed}"), 1, seed)).collect();
+    store.put_keys(keys.clone()).await.unwrap();
+    let ask = || join_all(keys.iter().map(|key| store.key_by_digest(&key.digest)));
+    ask().await;
+    tokio::time::sleep(UNSEEN).await;
+    schema.execute("UPDATE revision SET number = number + 1").await;
+    between.becomes(Way::Late(Duration::from_millis(100)));
+    let began = Instant::now();
+    assert!(ask().await.into_iter().all(|found| found.unwrap().is_some()));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    between.becomes(Way::Late(Duration::ZERO));
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
 /// Neither a connection that is never set up nor one that is never answered on keeps others waiting behind whoever has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_that_comes_to_nothing_is_shared_as_well() {
@@ -174,5 +193,23 @@ async fn a_look_that_comes_to_nothing_is_shared_as_well() {
         }
         assert!(began.elapsed() < Duration::from_secs(longest), "{way:?}: {:?}", began.elapsed());
     }
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_whose_asker_goes_away_has_come_to_nothing_for_those_who_waited_long() {
+    let Some(schema) = Schema::create().await else { return };
+    let (between, store) = knowing(&schema).await;
+    between.becomes(Way::Silent);
+    let began = Instant::now();
+    let wanted = digest();
+    let gone = tokio::time::timeout(Duration::from_secs(2), store.key_by_digest(&wanted));
+    let waits = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        store.key_by_digest(&digest()).await.unwrap_err()
+    };
+    let (gone, refusal) = tokio::join!(gone, waits);
+    assert!(gone.is_err() && matches!(refusal, StoreError::Unavailable { .. }), "{gone:?} {refusal:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     schema.drop().await;
 }

@@ -62,23 +62,22 @@ impl PostgresStore {
     /// who ask for one at a time one looks, and the others take its word; also that there is no answer, where they waited
     /// long for it.
     async fn doubted(&self, digest: &KeyDigest, came: Instant) -> Result<Option<Arc<StoredKey>>, StoreError> {
-        let mut last_failed = self.looking.lock().await;
-        if let Knowledge::Believed(key) = self.known_keys.find(digest, came) {
-            return Ok(Some(key));
+        let last_failed = self.looking.lock().await;
+        match self.known_keys.find(digest, came) {
+            Knowledge::Believed(key) => return Ok(Some(key)),
+            // Somebody else has seen that it may be another one.
+            Knowledge::Nothing => return Ok(None),
+            Knowledge::Doubted => {}
         }
         if last_failed.is_some_and(|at| at.saturating_duration_since(came) > ASKED_AGAIN_WITHIN) {
             return Err(refused("see whether a key is what it was"));
         }
+        // Also where whoever looks goes away before it is answered.
+        let failing = scopeguard::guard(last_failed, |mut last_failed| *last_failed = Some(Instant::now()));
         let look = self.known_keys.look();
-        match self.read_revision().await {
-            Ok(revision) => {
-                let look = self.known_keys.confirm(look, revision);
-                Ok(self.known_keys.find(digest, look.at()).believed())
-            }
-            Err(error) => {
-                *last_failed = Some(Instant::now());
-                Err(error)
-            }
-        }
+        let revision = self.read_revision().await?;
+        let look = self.known_keys.confirm(look, revision);
+        drop(scopeguard::ScopeGuard::into_inner(failing));
+        Ok(self.known_keys.find(digest, look.at()).believed())
     }
 }
