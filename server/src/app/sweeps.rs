@@ -17,6 +17,9 @@ use crate::{
 /// How often. Sessions and payments are refused from the moment they expire; this gives back what they held.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often in a row payments are swept where there is more: much more than comes due meanwhile.
+const ROUNDS: u32 = 100;
+
 /// Ends expired sessions and counts the others.
 pub(super) async fn sessions(
     engine: Arc<Engine>,
@@ -43,12 +46,20 @@ pub(super) async fn payments(payments: Payments, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        match stop.run_until_cancelled(payments.sweep(UnixMillis::now())).await {
-            Some(Ok(swept)) => tracing::debug!(?swept, "payments were swept"),
-            Some(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "payments could not be swept");
+        for _ in 0..ROUNDS {
+            match stop.run_until_cancelled(payments.sweep(UnixMillis::now())).await {
+                Some(Ok(swept)) => {
+                    tracing::debug!(?swept, "payments were swept");
+                    if !swept.has_more {
+                        break;
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "payments could not be swept");
+                    break;
+                }
+                None => return,
             }
-            None => return,
         }
     }
 }

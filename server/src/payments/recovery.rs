@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How much is looked up at once.
+/// How much of a kind one sweep does.
 const PORTION: u32 = 100;
 
 /// After how long a payment that is being processed was left behind: longer than whoever processes it may take.
@@ -38,75 +38,57 @@ pub struct Swept {
     pub resumed: u32,
     /// How many reservations were given back.
     pub released: u32,
-}
-
-/// What is due of one kind: how much of it was done, and whether there may be more that can be done now.
-#[derive(Clone, Copy)]
-struct Due {
-    done: u32,
-    has_more: bool,
-}
-
-impl Due {
-    /// Nobody has looked yet.
-    const UNKNOWN: Self = Self { done: 0, has_more: true };
-
-    /// After a portion of so many. Where it was not full it was the last, and where nothing of it could be done it is there
-    /// again.
-    fn after(self, found: usize, done: u32) -> Self {
-        let is_full = u32::try_from(found).is_ok_and(|found| found >= PORTION);
-        Self { done: self.done.saturating_add(done), has_more: is_full && done > 0 }
-    }
+    /// Whether there may be more that can be done at once.
+    pub has_more: bool,
 }
 
 impl Payments {
-    /// Does what is due by `now`, a portion of everything at a time, so that nothing of it waits for however much there is
-    /// of the rest. One payment whose turn fails does not keep the others from theirs; it is tried again with the next sweep.
+    /// Does what is due by `now`: a portion of each kind, so that none of them waits for however much there is of the others.
+    /// One payment whose turn fails does not keep the others from theirs; it is tried again with the next sweep.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the store does not say what is due.
     pub async fn sweep(&self, now: UnixMillis) -> Result<Swept, StoreError> {
-        let [mut expired, mut resumed, mut released] = [Due::UNKNOWN; 3];
-        while expired.has_more || resumed.has_more || released.has_more {
-            if expired.has_more {
-                expired = self.expire(now, expired).await?;
-            }
-            if resumed.has_more {
-                resumed = self.finish(now, resumed).await?;
-            }
-            if released.has_more {
-                released = self.give_back(now, released).await?;
-            }
-        }
-        Ok(Swept { expired: expired.done, resumed: resumed.done, released: released.done })
+        let mut swept = Swept::default();
+        self.expire(now, &mut swept).await?;
+        self.finish(now, &mut swept).await?;
+        self.give_back(now, &mut swept).await?;
+        Ok(swept)
     }
 
-    async fn expire(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
-        let (overdue, mut done) = (self.store.overdue_payments(now, PORTION).await?, 0_u32);
+    async fn expire(&self, now: UnixMillis, swept: &mut Swept) -> Result<(), StoreError> {
+        let overdue = self.store.overdue_payments(now, PORTION).await?;
         for id in &overdue {
             match transact(&*self.store, Expire { id: id.clone(), now }).await {
-                Ok(is_done) => done = done.saturating_add(u32::from(is_done)),
+                Ok(is_done) => swept.expired = swept.expired.saturating_add(u32::from(is_done)),
                 Err(error) => left(id, &error),
             }
         }
-        Ok(before.after(overdue.len(), done))
+        swept.has_more |= is_full(overdue.len()) && swept.expired > 0;
+        Ok(())
     }
 
-    async fn finish(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
+    async fn finish(&self, now: UnixMillis, swept: &mut Swept) -> Result<(), StoreError> {
         let since = now.as_millis().saturating_sub(i64::try_from(STALLED_AFTER.as_millis()).unwrap_or(0));
         let stalled = self.store.stalled_payments(UnixMillis::from_millis(since), now, PORTION).await?;
-        let (found, mut done) = (stalled.len(), 0_u32);
+        let (found, mut over) = (stalled.len(), 0_u32);
         for payment in stalled {
             let id = payment.id().clone();
             match self.resume(payment).await {
-                Ok(()) => done = done.saturating_add(1),
-                Err(PaymentError::Store(error)) => left(&id, &error),
+                Ok(()) => swept.resumed = swept.resumed.saturating_add(1),
+                Err(PaymentError::Store(error)) => {
+                    left(&id, &error);
+                    continue;
+                }
+                // It has failed, and is over as well.
                 Err(PaymentError::Refused(refusal)) => {
                     tracing::info!(%refusal, "a payment that was left behind could not be finished");
                 }
             }
+            over = over.saturating_add(1);
         }
-        Ok(before.after(found, done))
+        swept.has_more |= is_full(found) && over > 0;
+        Ok(())
     }
 
     /// Finishes a payment, or the batch that it is of. With which key it was confirmed is not kept, so it is held against the one
@@ -126,9 +108,9 @@ impl Payments {
         self.process_batch(actor, batch, None).await.map(|_| ())
     }
 
-    async fn give_back(&self, now: UnixMillis, before: Due) -> Result<Due, StoreError> {
-        let Some(gate) = &self.risk else { return Ok(before.after(0, 0)) };
-        let (owed, mut released) = (self.store.due_compensations(now, PORTION).await?, 0_u32);
+    async fn give_back(&self, now: UnixMillis, swept: &mut Swept) -> Result<(), StoreError> {
+        let Some(gate) = &self.risk else { return Ok(()) };
+        let owed = self.store.due_compensations(now, PORTION).await?;
         let found = owed.len();
         for due in owed {
             let assessment = Assessment {
@@ -139,22 +121,26 @@ impl Payments {
                 trace: None,
             };
             let retry_at = match gate.assessor.release(&assessment).await {
-                Ok(()) => {
-                    released = released.saturating_add(1);
-                    None
-                }
+                Ok(()) => None,
                 Err(error) => {
                     tracing::debug!(%error, attempts = due.attempts, "exposure was not given back yet");
                     let wait = RETRY_AFTER.saturating_mul(2_u32.saturating_pow(due.attempts.min(10)));
                     Some(now.plus(wait.min(Duration::from_hours(1))))
                 }
             };
-            if let Err(error) = self.store.settle_compensation(&due.handle, retry_at).await {
-                left(&PaymentId(due.handle), &error);
+            match self.store.settle_compensation(&due.handle, retry_at).await {
+                Ok(()) => swept.released = swept.released.saturating_add(u32::from(retry_at.is_none())),
+                Err(error) => left(&PaymentId(due.handle), &error),
             }
         }
-        Ok(before.after(found, released))
+        swept.has_more |= is_full(found) && swept.released > 0;
+        Ok(())
     }
+}
+
+/// Whether a portion was as large as one may be: then there may be more.
+fn is_full(found: usize) -> bool {
+    u32::try_from(found).is_ok_and(|found| found >= PORTION)
 }
 
 fn left(payment: &PaymentId, error: &StoreError) {

@@ -229,8 +229,13 @@ pub(crate) async fn all_that_is_overdue_ends_in_one_sweep_and_frees_what_it_held
     }
     let reserved = async |user| account(&*store, user).await.reserved_minor;
     assert_eq!([reserved(1).await, reserved(3).await], [10_000, 77]);
-    let swept = Payments::new(Arc::clone(&store), None).sweep(at(6_000)).await.unwrap();
-    assert_eq!(swept.expired, 1_001);
+    let payments = Payments::new(Arc::clone(&store), None);
+    let (mut expired, mut has_more) = (0, true);
+    while has_more {
+        let swept = payments.sweep(at(6_000)).await.unwrap();
+        (expired, has_more) = (expired + swept.expired, swept.has_more);
+    }
+    assert_eq!(expired, 1_001);
     let behind = store.payment(&PaymentId("pay_behind".to_owned())).await.unwrap().unwrap();
     assert_eq!(behind.status(), PaymentStatus::Expired);
     assert_eq!([reserved(1).await, reserved(3).await], [0, 7]);
