@@ -113,9 +113,7 @@ pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()
             may_have(set, key.service.is_some())?;
             let role = Role::name_of(set).to_owned();
             let permit = KeyChange::Permit { id: key.id.clone(), permissions: set.bits(), role };
-            let before = PermissionSet::from_bits(key.permissions);
-            let becomes = format!("{}, was {}", in_words(set), in_words(before));
-            let changed = change(desk, "permit", &key, permit, Some(becomes)).await?;
+            let changed = change(desk, "permit", &key, permit, Some(in_words(set))).await?;
             tell_changed(desk, &id, changed, json).await
         }
         Keys::Limit { id, limits, json } => {

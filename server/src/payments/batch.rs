@@ -73,7 +73,8 @@ impl Batch {
     }
 }
 
-/// Called with the number of steps that were carried out, for good if all of them are; may be called again from the start.
+/// Called with the number of steps that were found good while a batch is carried out, which it is with all of them or with
+/// none; may be called again from the start.
 pub type Progress = Arc<dyn Fn(u32) + Send + Sync>;
 
 /// A batch, as it was asked for.

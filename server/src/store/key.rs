@@ -187,7 +187,8 @@ pub trait KeyStore: Send + Sync {
     }
 
     /// Changes a key as the methods below say, and appends the record, where there is one, to the audit trail in the same
-    /// commit: where one of both cannot be written, neither is. Nothing is recorded where nothing was changed.
+    /// commit: where one of both cannot be written, neither is. Nothing is recorded where there is no such key, or it cannot be
+    /// replaced.
     ///
     /// # Errors
     /// As [`Self::create_key`].

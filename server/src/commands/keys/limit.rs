@@ -70,7 +70,7 @@ impl Limits {
             day_budget_minor: limit("--day-budget", &self.day_budget)?,
             payees: if self.payees.is_empty() { None } else { Some(self.payees(desk).await?) },
         };
-        let becomes = in_words(&policy, &desk.store.policy(&key.id).await?, currency);
+        let becomes = in_words(&policy, currency);
         Ok(Some(Limited { policy, becomes }))
     }
 
@@ -95,23 +95,20 @@ impl Limits {
     }
 }
 
-/// What is changed, and what it was.
-fn in_words(change: &PolicyChange, before: &PaymentPolicy, currency: Currency) -> String {
+/// What it becomes.
+fn in_words(change: &PolicyChange, currency: Currency) -> String {
     let amount = |minor: Option<i64>| {
         let told = |minor| format!("{} {}", Amount::from_minor(minor, currency).to_number(), currency.code());
         minor.map_or_else(|| NONE.to_owned(), told)
     };
     let whom = |payees: &[String]| if payees.is_empty() { NONE.to_owned() } else { payees.join(" ") };
     let limits = [
-        ("automatic-below", change.automatic_below_minor.map(Some), Some(before.automatic_below_minor)),
-        ("max", change.maximum_minor, before.maximum_minor),
-        ("day-budget", change.day_budget_minor, before.day_budget_minor),
+        ("automatic-below", change.automatic_below_minor.map(Some)),
+        ("max", change.maximum_minor),
+        ("day-budget", change.day_budget_minor),
     ];
-    let limits = limits
-        .into_iter()
-        .filter_map(|(name, is, was)| is.map(|is| format!("{name} {}, was {}", amount(is), amount(was))));
-    let payees = change.payees.as_ref();
-    let payees = payees.map(|is| format!("payee {}, was {}", whom(is), whom(&before.payees)));
+    let limits = limits.into_iter().filter_map(|(name, is)| is.map(|is| format!("{name} {}", amount(is))));
+    let payees = change.payees.as_ref().map(|is| format!("payee {}", whom(is)));
     limits.chain(payees).collect::<Vec<_>>().join("; ")
 }
 

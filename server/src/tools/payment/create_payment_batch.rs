@@ -253,7 +253,7 @@ fn progress(context: &RequestContext, of: usize) -> Progress {
     let (context, told) = (context.clone(), AtomicU32::new(0));
     Arc::new(move |done| {
         if told.fetch_max(done, Ordering::Relaxed) < done {
-            context.progress(done, Some(of.into()), Some("payments carried out"));
+            context.progress(done, Some(of.into()), Some("payments checked"));
         }
     })
 }
