@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 use server::{
+    clock::UnixMillis,
     payments::{Actor, PaymentError, Payments, RefundOrder, RefundOutlook, Refunded},
     store::{
         AccountState, Ending, Held, KeyId, NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentStatus,
@@ -13,7 +14,7 @@ use server::{
 
 use super::{
     audit::record,
-    engines::{key, people},
+    engines::{in_memory, key, people},
     payments::{account, at, keep, payment, step, work},
 };
 
@@ -239,4 +240,23 @@ pub(crate) async fn all_that_is_overdue_ends_in_one_sweep_and_frees_what_it_held
     let behind = store.payment(&PaymentId("pay_behind".to_owned())).await.unwrap().unwrap();
     assert_eq!(behind.status(), PaymentStatus::Expired);
     assert_eq!([reserved(1).await, reserved(3).await], [0, 7]);
+}
+
+/// What a server left behind fails where nobody can assess it; it is over then, and the next are looked at.
+#[tokio::test]
+async fn where_all_that_was_left_behind_fails_there_is_more() {
+    let store = in_memory().await.store;
+    people(&*store, 2).await;
+    for number in 0..150 {
+        let kept = keep(&*store, payment(&format!("pay_{number}"), 1, 2, 10)).await.unwrap();
+        step(&*store, &kept, PaymentStatus::Processing).await.unwrap();
+    }
+    let payments = Payments::new(Arc::clone(&store), None);
+    let first = payments.sweep(UnixMillis::now()).await.unwrap();
+    let second = payments.sweep(UnixMillis::now()).await.unwrap();
+    assert!((first.has_more, second.has_more) == (true, false), "{first:?} {second:?}");
+    for number in 0..150 {
+        let found = store.payment(&PaymentId(format!("pay_{number}"))).await.unwrap().unwrap();
+        assert_eq!(found.status(), PaymentStatus::Failed);
+    }
 }
