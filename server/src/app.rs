@@ -113,9 +113,8 @@ impl Application {
     /// The payment server: opens the store, listens, seeds the demo where it is wanted, and wires the rooms together.
     ///
     /// # Errors
-    /// A [`ConfigError`] when the store holds demo keys and other machines are let in, or the store is a real
-    /// deployment's and the demo is wanted; otherwise whatever kept the
-    /// server from listening or the store from opening.
+    /// A [`ConfigError`] when the store holds demo keys and other machines are let in, or is a real deployment's and the
+    /// demo is wanted; otherwise whatever kept the server from listening or the store from opening.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let identity = ServerIdentity {
             name: demo::SERVER_NAME.to_owned(),

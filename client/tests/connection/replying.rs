@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::{
     asking::{QUESTION, Slow, asks_then_answers, no_stream, with_person},
     call,
-    mcp_server::{STREAM_HEAD, Seen, Step, TestServer, json_result, status, steps, stream, text_result},
+    mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, json_result, status, steps, stream, text_result},
     open_with, options,
 };
 
@@ -70,17 +70,21 @@ async fn an_answer_that_is_refused_or_no_question_of_a_person_does_not_end_the_c
     }
 }
 
+/// The stream of the session, which asks once a call has arrived.
+fn asks_once(called: &Arc<Notify>) -> Act {
+    steps(vec![
+        Step::Send(STREAM_HEAD.to_vec()),
+        Step::Await(Arc::clone(called)),
+        Step::Send(QUESTION.as_bytes().to_vec()),
+        Step::Hang,
+    ])
+}
+
 #[tokio::test]
 async fn no_answer_has_to_begin_while_a_person_is_asked_on_the_stream_of_the_session() {
     let server = TestServer::start().await;
     let (called, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let asks = vec![
-        Step::Send(STREAM_HEAD.to_vec()),
-        Step::Await(Arc::clone(&called)),
-        Step::Send(QUESTION.as_bytes().to_vec()),
-        Step::Hang,
-    ];
-    server.arm("GET", steps(asks));
+    server.arm("GET", asks_once(&called));
     let heard = Arc::clone(&answered);
     server.arm(
         "tools/call",
@@ -108,13 +112,7 @@ async fn no_answer_has_to_begin_while_a_person_is_asked_on_the_stream_of_the_ses
 async fn an_answer_that_stops_in_the_middle_times_out_once_the_person_was_asked() {
     let server = TestServer::start().await;
     let called = Arc::new(Notify::new());
-    let asks = vec![
-        Step::Send(STREAM_HEAD.to_vec()),
-        Step::Await(Arc::clone(&called)),
-        Step::Send(QUESTION.as_bytes().to_vec()),
-        Step::Hang,
-    ];
-    server.arm("GET", steps(asks));
+    server.arm("GET", asks_once(&called));
     let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".to_vec();
     server.arm(
         "tools/call",

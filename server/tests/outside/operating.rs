@@ -1,9 +1,6 @@
 //! What an operator does on the command line while the server runs, on the same database.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-};
+use std::io::{BufRead as _, BufReader};
 
 use serde_json::Value;
 
@@ -12,22 +9,11 @@ use crate::support::{
     client::{BOB, Client, initialize},
     eventually,
     postgres::{Connected, Postgres},
-    process::{Ended, Program, command, run},
+    process::{Program, command, operate, run, told},
     wire::Ask,
 };
 
 const REGEX: &str = "mcpay_(live|demo)_[0-9A-Za-z]{7}_[0-9A-Za-z]{38}";
-
-fn operate(folder: &Path, arguments: &[&str]) -> Ended {
-    run(folder, arguments, &[])
-}
-
-/// The JSON that a command printed.
-fn told(folder: &Path, arguments: &[&str]) -> Value {
-    let ended = operate(folder, &[arguments, &["--json"]].concat());
-    assert!(ended.status.success(), "{arguments:?}: {ended:?}");
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
-}
 
 async fn status(program: &Program, key: &str) -> u16 {
     Ask::post(initialize("2025-11-25")).key(key).send(program.address).await.status

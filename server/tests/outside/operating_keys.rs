@@ -7,19 +7,8 @@ use server::store::{AccountHolder, KeyStore as _, Store as _, UserId, sqlite::Sq
 
 use crate::support::{
     postgres::{Connected, Postgres},
-    process::{Ended, run},
+    process::{operate, run, told},
 };
-
-fn operate(folder: &Path, arguments: &[&str]) -> Ended {
-    run(folder, arguments, &[])
-}
-
-/// The JSON that a command printed.
-fn told(folder: &Path, arguments: &[&str]) -> Value {
-    let ended = operate(folder, &[arguments, &["--json"]].concat());
-    assert!(ended.status.success(), "{arguments:?}: {ended:?}");
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
-}
 
 #[test]
 fn a_key_that_is_put_where_an_id_or_a_name_belongs_is_not_said_again() {

@@ -6,19 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     client::{ALICE, BOB, Client},
-    process::{Ended, Program, run},
+    process::{Program, operate, told},
 };
-
-fn operate(folder: &Path, arguments: &[&str]) -> Ended {
-    run(folder, arguments, &[])
-}
-
-/// The JSON that a command printed.
-fn told(folder: &Path, arguments: &[&str]) -> Value {
-    let ended = operate(folder, &[arguments, &["--json"]].concat());
-    assert!(ended.status.success(), "{arguments:?}: {ended:?}");
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
-}
 
 /// Why a command did not do it.
 fn refused(folder: &Path, arguments: &[&str]) -> String {

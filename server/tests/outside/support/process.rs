@@ -10,6 +10,8 @@ use std::{
     time::Instant,
 };
 
+use serde_json::Value;
+
 use super::{PATIENCE, secrets};
 
 /// A program that runs; it is killed when the test is over. What it wrote is searched for secrets then.
@@ -47,6 +49,18 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> En
     // What an operator asks for may be a key; what is logged beside it is none.
     secrets::search("the log of a command", &ended.stderr);
     ended
+}
+
+/// Runs a command of an operator, beside the database in this folder.
+pub(crate) fn operate(folder: &Path, arguments: &[&str]) -> Ended {
+    run(folder, arguments, &[])
+}
+
+/// The JSON that such a command printed.
+pub(crate) fn told(folder: &Path, arguments: &[&str]) -> Value {
+    let ended = operate(folder, &[arguments, &["--json"]].concat());
+    assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
 }
 
 impl Program {
