@@ -38,10 +38,12 @@ use crate::{
 use self::{
     body::{Answers, Counted, Timely, Unread},
     lingering::Lingering,
+    together::Together,
 };
 
 mod body;
 mod lingering;
+mod together;
 
 /// What one connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +189,8 @@ impl Connection {
                 response.map(|response| response.map(|body| Counted::new(body, answering)))
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Together::new(stream));
+        let mut connection = pin!(self.http.serve_connection(stream, service));
         let mut ended = self.stop.run_until_cancelled(connection.as_mut()).await;
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();
