@@ -12,6 +12,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, head
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
 use shared::headers;
+use tokio::task::yield_now;
 
 use super::{HttpState, negotiation, peer::Peer, refusal::Refusal};
 use crate::{
@@ -112,6 +113,9 @@ async fn serve(
                 // What holds of the key may have changed while its holder took their time.
                 exchange.principal = authenticate(state, &parts.headers, &parts.extensions, from).await?;
             }
+            // Requests that have come are read one after the other, and then answered one after the other: what does the
+            // one and what does the other is closer at hand for the next.
+            yield_now().await;
             post(state, exchange, &body).await
         }
         Method::GET => get(state, exchange, &parts.headers).await,
