@@ -35,6 +35,10 @@ unprivileged() {
 # prepare_postgres FOLDER PORT: makes a database in FOLDER unless one is there, and sets POSTGRES_URL.
 prepare_postgres() {
     local folder=$1 port=$2 password
+    [ ! -e "$folder/data" ] || [ -e "$folder/password" ] || [ -e "$folder/password.new" ] || {
+        say "$folder/data was not made by this: name another folder" >&2
+        return 1
+    }
     find_postgres || return
     POSTGRES_USER=$(id -un)
     if [ "$(id -u)" = 0 ]; then
@@ -43,7 +47,7 @@ prepare_postgres() {
         chown "$POSTGRES_USER" "$folder"
     fi
     if [ ! -e "$folder/password" ] || [ ! -e "$folder/data" ]; then
-        # What one that broke off has left.
+        # What one that broke off has left: `password.new` is only ever made where there is no `data`.
         [ ! -e "$folder/password.new" ] || rm -rf "$folder/data"
         (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$folder/password.new")
         [ "$(id -u)" != 0 ] || chown "$POSTGRES_USER" "$folder/password.new"
@@ -82,12 +86,11 @@ start_postgres() {
         : >"$folder/postgres.log"
         (become_postgres "$folder" "$port") >"$folder/postgres.log" 2>&1 </dev/null &
         POSTGRES_PID=$!
+        at_exit stop_postgres "$POSTGRES_PID"
         until_true 30 postgres_is_ready_or_gone "$folder/postgres.log" || true
-        if grep -q 'ready to accept connections' "$folder/postgres.log"; then
-            at_exit stop_postgres "$POSTGRES_PID"
-            return 0
-        fi
+        grep -q 'ready to accept connections' "$folder/postgres.log" && return
         # Most likely somebody else had the port.
+        stop_postgres "$POSTGRES_PID"
         [ "$attempt" != 5 ] || cat "$folder/postgres.log" >&2
     done
     say "PostgreSQL did not start; its log is above" >&2
