@@ -41,6 +41,7 @@ mod restarts;
 mod resuming;
 mod risk;
 mod rules;
+mod scratch;
 mod sealing;
 mod services;
 mod sessions;
