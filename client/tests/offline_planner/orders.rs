@@ -40,7 +40,9 @@ async fn what_was_ordered_goes_on_with_the_step_that_the_result_asks_for() {
 async fn whoever_orders_the_first_step_alone_gets_it_alone() {
     let tools = server("payment-server");
     let prepared = [("createPayment", payment("requires_confirmation"))];
-    for order in ["Create a payment of 25 to alice", "Make a payment of 25 to alice", "how do I stand?"] {
+    let payment = |verb: &str| format!("{verb} a payment of 25 to alice");
+    let verbs = ["Create", "Make", "Prepare", "Submit", "Add", "Raise", "Open", "File"];
+    for order in verbs.map(payment).iter().map(String::as_str).chain(["how do I stand?"]) {
         let said = after(&tools, order, &prepared).await;
         assert!(
             said.tool_calls.is_empty() && said.text.contains("requires confirmation"),

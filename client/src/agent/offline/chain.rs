@@ -14,6 +14,7 @@ use super::{
     act::Act,
     candidate::Candidate,
     clause::Clause,
+    lexicon,
     parameter::{Parameter, Role, Takes},
     plan::Step,
     words::{split_name, stem},
@@ -61,5 +62,6 @@ fn orders_only(question: &str, made: &Candidate<'_>, all: &[Candidate<'_>]) -> b
         Act::Read | Act::Unclear => None,
     });
     let Some(verb) = verb else { return true };
-    verb.is_any("create prepare make draft") || made.verb.as_ref().is_some_and(|own| own.stem == verb.stem)
+    let creates = lexicon::means(&verb.stem, "create") || verb.is_any("prepare draft");
+    creates || made.verb.as_ref().is_some_and(|own| own.stem == verb.stem)
 }

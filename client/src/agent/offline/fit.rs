@@ -20,6 +20,9 @@ const UNSAID: u32 = 60;
 /// What it costs if the word only narrows.
 const UNSAID_NARROWING: u32 = 20;
 
+/// Words for creating that are also said of what is there already: "raise the payment", "add 5 to the payment".
+const OF_WHAT_IS_THERE: &str = "add raise open file";
+
 /// A tool beside a clause.
 #[derive(Debug)]
 pub(super) struct Fit<'c, 't> {
@@ -270,11 +273,16 @@ impl<'c, 't> Fit<'c, 't> {
         if makes && made { Evidence::points(NAME, true) } else { Evidence::default() }
     }
 
-    /// The verb of the tool, or a word of the same meaning: what is created is new.
+    /// The verb of the tool, or a word of the same meaning: what is created is new. Where money moves, a word that is also
+    /// said of what is there already is none.
     fn says_verb(&self, token: &Token) -> bool {
         let Some(verb) = &self.candidate.verb else { return false };
-        verb.stem == token.stem
-            || lexicon::meanings(&token.stem).iter().any(|(concept, strength)| {
+        if verb.stem == token.stem {
+            return true;
+        }
+        let moves_money = self.candidate.parameters.iter().any(|parameter| parameter.role == Role::Amount);
+        !(moves_money && token.is_any(OF_WHAT_IS_THERE))
+            && lexicon::meanings(&token.stem).iter().any(|(concept, strength)| {
                 *strength == Strength::Strong && lexicon::is_modifier(concept) && verb.means(concept)
             })
     }
