@@ -163,6 +163,7 @@ impl Binding {
             token.kind != Kind::Word
                 || token.is_any(DOUBTFUL)
                 || lexicon::is_condition(token)
+                || is_adverb(clause, *at, token)
                 || NOT_NAMES.split(' ').any(|word| word == token.text)
                 || lexicon::is_self(token)
                 || token.possessive
@@ -219,7 +220,20 @@ const MOST_WORDS_OF_A_NOTE: usize = 8;
 
 /// Words that may belong to an order rather than to what it is for.
 const DOUBTFUL: &str = "and or but then also plus to from by on in at as of now not no never only each every all per \
-                        twice again times today tomorrow tonight day days hour hours him her them it this that";
+                        again times today tomorrow tonight day days hour hours him her them it this that \
+                        often sometimes always forever afterwards thereafter failing excepting depending";
+
+/// Words that end as adverbs do and are none.
+const NOUNS_IN_LY: &str = "family supply jelly assembly reply butterfly";
+
+/// The word is an adverb, as far as its ending and the word before it show: it does not say for what, but how often, when
+/// or how surely.
+fn is_adverb(clause: &Clause, at: usize, token: &Token) -> bool {
+    let before = at.checked_sub(1).and_then(|before| clause.tokens.get(before));
+    token.text.ends_with("ly")
+        && !token.is_any(NOUNS_IN_LY)
+        && !before.is_some_and(|word| word.is_any("for the a an of with"))
+}
 
 /// Words that announce a text.
 const CUES: &str = "titled title called named entitled saying says say text reading body comment message with about that subject";

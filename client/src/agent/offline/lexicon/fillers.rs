@@ -50,8 +50,9 @@ pub(super) const PARTIAL: &str = "spent spend spending expense expenses expendit
 pub(super) const CONDITIONS: &str = "unless when whenever once while whilst till upon provided providing supposing assuming \
                                      given granted pending awaiting following subject conditional contingent should \
                                      whether otherwise else instead rather unlike later soon eventually hourly daily \
-                                     nightly weekly biweekly fortnightly monthly quarterly yearly annually recurring \
-                                     regularly repeatedly apiece less minus excluding";
+                                     nightly weekly biweekly semiweekly fortnightly monthly bimonthly semimonthly \
+                                     quarterly yearly biyearly annually biannually semiannually biennially twice \
+                                     thrice recurring regularly repeatedly apiece less minus excluding barring";
 
 /// Words that are spelled rightly and mean nothing to the planner: they are not mended into others.
 pub(super) const KNOWN: &str = "month months monday tuesday wednesday thursday friday saturday sunday january february \
@@ -61,4 +62,5 @@ pub(super) const KNOWN: &str = "month months monday tuesday wednesday thursday f
                                 never without except where there their about shown sense least highest lowest largest \
                                 biggest smallest average number numbers limit limits total amount amounts value \
                                 whist grated provide provider proving latter lager lagers layer layers laser lasers latex liter \
-                                lather dairy dailey dally menus minos mines gives giver white whale whine spoon leases";
+                                lather dairy dailey dally menus minos mines gives giver white whale whine spoon leases \
+                                twine thrive baring barging barking";
