@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use client::mcp::{CallOptions, McpError};
+use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    asking::{QUESTION, with_person},
+    arguments,
+    asking::{QUESTION, no_stream, with_person},
     mcp_server::{Act, STREAM_HEAD, Seen, Step, TestServer, status, steps},
     open_with,
 };
@@ -78,4 +81,29 @@ async fn a_stream_of_the_session_that_breaks_the_protocol_is_opened_again() {
     let garbled = Step::Send([STREAM_HEAD, b"data: \xff\n\n"].concat());
     let streams = [steps(vec![garbled, Step::Hang]), asks_after("")];
     assert_eq!(asked_on(streams).await, 2);
+}
+
+#[tokio::test]
+async fn a_session_that_could_not_begin_is_not_listened_to() {
+    let server = TestServer::start().await;
+    server.arm("GET", no_stream());
+    let (person, options) = with_person();
+    let connection = open_with(&server, options).await;
+    server.forget_sessions();
+    server.arm("DELETE", status(405, &[], "", ""));
+    let gate = Arc::new(Notify::new());
+    let asks = [STREAM_HEAD, QUESTION.as_bytes()].concat();
+    server.arm("GET", steps(vec![Step::Await(Arc::clone(&gate)), Step::Send(asks), Step::Hang]));
+    let cancel = CancellationToken::new();
+    let cancelling = async {
+        server.wait_until("the stream of the next session", |seen| gets_in(seen) == 2).await;
+        cancel.cancel();
+    };
+    let options = CallOptions { cancel: cancel.clone(), ..CallOptions::default() };
+    let (called, ()) = tokio::join!(connection.call_tool("echo", arguments(), options), cancelling);
+    assert!(matches!(called, Err(McpError::Cancelled)), "{called:?}");
+    server.first("DELETE").await;
+    gate.notify_one();
+    let answer = timeout(Duration::from_secs(1), server.first("response")).await;
+    assert!(answer.is_err() && person.asked.lock().unwrap().is_empty(), "{answer:?}");
 }

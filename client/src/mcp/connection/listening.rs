@@ -34,9 +34,11 @@ impl Peer {
         let begun = CancellationToken::new();
         let listener = Listener { peer: Arc::clone(self), session: session.clone(), begun: begun.clone() };
         let stopped = stop.clone();
+        // From here on: whoever gives up waiting listens no more.
+        let stop = stop.drop_guard();
         tokio::spawn(async move { stopped.run_until_cancelled(listener.run()).await });
         drop(timeout(BEGUN_WITHIN, begun.cancelled()).await);
-        Some(stop.drop_guard())
+        Some(stop)
     }
 }
 
