@@ -90,6 +90,6 @@ impl<'a> Answering<'a> {
             Stop::StepLimit | Stop::CutOff => (false, Exit::StepLimit),
         };
         run.terminal.show(&Event::Answer { text: &answer.text, steps: answer.steps, complete });
-        Ok(exit.or(payments.exit()))
+        Ok(payments.exit().or(exit))
     }
 }

@@ -171,6 +171,21 @@ fn a_payment_that_waits_is_told_of_where_the_question_ends_in_an_error() {
     assert!(ended.stderr.contains("check OPENAI_API_KEY"), "{}", ended.stderr);
 }
 
+#[test]
+fn a_payment_that_was_declined_is_told_of_however_the_answer_ends() {
+    let error =
+        json!({ "content": [{ "type": "text", "text": "declined: the user said no." }], "isError": true });
+    for (reason, more) in [("stop", &[][..]), ("length", &[]), ("stop", &["--max-steps", "1"])] {
+        let model = ModelScript::FallsSilent("You have 100 in", reason);
+        let server = paying("getLatestTransactions", error.clone(), model);
+        let url = server.url();
+        let mut command = client(&[&["ask", "Pay alice.", "--as", "bob", "--url", &url], more].concat());
+        let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+        assert_eq!(ended.code, 7, "{reason} {more:?}: {}", ended.stdout);
+        assert!(ended.stdout.contains("You have 100 in"), "{reason} {more:?}: {}", ended.stdout);
+    }
+}
+
 /// What a run ends with whose call is answered with this, in a session.
 fn exit_after(reply: Value) -> i32 {
     let server = Server::start(Script {

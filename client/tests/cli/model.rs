@@ -24,7 +24,7 @@ pub(crate) enum ModelScript {
     Clerk,
     /// It calls a tool with these arguments, letter for letter, and then is done.
     Writes(&'static str),
-    /// It calls a tool, and then says no more than this white space, and stops for this reason.
+    /// It calls a tool, and then says this, and stops for this reason.
     FallsSilent(&'static str, &'static str),
     /// It calls a tool, and then refuses every key.
     ThenRefuses,
