@@ -42,7 +42,8 @@ pub(super) async fn run(run: &Run, users: &[User]) -> anyhow::Result<Exit> {
         }
     }
     let [payer, payee] = users else { return Ok(exit) };
-    if !pays || exit != Exit::Answered {
+    // An answer that was cut off is an answer.
+    if !(pays && matches!(exit, Exit::Answered | Exit::StepLimit)) {
         return Ok(exit);
     }
     if !answers(run) {
@@ -51,7 +52,7 @@ pub(super) async fn run(run: &Run, users: &[User]) -> anyhow::Result<Exit> {
         run.terminal.remark(&Text::new().styled(style::WARNING, remark).end());
         return Ok(exit);
     }
-    pay(run, [payer, payee], model.as_ref()).await
+    Ok(pay(run, [payer, payee], model.as_ref()).await?.or(exit))
 }
 
 /// One pays the other, and both see what is left.

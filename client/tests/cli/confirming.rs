@@ -216,15 +216,20 @@ fn the_exit_code_says_how_the_payment_stands() {
     assert_eq!(exit_after(error("not_found: there is no such payment.")), 1);
 }
 
-#[test]
-fn the_demo_pays_only_where_somebody_answers_and_the_server_can() {
+/// The tools of the demo, and one that pays.
+fn tools_that_pay() -> Value {
     let pay = json!({ "name": "createPayment", "description": "Pay somebody", "inputSchema": {
         "type": "object", "required": ["to", "amount"],
         "properties": { "to": { "type": "string" }, "amount": { "type": "number" } },
     } });
     let mut tools = payment_tools();
     tools.as_array_mut().unwrap().push(pay);
-    let paying = Server::start(Script { tools, ..Script::default() });
+    tools
+}
+
+#[test]
+fn the_demo_pays_only_where_somebody_answers_and_the_server_can() {
+    let paying = Server::start(Script { tools: tools_that_pay(), ..Script::default() });
     let original = Server::start(Script::default());
     for (server, more, pays, left_out) in [
         (&paying, &[][..], false, true),
@@ -238,5 +243,19 @@ fn the_demo_pays_only_where_somebody_answers_and_the_server_can() {
         assert_eq!(ended.code, 0, "{more:?}: {}", ended.stderr);
         assert_eq!(ended.stdout.contains("=== Bob Pays Alice ==="), pays, "{more:?}: {}", ended.stdout);
         assert_eq!(ended.stderr.contains("left out"), left_out, "{more:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_answer_that_was_cut_off_does_not_keep_the_demo_from_paying() {
+    let model = ModelScript::Stops("You have 100 in", "length");
+    let server = Server::start(Script { tools: tools_that_pay(), model, ..Script::default() });
+    let url = server.url();
+    for (more, pays) in [(&["--confirm", "yes"][..], true), (&[], false)] {
+        let mut command = client(&[&["--url", &url], more].concat());
+        let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+        assert_eq!(ended.code, 6, "{more:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout.contains("=== Bob Pays Alice ==="), pays, "{more:?}: {}", ended.stdout);
+        assert_eq!(ended.stderr.contains("left out"), !pays, "{more:?}: {}", ended.stderr);
     }
 }
