@@ -220,6 +220,18 @@ fn a_model_that_says_nothing_at_the_step_limit_ends_with_6_and_one_answer_all_th
 }
 
 #[test]
+fn a_model_that_says_nothing_ends_with_5() {
+    for (text, reason) in [("", "stop"), (" ", "stop"), ("\n", "length")] {
+        let model = ModelScript::Stops(text, reason);
+        let server = Server::start(Script { model, ..Script::default() });
+        let mut command = client(&["ask", "balance?", "--as", "bob", "--url", &server.url()]);
+        let ended = run(command.env("OPENAI_BASE_URL", server.at("/v1")));
+        assert_eq!(ended.code, 5, "{text:?} {reason}: {}", ended.stdout);
+        assert!(ended.stderr.starts_with("error: "), "{text:?} {reason}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_answer_that_was_cut_off_ends_with_6_and_is_told_as_such() {
     for reason in ["length", "content_filter"] {
         let model = ModelScript::Stops("You have 100 in", reason);

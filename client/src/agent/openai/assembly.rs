@@ -57,9 +57,9 @@ impl Assembly {
     /// The reply.
     ///
     /// # Errors
-    /// [`ModelError`] when nothing is in it.
+    /// [`ModelError`] when nothing is in it but white space.
     pub(super) fn into_reply(self, names: &Names) -> Result<Reply, ModelError> {
-        if self.text.is_empty() && self.calls.is_empty() {
+        if self.text.trim().is_empty() && self.calls.is_empty() {
             return Err(failure::empty(self.finish.as_deref()));
         }
         let is_cut_off = matches!(self.finish.as_deref(), Some("length" | "content_filter"));
