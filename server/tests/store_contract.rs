@@ -114,6 +114,7 @@ promises!(
     paying::a_key_that_has_ended_cancels_nothing_and_gives_nothing_back,
     paying::a_refund_that_somebody_must_be_asked_about_by_then_gives_nothing_back,
     paying::money_moves_with_its_payment_or_not_at_all,
+    paying::the_key_that_confirmed_a_payment_is_kept_with_it,
     paying::all_that_is_overdue_ends_however_much_it_is_and_frees_what_it_held,
     paying::a_new_payment_knows_the_newest_that_it_repeats,
     paying::whoever_is_named_is_held_with_the_payer_and_the_key,

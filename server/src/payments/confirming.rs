@@ -8,15 +8,15 @@ pub(super) use self::settling::{Unapproved, assessed};
 use super::{
     PaymentError, Payments, Refusal,
     desk::{Actor, not_found},
-    execution::{hold, pay, step},
+    execution::{begin, hold, pay, step},
     terms::{Intent, available},
 };
 use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        Ending, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredPayment, Transaction, UserId,
-        Work, transact,
+        Ending, KeyId, PaymentId, PaymentPolicy, PaymentStatus, StoreError, StoredPayment, Transaction,
+        UserId, Work, transact,
     },
 };
 
@@ -173,11 +173,11 @@ fn alone(payment: &StoredPayment) -> Result<(), Refusal> {
 /// `None` where the payment was prepared with the same one, or there is no key.
 async fn may_confirm(
     transaction: &mut dyn Transaction,
-    actor: &Actor,
+    key: Option<&KeyId>,
     payment: &StoredPayment,
     now: UnixMillis,
 ) -> Result<Result<Option<PaymentPolicy>, Refusal>, StoreError> {
-    let Some(key) = actor.key.as_ref().filter(|key| **key != payment.payment.key) else {
+    let Some(key) = key.filter(|key| **key != payment.payment.key) else {
         return Ok(Ok(None));
     };
     let found = transaction.key(key).await?;
@@ -204,7 +204,7 @@ impl Decide {
         transaction: &mut dyn Transaction,
         payment: &StoredPayment,
     ) -> Result<Result<i64, Refusal>, StoreError> {
-        let asks_from = match may_confirm(transaction, &self.actor, payment, self.now).await? {
+        let asks_from = match may_confirm(transaction, self.actor.key.as_ref(), payment, self.now).await? {
             Ok(policy) => policy.map_or(i64::MAX, |policy| policy.automatic_below_minor),
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -233,8 +233,7 @@ impl Decide {
             if must_ask(asks_from) {
                 return ask();
             }
-            let next = PaymentStatus::Processing;
-            let processing = step(transaction, payment, next, self.now, None).await?;
+            let processing = begin(transaction, payment, self.actor.key.as_ref(), self.now).await?;
             return Ok(Ending::Keep(Ok(Decided::Assess(processing))));
         }
         let paid = match hold(transaction, payment, self.now).await? {

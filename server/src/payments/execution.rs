@@ -106,6 +106,20 @@ pub(super) async fn step(
     Ok(changed(payment, change))
 }
 
+/// Moves a payment on to being processed, and keeps with which key it was confirmed: whoever finishes it holds it against that
+/// key as well.
+pub(super) async fn begin(
+    transaction: &mut dyn Transaction,
+    payment: &StoredPayment,
+    key: Option<&KeyId>,
+    now: UnixMillis,
+) -> Result<StoredPayment, StoreError> {
+    let begun = change(payment, PaymentStatus::Processing, now, None);
+    let begun = PaymentChange { confirmed_by: key.cloned(), ..begun };
+    transaction.change_payment(&begun).await?;
+    Ok(changed(payment, begun))
+}
+
 /// What moves a payment on to `status`, without a transfer.
 fn change(
     payment: &StoredPayment,
@@ -120,6 +134,7 @@ fn change(
         refunded_minor: payment.refunded_minor,
         transfer: None,
         failure: failure.map(ToString::to_string),
+        confirmed_by: None,
     }
 }
 
@@ -130,6 +145,7 @@ fn changed(payment: &StoredPayment, change: PaymentChange) -> StoredPayment {
     moved.payment.failure = change.failure.or(moved.payment.failure);
     moved.changed_at = change.at;
     moved.transfer = change.transfer.or(moved.transfer);
+    moved.confirmed_by = change.confirmed_by.or(moved.confirmed_by);
     moved
 }
 

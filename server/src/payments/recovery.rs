@@ -91,8 +91,7 @@ impl Payments {
         Ok(())
     }
 
-    /// Finishes a payment, or the batch that it is of. With which key it was confirmed is not kept, so it is held against the one
-    /// alone that it was prepared with.
+    /// Finishes a payment, or the batch that it is of.
     async fn resume(&self, payment: StoredPayment) -> Result<(), PaymentError> {
         let record = record("the server", "server: resumed", &payment)?;
         let actor = Actor { user: payment.payment.payer, key: None, record };

@@ -201,6 +201,7 @@ impl Refund {
             refunded_minor,
             transfer: None,
             failure: None,
+            confirmed_by: None,
         };
         transaction.change_payment(&change).await?;
         let mut refunded = payment.clone();

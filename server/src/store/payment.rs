@@ -96,6 +96,9 @@ pub struct StoredPayment {
     pub changed_at: UnixMillis,
     /// What moved the money.
     pub transfer: Option<TransferId>,
+    /// With which key it was confirmed, if it was assessed after that; `None` for an operator's word, and where it was
+    /// confirmed on a server of before this was kept.
+    pub confirmed_by: Option<KeyId>,
 }
 
 impl StoredPayment {
@@ -133,6 +136,8 @@ pub struct PaymentChange {
     pub transfer: Option<TransferId>,
     /// Why it failed, where it did.
     pub failure: Option<String>,
+    /// With which key it was confirmed, where it is assessed next.
+    pub confirmed_by: Option<KeyId>,
 }
 
 /// Which of somebody's payments are wanted, newest first.

@@ -40,6 +40,7 @@ async fn pay(
                 refunded_minor: 0,
                 transfer: None,
                 failure: None,
+                confirmed_by: None,
             };
             let posted = transaction.pay(&transfer, change).await?;
             assert_eq!((&*posted.from, &*posted.to, posted.amount), ("user1", "user2", amount));
@@ -66,6 +67,37 @@ pub(crate) async fn money_moves_with_its_payment_or_not_at_all(store: Arc<dyn St
         let twice = pay(&*store, &kept, handle, is_locked).await;
         assert!(twice.is_err(), "what is paid is not paid again: {twice:?}");
         assert_eq!(balance().await, 10 * number);
+    }
+}
+
+pub(crate) async fn the_key_that_confirmed_a_payment_is_kept_with_it(store: Arc<dyn Store>) {
+    people(&*store, 2).await;
+    let kept = keep(&*store, payment("pay_1", 1, 2, 10)).await.unwrap();
+    assert_eq!(kept.confirmed_by, None);
+    let other = KeyId("b".to_owned());
+    for (status, confirmed_by) in
+        [(PaymentStatus::Processing, Some(other.clone())), (PaymentStatus::Failed, None)]
+    {
+        let moved = work(&*store, move |transaction| {
+            let (id, confirmed_by) = (PaymentId("pay_1".to_owned()), confirmed_by.clone());
+            Box::pin(async move {
+                let (at, failure) = (at(2_000), None);
+                let change = PaymentChange {
+                    id,
+                    status,
+                    at,
+                    refunded_minor: 0,
+                    transfer: None,
+                    failure,
+                    confirmed_by,
+                };
+                transaction.change_payment(&change).await.map(Ending::Keep)
+            })
+        });
+        moved.await.unwrap();
+        let found = store.payment(kept.id()).await.unwrap().unwrap();
+        assert_eq!((found.status(), found.confirmed_by.as_ref()), (status, Some(&other)));
+        assert_eq!((&*found.from, &*found.to), ("user1", "user2"));
     }
 }
 

@@ -93,6 +93,7 @@ pub(crate) async fn step(
                 refunded_minor: 0,
                 transfer: None,
                 failure: None,
+                confirmed_by: None,
             };
             match status {
                 PaymentStatus::Succeeded => {
@@ -249,6 +250,7 @@ pub(crate) async fn what_failed_within_is_not_kept_by_calling_it_done(store: Arc
                 refunded_minor: 0,
                 transfer: None,
                 failure: None,
+                confirmed_by: None,
             };
             let refused = transaction.change_payment(&change).await;
             Ok(Ending::Keep(refused.is_err()))
@@ -285,6 +287,7 @@ pub(crate) async fn of_fifty_who_confirm_at_once_one_pays(store: Arc<dyn Store>)
                         refunded_minor: 0,
                         transfer: None,
                         failure: None,
+                        confirmed_by: None,
                     };
                     transaction.pay(&transfer, change).await?;
                     Ok(Ending::Keep(true))

@@ -10,7 +10,7 @@ use crate::{
         Refusal,
         creating::{KEPT, fingerprint},
         desk::Actor,
-        execution::{settle, step},
+        execution::{begin, settle},
         terms::{Terms, Wish, agree, available, note, similar_since},
     },
     store::{
@@ -180,9 +180,7 @@ impl Pay {
                 Ok(paid) => paid,
                 Err(refusal) => return Ok(Err(refusal)),
             },
-            Mode::Process { .. } => {
-                step(transaction, &kept, PaymentStatus::Processing, self.now, None).await?
-            }
+            Mode::Process { .. } => begin(transaction, &kept, self.actor.key.as_ref(), self.now).await?,
             Mode::Dry | Mode::Keep(..) => kept,
         };
         tally.payments.push(kept);

@@ -10,11 +10,11 @@ use crate::{
         PaymentError, Payments, Refusal,
         confirming::{Unapproved, assessed},
         desk::Actor,
-        execution::{compensate, settle, step},
+        execution::{begin, compensate, settle, step},
         terms::Intent,
     },
     risk::Assessment,
-    store::{BatchId, Ending, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
+    store::{BatchId, Ending, KeyId, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
 };
 
 impl Payments {
@@ -27,7 +27,7 @@ impl Payments {
         let now = UnixMillis::now();
         can_be_approved(&batch, now)?;
         if total(&batch.payments).is_some_and(|total| self.must_assess(total)) {
-            transact(&*self.store, Begin { id: batch.id.clone(), now }).await??;
+            transact(&*self.store, Begin { id: batch.id.clone(), key: actor.key.clone(), now }).await??;
             return self.process_batch(actor, batch, None).await;
         }
         Ok(transact(&*self.store, SettleAll { actor, id: batch.id, now, is_begun: false }).await??)
@@ -103,6 +103,7 @@ fn total(payments: &[StoredPayment]) -> Option<Amount> {
 /// Moves all of them to being processed, if they still can be.
 struct Begin {
     id: BatchId,
+    key: Option<KeyId>,
     now: UnixMillis,
 }
 
@@ -122,7 +123,7 @@ impl Work for Begin {
             if let Err(refusal) = Intent::of(payment).fitting(found, self.now) {
                 return Ok(Ending::Undo(Err(in_place(&refusal, payment, batch.payments.len()))));
             }
-            step(transaction, payment, PaymentStatus::Processing, self.now, None).await?;
+            begin(transaction, payment, self.key.as_ref(), self.now).await?;
         }
         Ok(Ending::Keep(Ok(())))
     }

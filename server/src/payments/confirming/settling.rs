@@ -75,8 +75,8 @@ struct Settle {
 }
 
 impl Settle {
-    /// Moves the money, or says why it cannot be moved; then nothing is changed. Both keys must still be ones that may pay it:
-    /// much may have been said about either while it was assessed.
+    /// Moves the money, or says why it cannot be moved; then nothing is changed. Both keys must still be ones that may pay it,
+    /// whoever finishes it: much may have been said about either while it was assessed.
     async fn pay(
         &self,
         transaction: &mut dyn Transaction,
@@ -86,7 +86,7 @@ impl Settle {
             Ok(held) => held,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        match may_confirm(transaction, &self.actor, payment, self.now).await? {
+        match may_confirm(transaction, payment.confirmed_by.as_ref(), payment, self.now).await? {
             Ok(_) => pay(transaction, payment, &held, self.now).await,
             Err(refusal) => Ok(Err(refusal)),
         }

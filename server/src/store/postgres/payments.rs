@@ -31,7 +31,8 @@ macro_rules! select_payments {
         concat!(
             "SELECT p.seq, p.id, p.batch, p.step, p.payer, p.payee, p.key_id, p.lineage, p.amount_minor,
                  p.currency, p.memo, p.status, p.created_at, p.expires_at, p.changed_at, p.refunded_minor,
-                 p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure, payer.username, payee.username
+                 p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure, p.confirmed_by, payer.username,
+                 payee.username
              FROM payments p
              JOIN accounts payer ON payer.user_id = p.payer
              JOIN accounts payee ON payee.user_id = p.payee ",
@@ -276,6 +277,7 @@ pub(super) async fn insert(
         refunded_minor: 0,
         changed_at: payment.created_at,
         transfer: None,
+        confirmed_by: None,
         payment: NewPayment {
             memo: cell(&made, 3)?,
             duplicate_of: cell::<Option<String>>(&made, 4)?.map(PaymentId),
@@ -286,13 +288,14 @@ pub(super) async fn insert(
     })
 }
 
-/// Moves a payment on: handle, status, time, minor units given back, transfer, failure. Since when it is processed is told
+/// Moves a payment on: handle, status, time, minor units given back, transfer, failure, confirming key. Since when it is processed is told
 /// by the database's clock, which is one for all servers: by the clock of a server that is ahead, it would be left behind.
 const CHANGE: &str = "
     UPDATE payments SET status = $2, refunded_minor = $4,
         changed_at = CASE $2 WHEN 'processing' THEN (extract (epoch FROM clock_timestamp ()) * 1000)::bigint
             ELSE $3 END,
-        transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure)
+        transfer_id = COALESCE ($5, transfer_id), failure = COALESCE ($6, failure),
+        confirmed_by = COALESCE ($7, confirmed_by)
     WHERE id = $1";
 
 pub(super) async fn change(transaction: &impl GenericClient, change: &PaymentChange) -> Result<(), Failure> {
@@ -303,6 +306,7 @@ pub(super) async fn change(transaction: &impl GenericClient, change: &PaymentCha
         &change.refunded_minor,
         &change.transfer.map(|id| id.0),
         &change.failure.as_deref().map(storable),
+        &change.confirmed_by.as_ref().map(|key| &key.0),
     ];
     if execute(transaction, CHANGE, parameters).await? == 1 {
         return Ok(());
@@ -333,10 +337,11 @@ fn read_payment(row: &Row) -> Result<StoredPayment, Failure> {
     Ok(StoredPayment {
         seq: cell(row, 0)?,
         payment,
-        from: cell(row, 20)?,
-        to: cell(row, 21)?,
+        from: cell(row, 21)?,
+        to: cell(row, 22)?,
         refunded_minor: cell(row, 15)?,
         changed_at: time(row, 14)?,
         transfer: cell::<Option<i64>>(row, 16)?.map(TransferId),
+        confirmed_by: cell::<Option<String>>(row, 20)?.map(KeyId),
     })
 }

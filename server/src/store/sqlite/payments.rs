@@ -20,7 +20,8 @@ macro_rules! select_payments {
         concat!(
             "SELECT p.seq, p.id, p.batch, p.step, p.payer, p.payee, p.key_id, p.lineage, p.amount_minor,
                  p.currency, p.memo, p.status, p.created_at, p.expires_at, p.changed_at, p.refunded_minor,
-                 p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure, payer.username, payee.username
+                 p.transfer_id, p.duplicate_of, p.idempotency_key, p.failure, p.confirmed_by, payer.username,
+                 payee.username
              FROM payments p
              JOIN accounts payer ON payer.user_id = p.payer
              JOIN accounts payee ON payee.user_id = p.payee ",
@@ -173,6 +174,7 @@ pub(super) fn insert(
         refunded_minor: 0,
         changed_at: payment.created_at,
         transfer: None,
+        confirmed_by: None,
         payment: payment.clone(),
     })
 }
@@ -181,7 +183,8 @@ pub(super) fn change(connection: &Connection, change: &PaymentChange) -> Result<
     let changed = connection
         .prepare_cached(
             "UPDATE payments SET status = ?2, changed_at = ?3, refunded_minor = ?4,
-                 transfer_id = COALESCE (?5, transfer_id), failure = COALESCE (?6, failure)
+                 transfer_id = COALESCE (?5, transfer_id), failure = COALESCE (?6, failure),
+                 confirmed_by = COALESCE (?7, confirmed_by)
              WHERE id = ?1",
         )
         .and_then(|mut statement| {
@@ -192,6 +195,7 @@ pub(super) fn change(connection: &Connection, change: &PaymentChange) -> Result<
                 change.refunded_minor,
                 change.transfer.map(|id| id.0),
                 change.failure,
+                change.confirmed_by.as_ref().map(|key| &key.0),
             ])
         })
         .map_err(unavailable("change a payment"))?;
@@ -223,10 +227,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredPayment> {
     Ok(StoredPayment {
         seq: row.get(0)?,
         payment,
-        from: row.get(20)?,
-        to: row.get(21)?,
+        from: row.get(21)?,
+        to: row.get(22)?,
         refunded_minor: row.get(15)?,
         changed_at: UnixMillis::from_millis(row.get(14)?),
         transfer: row.get::<_, Option<i64>>(16)?.map(TransferId),
+        confirmed_by: row.get::<_, Option<String>>(20)?.map(KeyId),
     })
 }

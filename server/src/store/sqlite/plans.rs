@@ -198,7 +198,7 @@ fn no_rule_of_a_payment_makes_a_table_of_its_own() {
         let (status, failure) = (PaymentStatus::Succeeded, None);
         payments::change(
             connection,
-            &PaymentChange { id, status, at: NOW, refunded_minor: 0, transfer, failure },
+            &PaymentChange { id, status, at: NOW, refunded_minor: 0, transfer, failure, confirmed_by: None },
         )
         .unwrap();
     });

@@ -70,7 +70,11 @@ pub(super) async fn due(store: &dyn Store) -> Vec<String> {
 }
 
 /// Does what is due by then.
-async fn sweep(store: Arc<dyn Store>, settings: &RiskSettings, later: Duration) -> server::payments::Swept {
+pub(super) async fn sweep(
+    store: Arc<dyn Store>,
+    settings: &RiskSettings,
+    later: Duration,
+) -> server::payments::Swept {
     let gate = RiskGate::open(Some(settings)).unwrap();
     Payments::new(store, gate).sweep(UnixMillis::now().plus(later)).await.unwrap()
 }
