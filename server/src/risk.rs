@@ -52,11 +52,12 @@ pub enum Verdict {
     },
 }
 
-/// Why there is no verdict. Whatever it is, the payment is not made.
+/// Why there is no verdict. Whatever it is, the payment is not made; nothing but what a server left behind waits until there is
+/// one, where it is [`Self::Open`].
 ///
 /// Of [`Self::Unavailable`] and [`Self::Nonsense`] nobody knows whether something was reserved. Before [`Self::Open`]
-/// nothing was sent, but somebody else may have asked about the same payment before. In each case the payment's exposure
-/// is released, now or later.
+/// nothing was sent, but somebody else may have asked about the same payment before. In each case the exposure of a payment
+/// that failed is released, now or later.
 #[derive(Debug, thiserror::Error)]
 pub enum RiskError {
     /// The risk service cannot be reached, is silent, failed, or does not take our credentials, also when it was asked

@@ -4,7 +4,7 @@ mod settling;
 
 use async_trait::async_trait;
 
-pub(super) use self::settling::{Unapproved, assessed};
+pub(super) use self::settling::{Unapproved, asked, assessed, assessment};
 use super::{
     PaymentError, Payments, Refusal,
     desk::{Actor, not_found},

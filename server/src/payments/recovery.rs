@@ -10,10 +10,15 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use shared::mcp::ProtocolVersion;
 
-use super::{Batch, PaymentError, Payments, desk::Actor, execution::step};
+use super::{
+    Batch, PaymentError, Payments,
+    confirming::{asked, assessment},
+    desk::Actor,
+    execution::step,
+};
 use crate::{
     clock::UnixMillis,
-    risk::Assessment,
+    risk::{Assessment, RiskError},
     store::{
         AuditRecord, Ending, Outcome, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work,
         transact,
@@ -75,7 +80,9 @@ impl Payments {
         for payment in stalled {
             let id = payment.id().clone();
             match self.resume(payment).await {
-                Ok(()) => swept.resumed = swept.resumed.saturating_add(1),
+                Ok(true) => swept.resumed = swept.resumed.saturating_add(1),
+                // So do the others, until the risk service is asked again.
+                Ok(false) => return Ok(()),
                 Err(PaymentError::Store(error)) => {
                     left(&id, &error);
                     continue;
@@ -91,20 +98,25 @@ impl Payments {
         Ok(())
     }
 
-    /// Finishes a payment, or the batch that it is of.
-    async fn resume(&self, payment: StoredPayment) -> Result<(), PaymentError> {
+    /// Finishes a payment, or the batch that it is of. Says whether it is over: where the risk service is left alone it waits on,
+    /// as nobody waits for it.
+    async fn resume(&self, payment: StoredPayment) -> Result<bool, PaymentError> {
         let record = record("the server", "server: resumed", &payment)?;
         let actor = Actor { user: payment.payment.payer, key: None, record };
         let Some(place) = payment.payment.step.clone() else {
-            return self.process(actor, payment, None).await.map(|_| ());
+            let verdict = asked(self.risk.as_ref(), &assessment(&payment, None)).await;
+            let Some(verdict) = verdict else { return Ok(false) };
+            return self.settle(actor, payment.id().clone(), verdict).await.map(|_| true);
         };
         let payments = self.store.batch(&place.batch).await?;
         // The first of them that is found finishes all.
         if payments.iter().all(|payment| payment.status() != PaymentStatus::Processing) {
-            return Ok(());
+            return Ok(true);
         }
         let batch = Batch { id: place.batch, payments, is_replayed: false };
-        self.process_batch(actor, batch, None).await.map(|_| ())
+        let Some(assessment) = batch.assessment(None) else { return Ok(true) };
+        let Some(verdict) = asked(self.risk.as_ref(), &assessment).await else { return Ok(false) };
+        self.settle_batch(actor, batch.id, verdict).await.map(|_| true)
     }
 
     async fn give_back(&self, now: UnixMillis, swept: &mut Swept) -> Result<(), StoreError> {
@@ -121,7 +133,9 @@ impl Payments {
             };
             let retry_at = match gate.assessor.release(&assessment).await {
                 Ok(()) => None,
-                Err(error) => {
+                // Nobody was asked, so that it counts as no attempt. Nor would anybody be about the others.
+                Err(RiskError::Open) => return Ok(()),
+                Err(error @ (RiskError::Unavailable(_) | RiskError::Nonsense(_))) => {
                     tracing::debug!(%error, attempts = due.attempts, "exposure was not given back yet");
                     let wait = RETRY_AFTER.saturating_mul(2_u32.saturating_pow(due.attempts.min(10)));
                     Some(now.plus(wait.min(Duration::from_hours(1))))

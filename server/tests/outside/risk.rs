@@ -4,6 +4,7 @@ mod assessor;
 mod batches;
 mod counterpart;
 mod hostile;
+mod left_behind;
 mod narrowing;
 mod payments;
 mod program;

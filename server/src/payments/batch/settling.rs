@@ -40,16 +40,13 @@ impl Payments {
         batch: Batch,
         trace: Option<[u8; 16]>,
     ) -> Result<Batch, PaymentError> {
-        let (Some(first), Some(amount)) = (batch.payments.first(), total(&batch.payments)) else {
-            return Ok(batch);
-        };
-        let (from, to) = (first.from.clone(), payees(&batch.payments));
-        let assessment = Assessment { payment: batch.id.0.clone(), from, to, amount, trace };
+        let Some(assessment) = batch.assessment(trace) else { return Ok(batch) };
         let verdict = assessed(self.risk.as_ref(), &assessment).await;
         self.settle_batch(actor, batch.id, verdict).await
     }
 
-    async fn settle_batch(
+    /// Pays a batch that was assessed, or lets it fail. May be done again by whoever finds it unfinished.
+    pub(in crate::payments) async fn settle_batch(
         &self,
         actor: Actor,
         id: BatchId,
@@ -72,6 +69,15 @@ impl Payments {
             Some(payments) => Ok(Batch { id, payments, is_replayed: true }),
             None => Err(refusal.into()),
         }
+    }
+}
+
+impl Batch {
+    /// What is asked about it, where there is anything in it.
+    pub(in crate::payments) fn assessment(&self, trace: Option<[u8; 16]>) -> Option<Assessment> {
+        let (first, amount) = (self.payments.first()?, total(&self.payments)?);
+        let (from, to) = (first.from.clone(), payees(&self.payments));
+        Some(Assessment { payment: self.id.0.clone(), from, to, amount, trace })
     }
 }
 

@@ -10,53 +10,77 @@ use crate::{
         desk::{Actor, RiskGate, not_found},
         execution::{compensate, hold, pay, step},
     },
-    risk::{Assessment, Verdict},
+    risk::{Assessment, RiskError, Verdict},
     store::{Ending, PaymentId, PaymentStatus, StoreError, StoredPayment, Transaction, Work, transact},
 };
 
 impl Payments {
-    /// Has a payment assessed that was accepted, and moves the money or lets it fail. May be done again by whoever finds
-    /// it unfinished; says whether somebody else was quicker.
+    /// Has a payment assessed that was accepted, and moves the money or lets it fail. Says whether somebody else was quicker.
     pub(in crate::payments) async fn process(
         &self,
         actor: Actor,
         payment: StoredPayment,
         trace: Option<[u8; 16]>,
     ) -> Result<(StoredPayment, bool), PaymentError> {
-        let assessment = Assessment {
-            payment: payment.id().0.clone(),
-            from: payment.from.clone(),
-            to: payment.to.clone(),
-            amount: payment.payment.amount,
-            trace,
-        };
-        let verdict = assessed(self.risk.as_ref(), &assessment).await;
-        let settle = Settle { actor, id: payment.id().clone(), verdict, now: UnixMillis::now() };
+        let verdict = assessed(self.risk.as_ref(), &assessment(&payment, trace)).await;
+        self.settle(actor, payment.id().clone(), verdict).await
+    }
+
+    /// Moves the money of a payment that was assessed, or lets it fail. May be done again by whoever finds it unfinished; says
+    /// whether somebody else was quicker.
+    pub(in crate::payments) async fn settle(
+        &self,
+        actor: Actor,
+        id: PaymentId,
+        verdict: Result<(), Unapproved>,
+    ) -> Result<(StoredPayment, bool), PaymentError> {
+        let settle = Settle { actor, id, verdict, now: UnixMillis::now() };
         Ok(transact(&*self.store, settle).await??)
     }
 }
 
-/// What the risk service says of a payment that is to be assessed. A server that has none, and finds what another one left
-/// behind, approves nothing.
+/// What is asked about a payment.
+pub(in crate::payments) fn assessment(payment: &StoredPayment, trace: Option<[u8; 16]>) -> Assessment {
+    Assessment {
+        payment: payment.id().0.clone(),
+        from: payment.from.clone(),
+        to: payment.to.clone(),
+        amount: payment.payment.amount,
+        trace,
+    }
+}
+
+/// What the risk service says of a payment that is to be assessed; `None` where it is left alone for a while and nothing was
+/// sent. A server that has none, and finds what another one left behind, approves nothing.
+pub(in crate::payments) async fn asked(
+    gate: Option<&RiskGate>,
+    assessment: &Assessment,
+) -> Option<Result<(), Unapproved>> {
+    let Some(gate) = gate else {
+        tracing::warn!("a payment is to be assessed, and this server knows no risk service");
+        return Some(Err(Unapproved::unavailable()));
+    };
+    match gate.assessor.assess(assessment).await {
+        Ok(Verdict::Approved) => Some(Ok(())),
+        Ok(Verdict::Refused { reason }) => {
+            Some(Err(Unapproved { refusal: Refusal::RiskRefused(reason), is_reserved: false }))
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a payment could not be assessed");
+            match error {
+                RiskError::Open => None,
+                RiskError::Unavailable(_) | RiskError::Nonsense(_) => Some(Err(Unapproved::unavailable())),
+            }
+        }
+    }
+}
+
+/// The same for whoever cannot wait: a service that is left alone approves nothing.
 pub(in crate::payments) async fn assessed(
     gate: Option<&RiskGate>,
     assessment: &Assessment,
 ) -> Result<(), Unapproved> {
-    let Some(gate) = gate else {
-        tracing::warn!("a payment is to be assessed, and this server knows no risk service");
-        return Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved: true });
-    };
-    match gate.assessor.assess(assessment).await {
-        Ok(Verdict::Approved) => Ok(()),
-        Ok(Verdict::Refused { reason }) => {
-            Err(Unapproved { refusal: Refusal::RiskRefused(reason), is_reserved: false })
-        }
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a payment could not be assessed");
-            // Nobody knows, also where it was not asked now: a server that died may have asked before.
-            Err(Unapproved { refusal: Refusal::RiskUnavailable, is_reserved: true })
-        }
-    }
+    asked(gate, assessment).await.unwrap_or_else(|| Err(Unapproved::unavailable()))
 }
 
 /// Why it is not approved, and whether exposure may be reserved all the same.
@@ -64,6 +88,14 @@ pub(in crate::payments) async fn assessed(
 pub(in crate::payments) struct Unapproved {
     pub(in crate::payments) refusal: Refusal,
     pub(in crate::payments) is_reserved: bool,
+}
+
+impl Unapproved {
+    /// There is no verdict. Nobody knows what is reserved, also where nothing was sent now: a server that died may have asked
+    /// before.
+    const fn unavailable() -> Self {
+        Self { refusal: Refusal::RiskUnavailable, is_reserved: true }
+    }
 }
 
 /// The end of a payment that was assessed.
