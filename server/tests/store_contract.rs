@@ -24,6 +24,8 @@ mod known_keys;
 mod ledger;
 #[path = "store_contract/line.rs"]
 mod line;
+#[path = "store_contract/mail.rs"]
+mod mail;
 #[path = "store_contract/model.rs"]
 mod model;
 #[path = "store_contract/paying.rs"]
