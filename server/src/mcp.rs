@@ -224,10 +224,12 @@ impl Engine {
         legacy::end_session(self, &exchange).await.map_err(|refusal| Refused { id: None, refusal })
     }
 
-    /// Ends the sessions that have expired, and their streams, and forgets what limits need not remember. Call it every few seconds.
+    /// Ends the sessions that have expired, and their streams, clears away what was left in sessions and nobody took, and
+    /// forgets what limits need not remember. Call it every few seconds.
     pub async fn sweep(&self) {
         self.limits.sweep();
         self.sessions.sweep().await;
+        self.sweep_mail().await;
     }
 
     /// Where it is noted who was turned away.

@@ -89,6 +89,7 @@ impl Refusal {
                 | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
                 EngineRefusal::Stateless(ref error) => status_of(error),
                 EngineRefusal::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
+                EngineRefusal::AnswerTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 EngineRefusal::TooManyStreams | EngineRefusal::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
                 EngineRefusal::SessionNotFound => StatusCode::NOT_FOUND,
                 EngineRefusal::TooManySessions(_)
@@ -145,6 +146,7 @@ impl Refusal {
                 | EngineRefusal::OtherVersion(_)
                 | EngineRefusal::NoResponses
                 | EngineRefusal::Limited(_)
+                | EngineRefusal::AnswerTooLarge(_)
                 | EngineRefusal::CannotResume => None,
             },
             Self::NotAllowed(_)
@@ -191,6 +193,7 @@ impl Refusal {
             Self::Limited(limited) => Some((limited.limit.as_str().to_owned(), Outcome::Limited)),
             Self::Engine(refused) => match &refused.refusal {
                 EngineRefusal::SessionNotFound => denied("session"),
+                EngineRefusal::AnswerTooLarge(_) => denied("body: too large"),
                 EngineRefusal::TooManySessions(_) => Some(("sessions".to_owned(), Outcome::Limited)),
                 EngineRefusal::TooManyStreams => Some(("streams".to_owned(), Outcome::Limited)),
                 // That of a call is in the call's own record.

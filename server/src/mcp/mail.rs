@@ -21,6 +21,12 @@ const KEPT: Duration = Duration::from_secs(60);
 /// The longest topic; nothing of ours has a longer one.
 const TOPIC_MAX: usize = 256;
 
+/// The longest body in bytes: much more than is answered to what is asked.
+const BODY_MAX: usize = 64 * 1024;
+
+/// How much that nobody took is cleared away in one step.
+const SWEEP_STEP: u32 = 1_000;
+
 /// Something for another server.
 pub(super) enum Mail {
     /// The answer to the question of this id.
@@ -60,7 +66,8 @@ impl Engine {
     /// none waits for is passed over, and so is an id that must not come in.
     ///
     /// # Errors
-    /// It did not reach its server, and is to be sent again: there were too many, or the store does not take it.
+    /// It did not reach its server. It is to be sent again where there were too many, or the store does not take it; it is too
+    /// large otherwise.
     pub(super) async fn send_on(&self, session: &Session, mail: Mail) -> Result<(), Refusal> {
         if !self.store.is_shared() {
             return Ok(());
@@ -81,10 +88,28 @@ impl Engine {
         if topic.len() > TOPIC_MAX || screening::why_not_in(self, &topic).is_some() {
             return Ok(());
         }
+        if body.len() > BODY_MAX {
+            return Err(Refusal::AnswerTooLarge(BODY_MAX));
+        }
         self.limits.mail(session.lineage())?;
         let now = UnixMillis::now();
         let mail = SessionMail { session: session.hash(), topic, body };
         self.store.leave_mail(mail, now.plus(KEPT), now).await.map_err(Refusal::Unavailable)
+    }
+
+    /// Clears away what nobody took in time.
+    pub(super) async fn sweep_mail(&self) {
+        loop {
+            match self.store.forget_mail(SWEEP_STEP).await {
+                Ok(gone) if gone >= u64::from(SWEEP_STEP) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "what nobody took stays in the store for now");
+                    return;
+                }
+            }
+        }
     }
 
     /// Takes what other servers left for those who wait here.

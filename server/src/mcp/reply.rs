@@ -100,6 +100,11 @@ pub enum Refusal {
     /// The stream cannot be read again from there.
     #[error("Last-Event-ID names no event that is still kept: what followed it cannot be sent again")]
     CannotResume,
+    /// An answer for another server is larger than what is left in the store.
+    #[error(
+        "The answer is larger than {0} bytes, and is not to this server: send less, or to the server that asked"
+    )]
+    AnswerTooLarge(usize),
     /// The caller has used up what it may do.
     #[error(transparent)]
     Limited(#[from] Limited),
@@ -126,7 +131,8 @@ impl Refusal {
             | Self::OtherVersion(_)
             | Self::NoResponses
             | Self::OnlyPost
-            | Self::CannotResume => ErrorCode::INVALID_REQUEST,
+            | Self::CannotResume
+            | Self::AnswerTooLarge(_) => ErrorCode::INVALID_REQUEST,
             Self::Stateless(error) => error.code,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
             Self::TooManySessions(_) | Self::TooManyStreams | Self::Limited(_) => ErrorCode::LIMITED,

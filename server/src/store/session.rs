@@ -98,7 +98,7 @@ pub trait SessionStore: Send + Sync {
     }
 
     /// Leaves mail for whichever server waits for it, until `expires_at`, which is so long after `now` whatever the time
-    /// is elsewhere; of two about one thing the first counts. A session may have 256 of one kind waiting, as much as a key
+    /// is elsewhere; of two about one thing the first counts for as long as it is kept. A session may have 256 of one kind waiting, as much as a key
     /// may wait for at once, the kind being the first of several words in what it is about: the newest pushes the oldest
     /// out. Where nothing is shared, all of it is dropped.
     ///
@@ -119,6 +119,14 @@ pub trait SessionStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn take_mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// Clears away at most `limit` pieces of mail that are kept no longer; says how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn forget_mail(&self, _limit: u32) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     /// The open sessions that the filter lets through, the most recently used first.

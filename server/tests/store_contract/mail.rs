@@ -27,6 +27,28 @@ async fn mail_reaches_whoever_waits_for_it_in_its_session_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mail_that_is_kept_no_longer_makes_place_for_newer_mail_and_is_cleared_away_in_portions() {
+    let Some(schema) = Schema::create().await else { return };
+    let store = open(&schema).await;
+    let hash = session(1, "a").hash;
+    let mail = |topic: &str, body: &str| SessionMail {
+        session: hash,
+        topic: topic.to_owned(),
+        body: body.to_owned(),
+    };
+    for topic in ["x", "y", "z", "a"] {
+        store.leave_mail(mail(topic, "of no time"), at(1_000), at(1_000)).await.unwrap();
+    }
+    store.leave_mail(mail("x", "of its time"), at(61_000), at(1_000)).await.unwrap();
+    for portion in [2, 1, 0] {
+        assert_eq!(store.forget_mail(2).await.unwrap(), portion);
+    }
+    assert_eq!(store.take_mail(vec![(hash, "x".to_owned())]).await.unwrap(), [mail("x", "of its time")]);
+    store.close().await.unwrap();
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mail_is_pushed_out_by_newer_mail_of_its_kind_and_by_no_other() {
     let Some(schema) = Schema::create().await else { return };
     let store = open(&schema).await;

@@ -33,9 +33,6 @@ macro_rules! select_sessions {
 /// How much mail of one kind may wait in one session.
 const MAIL_MAX: i64 = 256;
 
-/// How much of what nobody has taken in time is forgotten when more is left.
-const FORGOTTEN_AT_ONCE: i64 = 16;
-
 /// The transaction ends before the disk has confirmed it, and with it what others wait for.
 const DO_NOT_WAIT: &str = "SET LOCAL synchronous_commit = off";
 
@@ -57,14 +54,11 @@ impl SessionStore for PostgresStore {
     ) -> Result<(), StoreError> {
         transact!(self, "leave mail in a session", |transaction| {
             // How long it is kept is told by the database's clock, which is one for all servers.
-            let forget = "DELETE FROM session_mail WHERE (session, topic) IN (
-                              SELECT session, topic FROM session_mail
-                              WHERE expires_at <= (extract (epoch FROM statement_timestamp ()) * 1000)::bigint
-                              LIMIT $1 FOR UPDATE SKIP LOCKED)";
-            execute(&transaction, forget, &[&FORGOTTEN_AT_ONCE]).await?;
-            let leave = "INSERT INTO session_mail (session, topic, body, expires_at)
+            let leave = "INSERT INTO session_mail AS m (session, topic, body, expires_at)
                          VALUES ($1, $2, $3, (extract (epoch FROM statement_timestamp ()) * 1000)::bigint + $4)
-                         ON CONFLICT DO NOTHING";
+                         ON CONFLICT (session, topic) DO UPDATE
+                         SET body = EXCLUDED.body, expires_at = EXCLUDED.expires_at
+                         WHERE m.expires_at <= (extract (epoch FROM statement_timestamp ()) * 1000)::bigint";
             let session = mail.session.0.as_slice();
             let kept = expires_at.as_millis().saturating_sub(now.as_millis());
             let parameters: Parameters<'_> = &[&session, &mail.topic, &mail.body, &kept];
@@ -91,6 +85,16 @@ impl SessionStore for PostgresStore {
                 wanted.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip();
             let taken = rows(client, take, &[&sessions, &topics]).await?;
             taken.iter().map(read_mail).collect()
+        })
+    }
+
+    async fn forget_mail(&self, limit: u32) -> Result<u64, StoreError> {
+        let forget = "DELETE FROM session_mail WHERE (session, topic) IN (
+                          SELECT session, topic FROM session_mail
+                          WHERE expires_at <= (extract (epoch FROM statement_timestamp ()) * 1000)::bigint
+                          LIMIT $1 FOR UPDATE SKIP LOCKED)";
+        read!(self, "forget mail in sessions", |client| {
+            execute(client, forget, &[&i64::from(limit)]).await
         })
     }
 

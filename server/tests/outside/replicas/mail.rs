@@ -3,11 +3,13 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::Replicas;
+use super::{Replicas, settings};
 use crate::support::{
     client::{BOB, Client, NEWEST, request},
     events::Events,
-    postgres::Connected,
+    eventually,
+    postgres::{Connected, Postgres},
+    process::Program,
     soon,
     wire::Ask,
 };
@@ -90,4 +92,28 @@ async fn as_many_answers_as_are_waited_for_reach_the_server_that_asked() {
     }
     replicas.servers[0].signal("CONT");
     soon("the payments", join_all(calls.into_iter().map(Asked::ends_paid))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_12_what_is_left_for_another_server_is_small_and_goes_away_when_nobody_takes_it() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &settings(&postgres.url()));
+    let bob = Client::open(program.address, BOB).await;
+    // As if something had been asked.
+    let answer = |kibibytes: usize| {
+        let result = json!({ "x": "x".repeat(kibibytes * 1024) });
+        bob.post(json!({ "jsonrpc": "2.0", "id": "00000000-1", "result": result }).to_string())
+    };
+    let refused = answer(900).send(program.address).await;
+    assert_eq!((refused.status, refused.code()), (413, Some(-32600)), "{refused:?}");
+    for left in [answer(63), bob.post(cancel(7).to_string()), bob.post(cancel(8).to_string())] {
+        assert_eq!(left.send(program.address).await.status, 202);
+    }
+    bob.end().await;
+    let database = Connected::to(&postgres).await;
+    let left = || database.number("SELECT count(*) FROM session_mail");
+    assert_eq!(left().await, 3);
+    database.execute("UPDATE session_mail SET expires_at = 1").await;
+    eventually("what nobody took is cleared away", async || left().await == 0).await;
 }
