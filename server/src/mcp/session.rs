@@ -13,6 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use shared::{jsonrpc::RequestId, mcp::ProtocolVersion};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::streams::Streams;
@@ -58,6 +59,15 @@ pub(super) fn hash(presented: &[u8]) -> SessionHash {
     SessionHash(Sha256::digest(presented).into())
 }
 
+/// A look into the store, as of which a session is known to exist. It tells no time of day, which may be set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Look {
+    /// How often it had been told before that something was ended.
+    pub(super) revised: u64,
+    /// When it began.
+    pub(super) at: Instant,
+}
+
 /// A session as this process knows it.
 pub(super) struct Session {
     hash: SessionHash,
@@ -71,8 +81,8 @@ pub(super) struct Session {
     seen_at: AtomicI64,
     /// The newest `seen_at` that was given to the store.
     written_at: AtomicI64,
-    /// When the store last said that the session exists.
-    checked_at: AtomicI64,
+    /// The last one at which the session existed.
+    look: Mutex<Look>,
     /// Requests that are being answered and streams that are open.
     in_use: AtomicU32,
     /// Made when somebody first waits for the end, or when it comes: an idle session needs none.
@@ -84,8 +94,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session that the store holds as of `now`.
-    pub(super) fn new(stored: StoredSession, now: UnixMillis) -> Self {
+    /// A session that the store holds as of `look`.
+    pub(super) fn new(stored: StoredSession, look: Look) -> Self {
         Self {
             hash: stored.hash,
             user: stored.user,
@@ -97,7 +107,7 @@ impl Session {
             created_at: stored.created_at,
             seen_at: AtomicI64::new(stored.seen_at.as_millis()),
             written_at: AtomicI64::new(stored.seen_at.as_millis()),
-            checked_at: AtomicI64::new(now.as_millis()),
+            look: Mutex::new(look),
             in_use: AtomicU32::new(0),
             ended: OnceLock::new(),
             calls: Mutex::new(Vec::new()),
@@ -184,19 +194,16 @@ impl Session {
         now.since(self.created_at) >= max || (unused && now.since(seen_at) >= idle)
     }
 
-    /// Whether the store was asked within `span`.
-    pub(super) fn checked_within(&self, span: Duration, now: UnixMillis) -> bool {
-        now.since(UnixMillis::from_millis(self.checked_at.load(Ordering::Acquire))) < span
-    }
-
-    /// Whether the store was asked later than at `moment`.
-    pub(super) fn checked_after(&self, moment: UnixMillis) -> bool {
-        self.checked_at.load(Ordering::Acquire) > moment.as_millis()
+    /// The last look into the store at which it existed.
+    pub(super) fn look(&self) -> Look {
+        *self.look.lock()
     }
 
     /// The store said again that it exists, and when it knows it to have been used.
-    pub(super) fn confirm(&self, stored: &StoredSession, now: UnixMillis) {
-        self.checked_at.fetch_max(now.as_millis(), Ordering::AcqRel);
+    pub(super) fn confirm(&self, stored: &StoredSession, look: Look) {
+        let mut last = self.look.lock();
+        *last = look.max(*last);
+        drop(last);
         self.seen_at.fetch_max(stored.seen_at.as_millis(), Ordering::AcqRel);
         self.written_at.fetch_max(stored.seen_at.as_millis(), Ordering::AcqRel);
     }
@@ -214,7 +221,7 @@ impl Session {
 
     /// Whether a request or a stream uses it at this moment.
     pub(super) fn is_in_use(&self) -> bool {
-        self.in_use.load(Ordering::Acquire) > 0
+        self.in_use.load(Ordering::SeqCst) > 0
     }
 
     /// Ends it for everybody who waits for that.
@@ -233,7 +240,7 @@ pub(super) struct Activity(Arc<Session>);
 
 impl Activity {
     pub(super) fn begin(session: Arc<Session>) -> Self {
-        session.in_use.fetch_add(1, Ordering::AcqRel);
+        session.in_use.fetch_add(1, Ordering::SeqCst);
         Self(session)
     }
 
@@ -283,7 +290,7 @@ mod tests {
             created_at: at(0),
             seen_at: at(0),
         };
-        Arc::new(Session::new(stored, at(0)))
+        Arc::new(Session::new(stored, Look { revised: 0, at: Instant::now() }))
     }
 
     #[test]

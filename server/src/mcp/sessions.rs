@@ -8,17 +8,18 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use dashmap::DashMap;
 use shared::mcp::ProtocolVersion;
+use tokio::time::Instant;
 
 use super::{
     reply::Refusal,
-    session::{Activity, Session, SessionId, hash},
+    session::{Activity, Look, Session, SessionId, hash},
 };
 use crate::{
     clock::UnixMillis,
@@ -64,13 +65,13 @@ pub(super) struct Sessions {
     store: Arc<dyn Store>,
     settings: SessionSettings,
     known: DashMap<SessionHash, Arc<Session>>,
-    /// When the store last said that something was ended: what was checked before is not believed.
-    revised_at: AtomicI64,
+    /// How often the store said that something was ended: what was seen before that is not believed.
+    revised: AtomicU64,
 }
 
 impl Sessions {
     pub(super) fn new(store: Arc<dyn Store>, settings: SessionSettings) -> Self {
-        Self { store, settings, known: DashMap::new(), revised_at: AtomicI64::new(i64::MIN) }
+        Self { store, settings, known: DashMap::new(), revised: AtomicU64::new(0) }
     }
 
     /// Opens a session of `principal`.
@@ -96,7 +97,7 @@ impl Sessions {
             seen_at: now,
         };
         let caps = SessionCaps { per_key: self.settings.per_key, total: self.settings.total };
-        let known = Arc::new(Session::new(session.clone(), now));
+        let known = Arc::new(Session::new(session.clone(), self.look()));
         match self.store.open_session(session, caps).await.map_err(Refusal::Unavailable)? {
             OpenSession::Opened => {
                 tracing::debug!(session.hash = known.hash().short(), %protocol, "session opened");
@@ -113,6 +114,10 @@ impl Sessions {
         let now = UnixMillis::now();
         let session = self.owned(presented, principal, now).await?;
         let activity = Activity::begin(Arc::clone(&session));
+        // What was ended meanwhile was not yet in use here when those in use were looked up.
+        if session.look().revised != self.revised.load(Ordering::SeqCst) {
+            self.look_up(session.hash()).await?.ok_or(Refusal::SessionNotFound)?;
+        }
         self.touch(&session, now).await;
         Ok(activity)
     }
@@ -164,7 +169,8 @@ impl Sessions {
     /// Sessions were ended, or keys changed, by some process: nothing that is known of sessions is believed any more, and
     /// those in use are looked up at once.
     pub(super) async fn revise(&self) -> Result<(), StoreError> {
-        self.revised_at.store(UnixMillis::now().as_millis(), Ordering::Release);
+        // Whoever begins to use one from here on sees this, or else is seen below.
+        self.revised.fetch_add(1, Ordering::SeqCst);
         let in_use: Vec<_> = self.in_use().iter().map(|session| session.hash()).collect();
         if in_use.is_empty() {
             return Ok(());
@@ -189,35 +195,37 @@ impl Sessions {
         if presented.len() > PRESENTED_MAX {
             return Err(Refusal::SessionNotFound);
         }
-        let session = self.look_up(hash(presented), now).await?.ok_or(Refusal::SessionNotFound)?;
+        let session = self.look_up(hash(presented)).await?.ok_or(Refusal::SessionNotFound)?;
         let expired = session.has_expired(now, self.settings.idle, self.settings.max);
         if expired || !session.belongs_to(principal) { Err(Refusal::SessionNotFound) } else { Ok(session) }
     }
 
-    /// The session of this hash as of `now`, whoever asks.
-    pub(super) async fn look_up(
-        &self,
-        hash: SessionHash,
-        now: UnixMillis,
-    ) -> Result<Option<Arc<Session>>, Refusal> {
+    /// The session of this hash, whoever asks.
+    pub(super) async fn look_up(&self, hash: SessionHash) -> Result<Option<Arc<Session>>, Refusal> {
+        let look = self.look();
         let known = self.known.get(&hash).map(|session| Arc::clone(session.value()));
-        if let Some(session) = &known
-            && session.checked_within(BELIEVED, now)
-            && session.checked_after(UnixMillis::from_millis(self.revised_at.load(Ordering::Acquire)))
-        {
-            return Ok(known);
+        if let Some(session) = &known {
+            let last = session.look();
+            if last.revised == look.revised && look.at.saturating_duration_since(last.at) < BELIEVED {
+                return Ok(known);
+            }
         }
         let Some(stored) = self.stored(&hash).await? else { return Ok(None) };
         if let Some(session) = known {
-            session.confirm(&stored, now);
+            session.confirm(&stored, look);
             return Ok(Some(session));
         }
-        let entry = self.known.entry(hash).or_insert_with(|| Arc::new(Session::new(stored, now)));
+        let entry = self.known.entry(hash).or_insert_with(|| Arc::new(Session::new(stored, look)));
         let session = Arc::clone(entry.value());
         drop(entry);
         // It may have been ended between that look into the store and its becoming known. Whoever ends it from here on
         // finds it among the known ones.
         Ok(self.stored(&hash).await?.map(|_| session))
+    }
+
+    /// A look into the store that begins now.
+    fn look(&self) -> Look {
+        Look { revised: self.revised.load(Ordering::SeqCst), at: Instant::now() }
     }
 
     /// What the store has. A session that it no longer has is over here too.

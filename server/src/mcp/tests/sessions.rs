@@ -1,7 +1,11 @@
 //! Sessions: whose they are, when they end, and that the store is the truth.
 
 use super::*;
-use crate::{clock::UnixMillis, mcp::sessions::Sessions, store::SessionHash};
+use crate::{
+    clock::UnixMillis,
+    mcp::{SessionId, sessions::Sessions},
+    store::SessionHash,
+};
 
 fn ping() -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })
@@ -85,21 +89,50 @@ async fn a_session_that_is_known_is_not_looked_up_for_every_request() {
     assert!(reads < 50, "{reads} reads of the store");
 }
 
-#[tokio::test]
+/// The sessions of a process that opened one.
+async fn with_one(store: &Arc<Double>) -> (Sessions, SessionId) {
+    let sessions = Sessions::new(store.clone(), SessionSettings::default());
+    let (version, abilities) = ("2025-11-25".parse().unwrap(), crate::store::ClientAbilities(0));
+    let opened = sessions.open(&Principal::for_test("customer"), version, String::new(), abilities).await;
+    (sessions, opened.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_process_ended_is_believed_for_a_second_at_most() {
     let store = Arc::<Double>::default();
-    let sessions = Sessions::new(store.clone(), SessionSettings::default());
-    let principal = Principal::for_test("customer");
-    let id = sessions
-        .open(&principal, "2025-11-25".parse().unwrap(), String::new(), crate::store::ClientAbilities(0))
-        .await
-        .unwrap();
-    let hash = crate::mcp::session::hash(id.expose().as_bytes());
-    let activity = sessions.find(id.expose().as_bytes(), &principal).await.unwrap();
+    let (sessions, id) = with_one(&store).await;
+    let id = id.expose().as_bytes();
+    let activity = sessions.find(id, &Principal::for_test("customer")).await.unwrap();
     store.sessions.lock().clear();
-    let later = UnixMillis::now().plus(Duration::from_secs(1));
-    assert!(sessions.look_up(hash, later).await.unwrap().is_none());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(sessions.look_up(crate::mcp::session::hash(id)).await.unwrap().is_none());
     assert!(activity.session().ended().is_cancelled(), "its streams end");
+}
+
+/// By no clock: neither time nor the time of day has to go on.
+#[tokio::test(start_paused = true)]
+async fn what_another_process_ended_is_not_found_any_more_once_that_is_told() {
+    let store = Arc::<Double>::default();
+    let (sessions, id) = with_one(&store).await;
+    store.sessions.lock().clear();
+    sessions.revise().await.unwrap();
+    let found = sessions.find(id.expose().as_bytes(), &Principal::for_test("customer")).await;
+    assert!(matches!(found, Err(Refusal::SessionNotFound)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_another_process_ends_while_it_is_looked_up_is_not_found() {
+    let store = Arc::<Double>::default();
+    let (sessions, id) = with_one(&store).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let (gate, principal) = (Arc::new(Notify::new()), Principal::for_test("customer"));
+    *store.gate.lock() = Some(Arc::clone(&gate));
+    let mut found = Box::pin(sessions.find(id.expose().as_bytes(), &principal));
+    assert!((&mut found).now_or_never().is_none(), "it has read the session and waits");
+    store.sessions.lock().clear();
+    sessions.revise().await.unwrap();
+    gate.notify_one();
+    assert!(matches!(found.await, Err(Refusal::SessionNotFound)));
 }
 
 #[tokio::test]
