@@ -122,12 +122,17 @@ impl Engine {
         if wanted.is_empty() {
             return Ok(());
         }
-        for mail in self.store.take_mail(wanted).await? {
+        let arrived = self.store.mail(wanted).await?;
+        for mail in &arrived {
             if let Some(session) = sessions.iter().find(|session| session.hash() == mail.session) {
-                deliver(session, &mail);
+                deliver(session, mail);
             }
         }
-        Ok(())
+        if arrived.is_empty() {
+            return Ok(());
+        }
+        // Not before: what was on its way when the database went away is still there. What arrives twice is not waited for.
+        self.store.remove_mail(arrived.into_iter().map(|mail| (mail.session, mail.topic)).collect()).await
     }
 }
 

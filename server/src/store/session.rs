@@ -113,12 +113,20 @@ pub trait SessionStore: Send + Sync {
         Ok(())
     }
 
-    /// Takes the mail about these things that is still kept: nobody gets it again.
+    /// The mail about these things that is still kept. It stays until it is removed, so that none is lost on its way.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn take_mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
+    async fn mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// Removes the mail about these things, which has arrived: nobody gets it again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. Then some of it may come again.
+    async fn remove_mail(&self, _arrived: Vec<(SessionHash, String)>) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Clears away at most `limit` pieces of mail that are kept no longer; says how many there were.

@@ -111,7 +111,7 @@ async fn mail_is_kept_for_as_long_as_it_was_left_for_wherever_it_is_taken() {
     leave("where it is late", 0, now + 5 * MINUTE).await;
     leave("now", MINUTE, now).await;
     let topics = ["where it is early", "where it is late", "now"];
-    let taken = store.take_mail(topics.map(|topic| (hash, topic.to_owned())).to_vec()).await.unwrap();
+    let taken = store.mail(topics.map(|topic| (hash, topic.to_owned())).to_vec()).await.unwrap();
     let mut taken: Vec<_> = taken.into_iter().map(|mail| mail.topic).collect();
     taken.sort_unstable();
     assert_eq!(taken, ["now", "where it is early"]);

@@ -48,7 +48,7 @@ impl SessionStore for Double {
         self.keeps_mail.load(Ordering::Relaxed)
     }
 
-    async fn take_mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
+    async fn mail(&self, _wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
         unavailable()
     }
 

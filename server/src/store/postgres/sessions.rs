@@ -74,17 +74,24 @@ impl SessionStore for PostgresStore {
         })
     }
 
-    async fn take_mail(&self, wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
-        read!(self, "take mail in sessions", |client| {
-            let take =
+    async fn mail(&self, wanted: Vec<(SessionHash, String)>) -> Result<Vec<SessionMail>, StoreError> {
+        read!(self, "read mail in sessions", |client| {
+            let kept = "SELECT m.session, m.topic, m.body FROM session_mail m
+                        JOIN unnest ($1::bytea[], $2::text[]) AS w (session, topic)
+                          ON m.session = w.session AND m.topic = w.topic
+                        WHERE m.expires_at > (extract (epoch FROM statement_timestamp ()) * 1000)::bigint";
+            let (sessions, topics) = columns(&wanted);
+            rows(client, kept, &[&sessions, &topics]).await?.iter().map(read_mail).collect()
+        })
+    }
+
+    async fn remove_mail(&self, arrived: Vec<(SessionHash, String)>) -> Result<(), StoreError> {
+        read!(self, "remove mail in sessions", |client| {
+            let remove =
                 "DELETE FROM session_mail m USING unnest ($1::bytea[], $2::text[]) AS w (session, topic)
-                        WHERE m.session = w.session AND m.topic = w.topic
-                          AND m.expires_at > (extract (epoch FROM statement_timestamp ()) * 1000)::bigint
-                        RETURNING m.session, m.topic, m.body";
-            let (sessions, topics): (Vec<_>, Vec<_>) =
-                wanted.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip();
-            let taken = rows(client, take, &[&sessions, &topics]).await?;
-            taken.iter().map(read_mail).collect()
+                 WHERE m.session = w.session AND m.topic = w.topic";
+            let (sessions, topics) = columns(&arrived);
+            execute(client, remove, &[&sessions, &topics]).await.map(|_| ())
         })
     }
 
@@ -230,6 +237,11 @@ async fn open(
     ];
     execute(transaction, insert, parameters).await?;
     Ok(OpenSession::Opened)
+}
+
+/// Each of two columns of what mail is about.
+fn columns(topics: &[(SessionHash, String)]) -> (Vec<&[u8]>, Vec<&String>) {
+    topics.iter().map(|(session, topic)| (session.0.as_slice(), topic)).unzip()
 }
 
 fn read_mail(row: &Row) -> Result<SessionMail, Failure> {

@@ -117,3 +117,20 @@ async fn rule_12_what_is_left_for_another_server_is_small_and_goes_away_when_nob
     database.execute("UPDATE session_mail SET expires_at = 1").await;
     eventually("what nobody took is cleared away", async || left().await == 0).await;
 }
+
+/// What is lost between the database and a server is there for its next look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_removed_when_it_has_arrived_and_not_before() {
+    let Some(replicas) = Replicas::start().await else { return };
+    let [a, _, c] = replicas.addresses().try_into().unwrap();
+    let bob = Client::open_with(a, BOB, NEWEST, json!({ "elicitation": {} })).await;
+    let asked = asked(&bob, 3).await;
+    let database = Connected::to(&replicas.postgres).await;
+    let keep =
+        "CREATE FUNCTION keep () RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it stays'; END $$;
+                CREATE TRIGGER keep BEFORE DELETE ON session_mail FOR EACH ROW EXECUTE FUNCTION keep ()";
+    database.execute(keep).await;
+    assert_eq!(bob.post(yes(&asked.question).to_string()).send(c).await.status, 202);
+    soon("the payment", asked.ends_paid()).await;
+    assert_eq!(database.number("SELECT count(*) FROM session_mail").await, 1);
+}
