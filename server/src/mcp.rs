@@ -289,9 +289,19 @@ impl Engine {
     /// Keeps what is open in step with keys and sessions that were ended or changed in the store, by whatever process,
     /// until the engine stops. What was ended is over here within a fraction of a second.
     pub async fn keep_step(&self) {
-        let mut known = None;
+        tokio::join!(self.keep_time(), self.keep_looking());
+    }
+
+    /// Ends what is over by its time, for which nothing has to be asked or waited for.
+    async fn keep_time(&self) {
         while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
             self.live.expire(UnixMillis::now());
+        }
+    }
+
+    async fn keep_looking(&self) {
+        let mut known = None;
+        while self.stop.run_until_cancelled(tokio::time::sleep(live::LOOK_EVERY)).await.is_some() {
             // After a failure the store may be one that lost its last moment, and the same number may stand for something
             // else than before.
             known = match self.revise(known).await {

@@ -58,6 +58,29 @@ async fn rule_06_a_key_takes_hundreds_of_streams_along_within_a_second_however_f
     assert!(goes_on.is_err(), "that of another key ended, too: {goes_on:?}");
 }
 
+/// Nobody has to be asked what time it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_at_the_end_of_its_key_although_the_database_does_not_answer() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let url = postgres.url();
+    let program = Program::start(folder.path(), &settings(&url));
+    let database = Connected::to(&postgres).await;
+    let create = ["keys", "create", "--user", "bob", "--role", "customer", "--expires-in", "4s", "--json"];
+    let made = run(folder.path(), &create, &settings(&url));
+    assert!(made.status.success(), "{made:?}");
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let bob = Client::open(program.address, made["key"].as_str().unwrap()).await;
+    let mut stream = Events::open(&bob.dress(Ask::get()), program.address).await;
+    stream.one().await;
+    // Whoever looks whether something was ended waits for eight seconds.
+    database.execute("BEGIN; LOCK TABLE revision").await;
+    let silent = Instant::now();
+    soon("the end of the stream", stream.rest()).await;
+    let ended = silent.elapsed();
+    assert!(ended < Duration::from_secs(6), "it ended after {ended:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_11_what_is_left_for_another_server_counts_like_a_call() {
     let Some(postgres) = Postgres::start() else { return };
