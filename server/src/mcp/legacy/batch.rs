@@ -39,6 +39,7 @@ pub(super) async fn answer(engine: &Engine, exchange: Exchange<'_>, text: &str) 
     if messages.iter().any(initializes) {
         return Err(Refusal::Batch("`initialize` must not be part of a batch: send it alone"));
     }
+    let has_requests = messages.iter().any(|message| matches!(message, Ok(Incoming::Request { .. })));
     let answering = messages.into_iter().map(|message| answer_one(engine, &exchange, &activity, message));
     let (mut answers, mut refused) = (Vec::new(), None);
     for answer in join_all(answering).await {
@@ -50,8 +51,8 @@ pub(super) async fn answer(engine: &Engine, exchange: Exchange<'_>, text: &str) 
     match refused {
         None if answers.is_empty() => return Ok(Reply::Accepted),
         None => {}
-        Some(refusal) if answers.is_empty() => return Err(refusal),
-        // The others were answered, and what they did may not happen again.
+        Some(refusal) if answers.is_empty() && !has_requests => return Err(refusal),
+        // What the others did may not happen again, also where none of them has an answer: one that was cancelled has none.
         Some(refusal) => {
             let error = &refusal as &dyn std::error::Error;
             let cause = error.source().map(tracing::field::display);

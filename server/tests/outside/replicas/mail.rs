@@ -71,6 +71,12 @@ async fn what_cannot_reach_its_server_is_refused_and_as_good_when_it_is_sent_aga
     assert_eq!(both.status, 200, "{both:?}");
     let both = both.json();
     assert_eq!((&both[0]["id"], &both[1]["error"]["code"]), (&json!(9), &json!(-32603)), "{both}");
+    let balance = json!({ "name": "getAccountBalance", "arguments": {} });
+    let call = json!({ "jsonrpc": "2.0", "id": 10, "method": "tools/call", "params": balance });
+    let cancelled = old.post(json!([call, cancel(10), cancel(7)]).to_string()).send(c).await;
+    assert_eq!(cancelled.status, 200, "a call that has no answer was done, too: {cancelled:?}");
+    let cancelled = cancelled.json();
+    assert_eq!((cancelled.as_array().unwrap().len(), &cancelled[0]["error"]["code"]), (1, &json!(-32603)));
     database.execute("ALTER TABLE session_mail DROP CONSTRAINT closed").await;
     for message in [cancel(7), yes(&asked.question)] {
         assert_eq!(bob.post(message.to_string()).send(c).await.status, 202, "{message}");
