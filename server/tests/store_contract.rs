@@ -97,6 +97,7 @@ promises!(
     sealing::a_seal_is_remembered_until_it_expires,
     keys::a_key_is_found_by_its_digest_alone,
     keys::a_user_is_created_once,
+    keys::a_user_whose_making_is_recorded_was_not_there_before,
     keys::a_key_needs_its_user,
     keys::keys_swap_their_secrets_together_or_not_at_all,
     keys::another_secret_ends_the_sessions_of_the_old_one,

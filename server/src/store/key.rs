@@ -54,6 +54,13 @@ pub struct AccountHolder {
     pub credit_limit_minor: i64,
 }
 
+impl AccountHolder {
+    /// That the number or the name is somebody's already.
+    pub(in crate::store) fn taken(&self) -> StoreError {
+        StoreError::Taken(format!("user {} or the name `{}` is taken", self.user.0, self.username))
+    }
+}
+
 /// A key as it is kept: everything but its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
@@ -297,10 +304,11 @@ pub trait KeyStore: Send + Sync {
         self.record_holder(holder, None).await
     }
 
-    /// [`Self::put_holder`], with the record of it, where there is one, in the audit trail in the same commit.
+    /// [`Self::put_holder`], with the record of it, where there is one, in the audit trail in the same commit. What is
+    /// recorded is done: then a user of the same number and name is one that somebody else has made.
     ///
     /// # Errors
-    /// As above.
+    /// As above; with a record [`StoreError::Taken`] when there is a user of the same number and name, too.
     async fn record_holder(
         &self,
         holder: AccountHolder,

@@ -279,8 +279,12 @@ impl KeyStore for SqliteStore {
         record: Option<AuditRecord>,
     ) -> Result<(), StoreError> {
         let put = move |connection: &Connection| {
-            keys::put_holder(connection, &holder)?;
-            record.as_ref().map_or(Ok(()), |record| audit::append(connection, &[record]))
+            let is_made = keys::put_holder(connection, &holder)?;
+            match &record {
+                Some(record) if is_made => audit::append(connection, &[record]),
+                Some(_) => Err(holder.taken()),
+                None => Ok(()),
+            }
         };
         self.write(Durability::Power, put).await
     }

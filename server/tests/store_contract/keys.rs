@@ -11,6 +11,7 @@ use server::{
 };
 
 use super::{
+    audit::record,
     engines::{key, people},
     sessions::{CAPS, session},
 };
@@ -49,6 +50,23 @@ pub(crate) async fn a_user_is_created_once(store: Arc<dyn Store>) {
         assert!(matches!(store.put_holder(clash).await, Err(StoreError::Taken(_))));
     }
     assert_eq!(store.holders().await.unwrap().len(), 2);
+}
+
+pub(crate) async fn a_user_whose_making_is_recorded_was_not_there_before(store: Arc<dyn Store>) {
+    let holder = |credit_limit_minor| AccountHolder {
+        user: UserId(1),
+        username: "carol".to_owned(),
+        currency: "USD".to_owned(),
+        credit_limit_minor,
+    };
+    let (first, second) = (holder(0), holder(100_000));
+    store.record_holder(first.clone(), Some(record(1))).await.unwrap();
+    let again = store.record_holder(second, Some(record(2))).await;
+    assert!(matches!(again, Err(StoreError::Taken(_))), "{again:?}");
+    store.put_holder(first.clone()).await.unwrap();
+    store.flush_audit().await.unwrap();
+    assert_eq!(store.holders().await.unwrap(), [first]);
+    assert_eq!(store.latest_audit(9).await.unwrap(), [record(1)]);
 }
 
 pub(crate) async fn a_key_needs_its_user(store: Arc<dyn Store>) {

@@ -124,9 +124,10 @@ impl KeyStore for PostgresStore {
             return Err(StoreError::OutOfRange);
         }
         transact!(self, "write a user", |transaction| {
-            put_holder(&transaction, &holder).await?;
+            let is_made = put_holder(&transaction, &holder).await?;
             match &record {
-                Some(record) => audit::arrive(&transaction, &[record]).await,
+                Some(record) if is_made => audit::arrive(&transaction, &[record]).await,
+                Some(_) => Err(holder.taken().into()),
                 None => Ok(()),
             }
         })
@@ -338,7 +339,8 @@ async fn write(transaction: &Transaction<'_>, key: &StoredKey) -> Result<(), Fai
     Ok(())
 }
 
-async fn put_holder(transaction: &Transaction<'_>, holder: &AccountHolder) -> Result<(), Failure> {
+/// Whether the user was made: one of the same number and name stays as it is.
+async fn put_holder(transaction: &Transaction<'_>, holder: &AccountHolder) -> Result<bool, Failure> {
     lock(transaction, "users").await?;
     let (number, name) = (holder.user.0, &holder.username);
     let similar = "SELECT user_id = $1 AND username = $2 FROM accounts WHERE user_id = $1 OR username = $2";
@@ -347,15 +349,14 @@ async fn put_holder(transaction: &Transaction<'_>, holder: &AccountHolder) -> Re
         let write = "INSERT INTO accounts (user_id, username, currency, credit_limit_minor)
                      VALUES ($1, $2, $3, $4)";
         execute(transaction, write, &[&number, name, &holder.currency, &holder.credit_limit_minor]).await?;
-        return Ok(());
+        return Ok(true);
     }
     for one in &found {
         if !cell::<bool>(one, 0)? {
-            let taken = format!("user {number} or the name `{name}` belongs to another");
-            return Err(StoreError::Taken(taken).into());
+            return Err(holder.taken().into());
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 fn read_holder(row: &Row) -> Result<AccountHolder, Failure> {

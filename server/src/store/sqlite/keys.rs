@@ -216,18 +216,18 @@ fn exists<P: Params>(connection: &Connection, sql: &str, parameters: P) -> Resul
         .map_err(unavailable("look something up"))
 }
 
-pub(super) fn put_holder(connection: &Connection, holder: &AccountHolder) -> Result<(), StoreError> {
+/// Whether the user was made: one of the same number and name stays as it is.
+pub(super) fn put_holder(connection: &Connection, holder: &AccountHolder) -> Result<bool, StoreError> {
     if Currency::from_code(&holder.currency).is_none() || holder.credit_limit_minor < 0 {
         return Err(StoreError::OutOfRange);
     }
     let same = "SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1 AND username = ?2)";
     if exists(connection, same, params![holder.user.0, holder.username])? {
-        return Ok(());
+        return Ok(false);
     }
     let similar = "SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1 OR username = ?2)";
     if exists(connection, similar, params![holder.user.0, holder.username])? {
-        let (number, name) = (holder.user.0, &holder.username);
-        return Err(StoreError::Taken(format!("user {number} or the name `{name}` belongs to another")));
+        return Err(holder.taken());
     }
     connection
         .prepare_cached(
@@ -242,7 +242,7 @@ pub(super) fn put_holder(connection: &Connection, holder: &AccountHolder) -> Res
             ])
         })
         .map_err(unavailable("write a user"))?;
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn holders(connection: &Connection) -> rusqlite::Result<Vec<AccountHolder>> {
