@@ -127,6 +127,36 @@ async fn rule_05_what_cannot_be_recorded_is_not_done_to_a_key() {
     .await;
 }
 
+/// As when the database goes away after the key is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_secret_is_shown_though_nothing_more_can_be_read_of_its_key() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (url, beside) = (postgres.url(), Connected::to(&postgres).await);
+    let set = [("DATABASE_URL", url.as_str()), ("KEY_PEPPER", "the pepper of the server, long enough")];
+    let folder = tempfile::tempdir().unwrap();
+    let operate = |arguments: &[&str]| run(folder.path(), arguments, &set);
+    assert!(operate(&["users", "create", "dana"]).status.success());
+    let create = ["keys", "create", "--user", "dana", "--role", "customer"];
+    let made: Value = serde_json::from_str(&operate(&[&create[..], &["--json"]].concat()).stdout).unwrap();
+    let go_away = "CREATE FUNCTION go_away () RETURNS trigger LANGUAGE plpgsql
+                   AS $$ BEGIN ALTER TABLE payment_policies RENAME TO policies_elsewhere; RETURN NULL; END $$;
+                   CREATE CONSTRAINT TRIGGER go_away AFTER INSERT ON api_keys DEFERRABLE INITIALLY DEFERRED
+                   FOR EACH ROW EXECUTE FUNCTION go_away ()";
+    beside.execute(go_away).await;
+    let rotate = ["keys", "rotate", made["id"].as_str().unwrap()];
+    for arguments in [&create[..], &rotate] {
+        for form in [&[][..], &["--json"]] {
+            let ended = operate(&[arguments, form].concat());
+            assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+            assert!(ended.stderr.contains("what it may pay cannot be shown"), "{ended:?}");
+            let key = ended.stdout.split(['"', '\n']).find(|text| text.starts_with("mcpay_live_"));
+            beside.execute("ALTER TABLE policies_elsewhere RENAME TO payment_policies").await;
+            let reported = operate(&["keys", "report-leaked", key.expect("the key is shown")]);
+            assert!(reported.status.success(), "it is that of the key which was made: {reported:?}");
+        }
+    }
+}
+
 #[test]
 fn the_record_of_a_change_says_what_became_of_the_key() {
     let folder = tempfile::tempdir().unwrap();

@@ -99,20 +99,29 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Tells of one key, and shows the secret of one that was made just now.
+/// Tells of one key, and shows the secret of one that was made just now, whatever else cannot be told.
 pub(super) async fn tell(
     desk: &mut Desk<'_>,
     key: &StoredKey,
     json: bool,
     secret: Option<&ApiKey>,
 ) -> anyhow::Result<()> {
-    let payments = limit::told(desk, key).await?;
+    let (payments, unread) = match limit::told(desk, key).await {
+        Ok(payments) => (payments, None),
+        Err(error) if secret.is_some() => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
     let told = Told::of(key, secret, payments.as_ref());
     if json {
-        return desk.say_json(&told);
+        desk.say_json(&told)?;
+    } else {
+        if let Some(secret) = secret {
+            desk.say(&format!("{}\n\nThis is the only time that the key is shown.\n", secret.expose()))?;
+        }
+        desk.say(&told.in_full())?;
     }
-    if let Some(secret) = secret {
-        desk.say(&format!("{}\n\nThis is the only time that the key is shown.\n", secret.expose()))?;
+    match unread {
+        Some(error) => Err(error.context("the key was made, but what it may pay cannot be shown")),
+        None => Ok(()),
     }
-    desk.say(&told.in_full())
 }
