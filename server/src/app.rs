@@ -17,26 +17,24 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     audit::AuditTrail,
     clock::UnixMillis,
-    config::{Config, ConfigError, DemoConfig, Exposed, SessionConfig},
+    config::{Config, ConfigError, Exposed, SessionConfig},
     http::{
         self, Access, HttpState,
         health::Health,
         serve::{ServeLimits, Serving, serve},
         tls::Tls,
     },
-    identity::{ApiKey, Authenticator, Issuer, Pepper},
+    identity::{Authenticator, Issuer, Pepper},
     limits::Limits,
     mcp::{Engine, EngineBuilder, Sealing, ServerIdentity, SessionSettings},
     metrics::Metrics,
-    payments::{
-        Ledger, Payments, RiskGate,
-        demo::{DemoKey, DemoKeys, SeedError, seed_demo},
-    },
+    payments::{Ledger, Payments, RiskGate},
     prompts, resources,
     store::{DatabaseUrl, KeyMode, Store, sqlite::SqliteLocation},
     tools,
 };
 
+mod beginning;
 mod pepper_file;
 mod risk_service;
 mod sweeps;
@@ -175,13 +173,7 @@ impl Application {
             .await
             .with_context(|| format!("cannot listen on {} (PORT=0 picks a free port)", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
-        if !store.note_pepper(pepper.mark(), now).await? {
-            return Err(ConfigError::OtherPepper.into());
-        }
-        let demo_users = match &config.demo {
-            Some(keys) => seed(store.as_ref(), keys, &pepper).await.context("cannot seed the demo")?,
-            None => &[],
-        };
+        let demo_users = beginning::begin(store.as_ref(), config.demo.as_ref(), &pepper, now).await?;
 
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());
@@ -339,26 +331,6 @@ pub(crate) fn pepper(set: Option<&SecretString>, database: &DatabaseUrl) -> anyh
         }
         (None, DatabaseUrl::Postgres(..)) => Err(ConfigError::PepperMissing.into()),
     }
-}
-
-async fn seed(
-    store: &dyn Store,
-    keys: &DemoConfig,
-    pepper: &Pepper,
-) -> anyhow::Result<&'static [&'static str]> {
-    let demo_key =
-        |key: &ApiKey| DemoKey { digest: pepper.digest(key), last_four: key.last_four().to_owned() };
-    let keys = DemoKeys {
-        bob: demo_key(&keys.bob),
-        alice: demo_key(&keys.alice),
-        charlie: demo_key(&keys.charlie),
-        auditor: demo_key(&keys.auditor),
-    };
-    seed_demo(store, &keys).await.map_err(|error| match error {
-        SeedError::SomebodyElses(what) => ConfigError::NotOfTheDemo { what }.into(),
-        SeedError::Store(error) => anyhow::Error::from(error),
-    })?;
-    Ok(&["bob", "alice", "charlie", "auditor"])
 }
 
 /// What is limited, as callers are told.

@@ -70,16 +70,12 @@ pub enum SeedError {
     Store(#[from] StoreError),
 }
 
-/// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
-/// effect and ends the sessions of the old one. A database that is somebody else's gets nothing: one that has users and
-/// none of the demo's, or whose users or keys have the demo's names or numbers. Users who were added to the demo stay.
-/// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
-/// that has not changed stays as it is, revoked or not, under another pepper too.
+/// Looks whether the demo may be in a database, and changes nothing. It may not in one that has users and none of the
+/// demo's, or whose users or keys have the demo's names or numbers; users who were added to the demo are no hindrance.
 ///
 /// # Errors
-/// [`SeedError::SomebodyElses`] when the database belongs to a real deployment; [`StoreError::Taken`] when a secret is
-/// another key's, [`StoreError::Unavailable`].
-pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedError> {
+/// [`SeedError::SomebodyElses`] when the database belongs to a real deployment; [`StoreError::Unavailable`].
+pub async fn is_for_the_demo(store: &dyn Store) -> Result<(), SeedError> {
     let holders = store.holders().await?;
     let is_ours = |holder: &AccountHolder| USERS.contains(&(holder.user, holder.username.as_str()));
     let is_alike = |holder: &AccountHolder| {
@@ -89,6 +85,22 @@ pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedErr
     if !begun || holders.iter().any(|holder| is_alike(holder) && !is_ours(holder)) {
         return Err(SeedError::SomebodyElses("users who are"));
     }
+    let is_live = |key: &StoredKey| key.mode != KeyMode::Demo && DEMO_KEY_IDS.contains(&key.id.0.as_str());
+    if store.keys().await?.iter().any(is_live) {
+        return Err(SeedError::SomebodyElses("keys that are"));
+    }
+    Ok(())
+}
+
+/// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
+/// effect and ends the sessions of the old one. A database that is somebody else's ([`is_for_the_demo`]) gets nothing.
+/// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
+/// that has not changed stays as it is, revoked or not, under another pepper too.
+///
+/// # Errors
+/// As [`is_for_the_demo`]; [`StoreError::Taken`] when a secret is another key's.
+pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedError> {
+    is_for_the_demo(store).await?;
     let [one, two, three, four] = DEMO_KEY_IDS;
     let wanted = [
         key(one, BOB, ("Bob Personal Key", date(2024, 1, 1)), Role::Customer.permissions(), &keys.bob),
@@ -96,12 +108,8 @@ pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedErr
         key(three, CHARLIE, ("Charlie Balance Key", date(2024, 1, 20)), BALANCE_ONLY, &keys.charlie),
         key(four, AUDITOR, ("Audit Key", date(2024, 1, 20)), Role::Auditor.permissions(), &keys.auditor),
     ];
-    let kept = store.keys().await?;
-    if kept.iter().any(|kept| kept.mode != KeyMode::Demo && wanted.iter().any(|key| key.id == kept.id)) {
-        return Err(SeedError::SomebodyElses("keys that are"));
-    }
     open_books(store).await?;
-    let changed = changed(wanted, &kept);
+    let changed = changed(wanted, &store.keys().await?);
     if changed.is_empty() { Ok(()) } else { Ok(store.put_keys(changed).await?) }
 }
 

@@ -287,6 +287,23 @@ async fn another_pepper_than_the_keys_were_made_with_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_is_refused_leaves_the_pepper_of_a_real_deployment_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let theirs = [("KEY_PEPPER", "the pepper of the server, long enough"), ("PAYMENTS_DEMO", "false")];
+    let operate = |arguments: &[&str]| run(folder.path(), arguments, &theirs);
+    let program = Program::start(folder.path(), &theirs);
+    assert!(operate(&["users", "create", "dana"]).status.success());
+    let refused =
+        run(folder.path(), &["serve"], &[("KEY_PEPPER", "another pepper of the demo, long enough")]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("users who are not of the demo"), "{refused:?}");
+    let created = operate(&["keys", "create", "--user", "dana", "--role", "customer", "--json"]);
+    assert!(created.status.success(), "{created:?}");
+    let made: Value = serde_json::from_str(&created.stdout).unwrap();
+    assert_eq!(status(&program, made["key"].as_str().unwrap()).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_operates_is_not_held_to_what_holds_for_a_server_that_others_reach() {
     let folder = tempfile::tempdir().unwrap();
     let everywhere =
