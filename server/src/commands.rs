@@ -179,7 +179,7 @@ impl Desk<'_> {
             Some(noted) if noted == mark => {}
             Some(_) => return Err(ConfigError::OtherPepper.into()),
             None if self.store.keys().await?.is_empty() => {
-                self.store.note_pepper(mark, UnixMillis::now()).await?;
+                self.store.note_pepper(mark, UnixMillis::now(), Vec::new()).await?;
             }
             None => {}
         }

@@ -35,7 +35,7 @@ pub use database::{DatabaseUrl, Migration, NotADatabaseUrl};
 pub use exposure::{Exposure, ExposureBounds, ExposureDecision, ExposureStore};
 pub use key::{
     AccountHolder, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyDigest, KeyEnd, KeyId, KeyMode, KeyStore,
-    Replacement, Revision, Rotation, StoredKey, UserId,
+    KnownSecret, Replacement, Revision, Rotation, StoredKey, UserId,
 };
 pub use ledger::{
     AccountBalance, EarlierTransfers, LedgerStore, Month, MonthlyTransfers, NewTransfer, NotAMonth,

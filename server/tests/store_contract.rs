@@ -34,6 +34,8 @@ mod paying;
 mod payment_lists;
 #[path = "store_contract/payments.rs"]
 mod payments;
+#[path = "store_contract/peppers.rs"]
+mod peppers;
 #[path = "store_contract/postgres.rs"]
 mod postgres_itself;
 #[path = "store_contract/sealing.rs"]
@@ -104,6 +106,8 @@ promises!(
     keys::what_a_key_loses_ends_its_sessions_however_weak_and_what_it_gains_ends_none,
     keys::a_key_is_replaced_once_by_one_that_may_as_much_and_lives_as_long,
     keys::a_service_has_another_key_once_its_last_one_has_ended,
+    peppers::a_key_of_the_demo_is_what_it_was_with_another_pepper,
+    peppers::a_pepper_stays_noted_while_a_key_is_good_that_was_made_with_it,
     sessions::a_session_is_there_until_it_is_ended,
     sessions::caps_hold_under_a_hundred_concurrent_openings,
     sessions::a_touch_moves_time_forward_only,

@@ -21,11 +21,13 @@ pub(super) async fn begin(
     if demo.is_some() {
         is_for_the_demo(store).await.map_err(told).context(context)?;
     }
-    if !store.note_pepper(pepper.mark(), now).await? {
+    let keys = demo.map(|keys| kept(keys, pepper));
+    let secrets = keys.as_ref().map(DemoKeys::secrets).unwrap_or_default();
+    if !store.note_pepper(pepper.mark(), now, secrets).await? {
         return Err(ConfigError::OtherPepper.into());
     }
-    let Some(keys) = demo else { return Ok(&[]) };
-    seed_demo(store, &kept(keys, pepper)).await.map_err(told).context(context)?;
+    let Some(keys) = keys else { return Ok(&[]) };
+    seed_demo(store, &keys).await.map_err(told).context(context)?;
     Ok(&["bob", "alice", "charlie", "auditor"])
 }
 

@@ -10,8 +10,8 @@ use crate::{
     identity::{Permission, PermissionSet, Role},
     money::{Amount, Currency},
     store::{
-        AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyId, KeyMode, NewTransfer, Store, StoreError, StoredKey,
-        TransferId, UserId,
+        AccountHolder, DEMO_KEY_IDS, KeyDigest, KeyId, KeyMode, KnownSecret, NewTransfer, Store, StoreError,
+        StoredKey, TransferId, UserId,
     },
 };
 
@@ -59,6 +59,20 @@ pub struct DemoKeys {
     pub auditor: DemoKey,
 }
 
+impl DemoKeys {
+    /// Their secrets, as far as they are known to a store.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<KnownSecret> {
+        let kept = [&self.bob, &self.alice, &self.charlie, &self.auditor];
+        let secret = |(id, kept): (&str, &DemoKey)| KnownSecret {
+            id: KeyId(id.to_owned()),
+            digest: kept.digest,
+            last_four: kept.last_four.clone(),
+        };
+        DEMO_KEY_IDS.into_iter().zip(kept).map(secret).collect()
+    }
+}
+
 /// Why the demo is not in a database.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
@@ -95,7 +109,8 @@ pub async fn is_for_the_demo(store: &dyn Store) -> Result<(), SeedError> {
 /// Seeds an empty database with the demo's users and transfers, and puts the demo keys, so that a changed one takes
 /// effect and ends the sessions of the old one. A database that is somebody else's ([`is_for_the_demo`]) gets nothing.
 /// Seeding again, or in two processes at once, adds nothing: users and transfers have numbers of their own, and a key
-/// that has not changed stays as it is, revoked or not, under another pepper too.
+/// that has not changed stays as it is, revoked or not. Whoever has another pepper notes it first
+/// ([`note_pepper`](crate::store::KeyStore::note_pepper)): otherwise every key would have changed.
 ///
 /// # Errors
 /// As [`is_for_the_demo`]; [`StoreError::Taken`] when a secret is another key's.
@@ -109,24 +124,10 @@ pub async fn seed_demo(store: &dyn Store, keys: &DemoKeys) -> Result<(), SeedErr
         key(four, AUDITOR, ("Audit Key", date(2024, 1, 20)), Role::Auditor.permissions(), &keys.auditor),
     ];
     open_books(store).await?;
-    let changed = changed(wanted, &store.keys().await?);
-    if changed.is_empty() { Ok(()) } else { Ok(store.put_keys(changed).await?) }
-}
-
-/// The keys that are not kept already. Where no digest is, the pepper is another one, and a secret with the same last
-/// characters is the same: its key stays what it was, but for the digest.
-fn changed(wanted: [StoredKey; 4], kept: &[StoredKey]) -> Vec<StoredKey> {
+    let kept = store.keys().await?;
     let is_kept = |key: &StoredKey| kept.iter().any(|kept| kept.id == key.id && kept.digest == key.digest);
-    let has_digest = |key: &StoredKey| kept.iter().any(|kept| kept.digest == key.digest);
-    let is_same_pepper = wanted.iter().any(has_digest);
-    let as_it_was = |key: StoredKey| {
-        let same = kept.iter().find(|kept| kept.id == key.id && kept.last_four == key.last_four);
-        match same {
-            Some(same) if !is_same_pepper => StoredKey { digest: key.digest, ..same.clone() },
-            Some(_) | None => key,
-        }
-    };
-    wanted.into_iter().filter(|key| !is_kept(key)).map(as_it_was).collect()
+    let changed: Vec<_> = wanted.into_iter().filter(|key| !is_kept(key)).collect();
+    if changed.is_empty() { Ok(()) } else { Ok(store.put_keys(changed).await?) }
 }
 
 /// Creates users and transfers. What is there already costs a look: nothing tells a complete demo from one whose seeding

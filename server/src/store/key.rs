@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 
 use super::{AuditRecord, PolicyChange, StoreError};
 use crate::clock::UnixMillis;
@@ -30,6 +31,24 @@ impl std::fmt::Debug for KeyDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyDigest(..)")
     }
+}
+
+impl KeyDigest {
+    /// What stands with a key of the demo in the place of a digest that was made with another pepper. No secret has it.
+    pub(in crate::store) fn lost(id: &str) -> Self {
+        Self(Sha256::digest(format!("the lost digest of key {id}")).into())
+    }
+}
+
+/// A secret that the server knows, of a key that may be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSecret {
+    /// The key's id.
+    pub id: KeyId,
+    /// What the secret hashes to.
+    pub digest: KeyDigest,
+    /// Its last four characters.
+    pub last_four: String,
 }
 
 /// What a key is for.
@@ -271,12 +290,21 @@ pub trait KeyStore: Send + Sync {
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError>;
 
     /// Notes which pepper digests are made with, by its mark. `false` where another one was noted, and keys that are good
-    /// at `now` were made with it: then it stays noted. The keys of the demo ([`DEMO_KEY_IDS`]) do not count: a server of the
-    /// demo puts them anew. Others that were made for it do.
+    /// at `now` were made with it: then it stays noted. The keys of the demo ([`DEMO_KEY_IDS`]) do not count, but others that
+    /// were made for it do.
+    ///
+    /// Where another pepper was noted before, or none and `secrets` may be of another, the keys of the demo lose their digests
+    /// and their sessions in the same commit. One that has lost its digest, now or earlier, gets that of its secret, where
+    /// there is one with the same last four characters. For the rest it stays what it was, revoked or not.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError>;
+    async fn note_pepper(
+        &self,
+        mark: [u8; 32],
+        now: UnixMillis,
+        secrets: Vec<KnownSecret>,
+    ) -> Result<bool, StoreError>;
 
     /// Creates the keys, or replaces those with the same ids: all of them or none, so that two keys can swap their
     /// secrets. `username` is ignored: it is the user's. A key that gets another digest or another user loses the

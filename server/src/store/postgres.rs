@@ -50,6 +50,7 @@ mod location;
 mod look_up;
 mod migrations;
 mod payments;
+mod peppers;
 mod rows;
 mod sealing;
 mod sent;

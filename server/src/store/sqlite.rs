@@ -21,6 +21,7 @@ mod location;
 mod money;
 mod monthly;
 mod payments;
+mod peppers;
 #[cfg(test)]
 mod plans;
 mod queue;
@@ -68,8 +69,8 @@ pub use self::{
 };
 use super::{
     AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyChange, KeyChanged, KeyDigest, KeyId,
-    KeyStore, Migration, OpenSession, Revision, SessionCaps, SessionFilter, SessionHash, SessionStore, Store,
-    StoreError, StoredKey, StoredSession,
+    KeyStore, KnownSecret, Migration, OpenSession, Revision, SessionCaps, SessionFilter, SessionHash,
+    SessionStore, Store, StoreError, StoredKey, StoredSession,
     known_keys::{Knowledge, KnownKeys},
 };
 use crate::clock::UnixMillis;
@@ -261,11 +262,18 @@ impl KeyStore for SqliteStore {
     }
 
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
-        self.read(lifecycle::pepper)?.map_err(unavailable("read the pepper's mark"))
+        self.read(peppers::noted)?.map_err(unavailable("read the pepper's mark"))
     }
 
-    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
-        self.write(Durability::Power, move |connection| lifecycle::note_pepper(connection, &mark, now)).await
+    async fn note_pepper(
+        &self,
+        mark: [u8; 32],
+        now: UnixMillis,
+        secrets: Vec<KnownSecret>,
+    ) -> Result<bool, StoreError> {
+        let _changing = self.known_keys.changing();
+        let note = move |connection: &Connection| peppers::note(connection, &mark, now, &secrets);
+        self.write(Durability::Power, note).await
     }
 
     async fn put_keys(&self, keys: Vec<StoredKey>) -> Result<(), StoreError> {

@@ -14,8 +14,8 @@ use tokio::{
 use crate::support::{
     client::{ALICE, BOB, Client, NEWEST, initialize},
     eventually,
-    postgres::Postgres,
-    process::{Program, run},
+    postgres::{Connected, Postgres},
+    process::{Program, run, told},
     wire::{Ask, Wire},
 };
 
@@ -95,6 +95,23 @@ async fn a_changed_demo_key_bites_and_ends_the_sessions_of_the_old_one() {
     Client::open(second.address, "another-key-of-bobs").await;
 }
 
+/// Otherwise whoever changes all of them, and not how they end, would have the old keys with new secrets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_secret_is_a_new_key_also_where_all_demo_keys_are_changed_and_end_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Program::start(folder.path(), &[]);
+    told(folder.path(), &["keys", "revoke", "1"]);
+    first.signal("TERM");
+    assert!(first.ended().status.success());
+    let fresh = ["bob", "alice", "charlie", "auditor"].map(|name| format!("a-new-key-of-{name}-DEMO"));
+    let variables = ["BOB_API_KEY", "ALICE_API_KEY", "CHARLIE_API_KEY", "AUDITOR_API_KEY"];
+    let set: Vec<_> = variables.into_iter().zip(fresh.iter().map(String::as_str)).collect();
+    let second = Program::start(folder.path(), &set);
+    for key in &fresh {
+        Client::open(second.address, key).await;
+    }
+}
+
 /// A server of the demo whose pepper changes, over this database.
 async fn another_pepper(database: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -130,6 +147,13 @@ async fn another_pepper(database: &str) {
     let program = Program::start(folder.path(), &first);
     assert_eq!((status(BOB, program.address).await, status(ALICE, program.address).await), (401, 200));
     stop(program);
+
+    // In between, a server that knows no secret of the demo.
+    let [database, pepper] = second;
+    stop(Program::start(folder.path(), &[database, pepper, ("PAYMENTS_DEMO", "false")]));
+    let program = Program::start(folder.path(), &second);
+    assert_eq!((status(BOB, program.address).await, status(ALICE, program.address).await), (401, 200));
+    stop(program);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,6 +165,35 @@ async fn another_pepper_revives_no_demo_key_and_takes_none_away() {
 async fn another_pepper_revives_no_demo_key_and_takes_none_away_on_postgresql() {
     let Some(postgres) = Postgres::start() else { return };
     another_pepper(&postgres.url()).await;
+}
+
+/// Whoever revokes a key does so between what the server looks at and what it writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_key_that_is_revoked_while_a_server_with_another_pepper_starts_stays_revoked() {
+    const HOLD: &str =
+        "BEGIN; SELECT pg_advisory_xact_lock (hashtextextended (current_schema ()::text || '/users', 0))";
+    let Some(postgres) = Postgres::start() else { return };
+    let (folder, beside) = (tempfile::tempdir().unwrap(), Connected::to(&postgres).await);
+    let start = |pepper: &'static str| {
+        let (path, url) = (folder.path().to_owned(), postgres.url());
+        let start = move || Program::start(&path, &[("DATABASE_URL", url.as_str()), ("KEY_PEPPER", pepper)]);
+        tokio::task::spawn_blocking(start)
+    };
+    let first = start("the first pepper of the server, long enough").await.unwrap();
+    first.signal("TERM");
+    assert!(tokio::task::block_in_place(|| first.ended()).status.success());
+    beside.execute(HOLD).await;
+    let pepper = "the second pepper of the server, long enough";
+    let second = start(pepper);
+    let waiting = "SELECT count (*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    eventually("it seeds the demo", async || beside.number(waiting).await == 1).await;
+    let set = [("DATABASE_URL", &*postgres.url()), ("KEY_PEPPER", pepper)];
+    let revoked = tokio::task::block_in_place(|| run(folder.path(), &["keys", "revoke", "1"], &set));
+    assert!(revoked.status.success(), "{revoked:?}");
+    beside.execute("COMMIT").await;
+    let second = second.await.unwrap();
+    let status = async |key: &str| Ask::post(initialize(NEWEST)).key(key).send(second.address).await.status;
+    assert_eq!((status(BOB).await, status(ALICE).await), (401, 200));
 }
 
 /// Hands on what is said to a database, until it is told to say nothing more; its port.

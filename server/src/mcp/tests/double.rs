@@ -17,10 +17,10 @@ use crate::{
     store::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
         Compensation, ErasedWork, IdempotencyClaim, KeyChange, KeyChanged, KeyDigest, KeyId, KeyStore,
-        LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter, PaymentId,
-        PaymentPolicy, PaymentStore, PolicyChange, PostedTransfer, Revision, SealingKey, SealingStore,
-        SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey,
-        StoredPayment, StoredSession, UserId,
+        KnownSecret, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter,
+        PaymentId, PaymentPolicy, PaymentStore, PolicyChange, PostedTransfer, Revision, SealingKey,
+        SealingStore, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError,
+        StoredKey, StoredPayment, StoredSession, UserId,
     },
 };
 
@@ -177,7 +177,12 @@ impl KeyStore for Double {
         unavailable()
     }
 
-    async fn note_pepper(&self, _mark: [u8; 32], _now: UnixMillis) -> Result<bool, StoreError> {
+    async fn note_pepper(
+        &self,
+        _mark: [u8; 32],
+        _now: UnixMillis,
+        _secrets: Vec<KnownSecret>,
+    ) -> Result<bool, StoreError> {
         unavailable()
     }
 

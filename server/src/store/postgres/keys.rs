@@ -13,6 +13,7 @@ use super::{
     connections::{in_time, let_go},
     failure::Failure,
     migrations::lock,
+    peppers,
     rows::{Parameters, bytes, cell, execute, row, rows, time, value, words},
     sessions, spending,
 };
@@ -20,7 +21,7 @@ use crate::{
     clock::UnixMillis,
     money::Currency,
     store::{
-        AccountHolder, AuditRecord, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyDigest, KeyId, KeyMode, KeyStore,
+        AccountHolder, AuditRecord, KeyChange, KeyChanged, KeyDigest, KeyId, KeyMode, KeyStore, KnownSecret,
         Replacement, Revision, StoreError, StoredKey, UserId,
     },
 };
@@ -87,23 +88,19 @@ impl KeyStore for PostgresStore {
     }
 
     async fn pepper(&self) -> Result<Option<[u8; 32]>, StoreError> {
-        read!(self, "read the pepper's mark", |client| {
-            let found = row(client, "SELECT mark FROM peppers", &[]).await?;
-            found.map(|row| bytes(&row, 0)).transpose()
-        })
+        read!(self, "read the pepper's mark", |client| peppers::noted(client).await)
     }
 
-    async fn note_pepper(&self, mark: [u8; 32], now: UnixMillis) -> Result<bool, StoreError> {
+    async fn note_pepper(
+        &self,
+        mark: [u8; 32],
+        now: UnixMillis,
+        secrets: Vec<KnownSecret>,
+    ) -> Result<bool, StoreError> {
+        let _changing = self.known_keys.changing();
         transact!(self, "note the pepper", |transaction| {
             lock(&transaction, "keys").await?;
-            let note =
-                "INSERT INTO peppers (one, mark) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET mark = $1
-                        WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE revoked_at IS NULL
-                                          AND COALESCE (expires_at > $2, TRUE)
-                                          AND NOT (mode = 'demo' AND id = ANY ($3)))";
-            let parameters: Parameters<'_> = &[&mark.as_slice(), &now.as_millis(), &DEMO_KEY_IDS.as_slice()];
-            execute(&transaction, note, parameters).await?;
-            value(&transaction, "SELECT mark = $1 FROM peppers", &[&mark.as_slice()]).await
+            peppers::note(&transaction, &mark, now, &secrets).await
         })
     }
 
@@ -156,7 +153,7 @@ pub(super) const BY_ID: &str = select_keys!("WHERE k.id = $1");
 pub(super) const HOLD: &str = select_keys!("WHERE k.id = $1 FOR SHARE OF k");
 
 /// Waits for work on money that holds the key, before anything is held that others need.
-async fn hold(transaction: &Transaction<'_>, id: &KeyId) -> Result<(), Failure> {
+pub(super) async fn hold(transaction: &Transaction<'_>, id: &KeyId) -> Result<(), Failure> {
     let hold = "SELECT FROM api_keys WHERE id = $1 FOR NO KEY UPDATE";
     rows(transaction, hold, &[&id.0]).await.map(drop)
 }

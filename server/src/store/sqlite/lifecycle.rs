@@ -5,9 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{audit, failure::unavailable, keys, spending};
 use crate::{
     clock::UnixMillis,
-    store::{
-        AuditRecord, DEMO_KEY_IDS, KeyChange, KeyChanged, KeyId, Replacement, Revision, StoreError, StoredKey,
-    },
+    store::{AuditRecord, KeyChange, KeyChanged, KeyId, Replacement, Revision, StoreError, StoredKey},
 };
 
 /// Changes a key and records it.
@@ -106,32 +104,6 @@ pub(super) fn touch(connection: &Connection, id: &KeyId, at: UnixMillis) -> Resu
         .and_then(|mut statement| statement.execute(params![id.0, at.as_millis()]))
         .map_err(unavailable("note the use of a key"))?;
     Ok(())
-}
-
-pub(super) fn pepper(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
-    connection.prepare_cached("SELECT mark FROM peppers")?.query_row([], |row| row.get(0)).optional()
-}
-
-pub(super) fn note_pepper(
-    connection: &Connection,
-    mark: &[u8; 32],
-    now: UnixMillis,
-) -> Result<bool, StoreError> {
-    let [one, two, three, four] = DEMO_KEY_IDS;
-    let run = || -> rusqlite::Result<bool> {
-        connection
-            .prepare_cached(
-                "INSERT INTO peppers (one, mark) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET mark = ?1
-                 WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE revoked_at IS NULL
-                                   AND COALESCE (expires_at > ?2, TRUE)
-                                   AND NOT (mode = 'demo' AND id IN (?3, ?4, ?5, ?6)))",
-            )?
-            .execute(params![mark.as_slice(), now.as_millis(), one, two, three, four])?;
-        connection
-            .prepare_cached("SELECT mark = ?1 FROM peppers")?
-            .query_row([mark.as_slice()], |row| row.get(0))
-    };
-    run().map_err(unavailable("note the pepper"))
 }
 
 pub(super) fn by_id(connection: &Connection, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
