@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
-use super::{AuditRecord, PolicyChange, StoreError};
+use super::{AuditRecord, StoreError};
 use crate::clock::UnixMillis;
 
 mod change;
@@ -212,64 +212,17 @@ pub trait KeyStore: Send + Sync {
         Ok(found)
     }
 
-    /// Changes a key as the methods below say, and appends the record, where there is one, to the audit trail in the same
-    /// commit: where one of both cannot be written, neither is. Nothing is recorded where there is no such key, or it cannot be
-    /// replaced.
+    /// Changes a key, and appends the record, where there is one, to the audit trail in the same commit: where one of both
+    /// cannot be written, neither is. Nothing is recorded where there is no such key, or it cannot be replaced.
     ///
     /// # Errors
-    /// As [`Self::create_key`].
+    /// [`StoreError::Taken`] when the id or the digest of a new key is another key's, [`StoreError::NoSuchAccount`] when
+    /// its user is unknown; [`StoreError::Unavailable`].
     async fn change_key(
         &self,
         change: KeyChange,
         record: Option<AuditRecord>,
     ) -> Result<KeyChanged, StoreError>;
-
-    /// Creates a key that was not there before, with what it may pay, in one commit.
-    ///
-    /// # Errors
-    /// [`StoreError::Taken`] when its id or its digest is another key's, [`StoreError::NoSuchAccount`] when its user is
-    /// unknown; [`StoreError::Unavailable`].
-    async fn create_key(&self, key: StoredKey, limits: PolicyChange) -> Result<(), StoreError> {
-        self.change_key(KeyChange::Create(Box::new(key), limits), None).await.map(drop)
-    }
-
-    /// Creates a key in the place of `old`, which is accepted until `until`, or as long as before if that ends earlier.
-    /// Of two rotations of one key at once one is done.
-    ///
-    /// # Errors
-    /// As [`Self::create_key`].
-    async fn rotate_key(
-        &self,
-        old: &KeyId,
-        until: UnixMillis,
-        replacement: Replacement,
-    ) -> Result<Rotation, StoreError> {
-        self.change_key(KeyChange::Rotate { old: old.clone(), until, replacement }, None).await
-    }
-
-    /// Revokes a key as of `at`, or leaves it revoked as it was, and ends the sessions that it opened, in the same
-    /// commit. The key as it is then; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn revoke_key(&self, id: &KeyId, at: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
-        self.change_key(KeyChange::Revoke(id.clone(), at), None).await.map(KeyChanged::done)
-    }
-
-    /// Gives a key other permissions, and ends the sessions of its lineage that are stronger than that, in the same
-    /// commit. The key as it is then; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn permit_key(
-        &self,
-        id: &KeyId,
-        permissions: u64,
-        role: String,
-    ) -> Result<Option<StoredKey>, StoreError> {
-        let permit = KeyChange::Permit { id: id.clone(), permissions, role };
-        self.change_key(permit, None).await.map(KeyChanged::done)
-    }
 
     /// Notes that a key was accepted at `at`; written behind.
     ///

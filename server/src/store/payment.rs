@@ -291,12 +291,6 @@ pub trait PaymentStore: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError>;
 
-    /// Changes what a key may pay, and leaves as it is what the change does not name. `None` when there is no such key.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError>;
-
     /// What a key may pay; the default where nothing was set.
     ///
     /// # Errors

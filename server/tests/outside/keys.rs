@@ -7,6 +7,7 @@ use server::{clock::UnixMillis, store::KeyId};
 
 use crate::support::{
     app::{App, spawn_app},
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client, NEWEST, initialize},
     modern::Caller,
     wire::{Answer, Ask, Wire},

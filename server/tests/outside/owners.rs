@@ -5,6 +5,7 @@ use server::{identity::Role, store::KeyId};
 
 use crate::support::{
     app::spawn_app,
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client, request},
     wire::{Ask, Wire},
 };

@@ -12,6 +12,7 @@ use shared::demo::{AUDITOR_API_KEY as AUDITOR, CHARLIE_API_KEY as CHARLIE};
 
 use crate::support::{
     app::{App, spawn_app},
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client, request},
     events::Events,
     modern::Caller,

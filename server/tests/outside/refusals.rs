@@ -10,6 +10,7 @@ use server::{audit::REFUSED, store::AuditRecord};
 
 use crate::support::{
     app::{App, spawn_app},
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client, NEWEST, initialize},
     modern::Caller,
     process::{Program, run},

@@ -33,6 +33,7 @@ use server::{
 
 use crate::support::{
     app::{App, run},
+    changes::KeyChanges as _,
     kit::Signer,
     modern::Caller,
 };

@@ -21,7 +21,10 @@ use server::{
     store::{AccountHolder, KeyMode, PolicyChange, StoredKey, UserId},
 };
 
-use crate::support::app::{App, spawn_app_with};
+use crate::support::{
+    app::{App, spawn_app_with},
+    changes::KeyChanges as _,
+};
 
 pub(super) const PEPPER: &str = "a pepper that only these tests have, long enough";
 

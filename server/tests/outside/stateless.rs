@@ -14,6 +14,7 @@ use server::{
 
 use crate::support::{
     app::spawn_app,
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client},
     events::Events,
     eventually,

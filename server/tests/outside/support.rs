@@ -1,6 +1,8 @@
 //! What the tests share: a server on a port of its own, and hands to speak to it with.
 
 pub(crate) mod app;
+#[path = "../store_contract/changes.rs"]
+pub(crate) mod changes;
 pub(crate) mod client;
 pub(crate) mod events;
 #[path = "../../examples/kit/credentials.rs"]

@@ -12,6 +12,7 @@ use server::{
 
 use super::{
     audit::record,
+    changes::KeyChanges as _,
     engines::{key, people},
     sessions::{CAPS, session},
 };

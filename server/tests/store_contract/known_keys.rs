@@ -17,6 +17,7 @@ use server::{
 
 use super::{
     between::{Between, Way},
+    changes::KeyChanges as _,
     engines::{Schema, key, people},
     sessions::session,
 };

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use server::store::{KeyId, KeyStore as _, PaymentPolicy, PaymentStore as _, Store as _};
 
 use super::{
+    changes::KeyChanges as _,
     engines::{Schema, key, people},
     postgres_itself::open,
 };

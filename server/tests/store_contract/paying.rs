@@ -14,6 +14,7 @@ use server::{
 
 use super::{
     audit::record,
+    changes::KeyChanges as _,
     engines::{in_memory, key, people},
     payments::{account, at, keep, payment, step, work},
 };

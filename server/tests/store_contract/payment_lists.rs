@@ -8,6 +8,7 @@ use server::store::{
 };
 
 use super::{
+    changes::KeyChanges as _,
     engines::{key, people},
     payments::{at, keep, payment, step, work},
 };

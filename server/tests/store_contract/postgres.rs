@@ -16,6 +16,7 @@ use server::{
 
 use super::{
     audit::record,
+    changes::KeyChanges as _,
     engines::{Schema, key, people},
     payments::{at, keep, payment, work},
     sessions::{CAPS, session},

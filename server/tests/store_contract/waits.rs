@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use server::{
     payments::{Actor, PaymentOrder, Payments, Unasked},
     store::{
-        KeyId, KeyStore as _, PaymentPolicy, PaymentStatus, PaymentStore as _, Store, UserId,
+        KeyId, KeyStore as _, PaymentPolicy, PaymentStatus, Store, UserId,
         postgres::{PostgresSettings, PostgresStore},
     },
 };
@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     audit::record,
+    changes::KeyChanges as _,
     engines::{Schema, key, people},
 };
 

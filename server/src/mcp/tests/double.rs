@@ -18,9 +18,9 @@ use crate::{
         AccountBalance, AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, BatchId,
         Compensation, ErasedWork, IdempotencyClaim, KeyChange, KeyChanged, KeyDigest, KeyId, KeyStore,
         KnownSecret, LedgerStore, Month, MonthlyTransfers, NewTransfer, OpenSession, PaymentFilter,
-        PaymentId, PaymentPolicy, PaymentStore, PolicyChange, PostedTransfer, Revision, SealingKey,
-        SealingStore, SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError,
-        StoredKey, StoredPayment, StoredSession, UserId,
+        PaymentId, PaymentPolicy, PaymentStore, PostedTransfer, Revision, SealingKey, SealingStore,
+        SessionCaps, SessionFilter, SessionHash, SessionMail, SessionStore, Store, StoreError, StoredKey,
+        StoredPayment, StoredSession, UserId,
     },
 };
 
@@ -333,10 +333,6 @@ impl PaymentStore for Double {
     }
 
     async fn release_idempotency_key(&self, _claim: &IdempotencyClaim) -> Result<(), StoreError> {
-        unavailable()
-    }
-
-    async fn change_policy(&self, _key: &KeyId, _change: PolicyChange) -> Result<Option<()>, StoreError> {
         unavailable()
     }
 

@@ -1,25 +1,25 @@
 //! A change of a key, which is recorded as it is made.
 
-use super::{KeyEnd, KeyId, PolicyChange, Replacement, StoredKey};
-use crate::clock::UnixMillis;
+use super::{KeyEnd, KeyId, Replacement, StoredKey};
+use crate::{clock::UnixMillis, store::PolicyChange};
 
 /// What is done to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
     /// It is made, and may pay so much. It was not there before.
     Create(Box<StoredKey>, PolicyChange),
-    /// Another one takes the place of `old`, which is accepted until then.
+    /// Another one takes the place of `old`, which is accepted until then. Of two rotations of one key at once one is done.
     Rotate {
         /// Which one is replaced.
         old: KeyId,
-        /// Until when it is accepted, unless it ends before.
+        /// Until when it is accepted, unless it ends earlier.
         until: UnixMillis,
         /// By what.
         replacement: Replacement,
     },
-    /// It is refused from then on.
+    /// It is refused from then on, or stays revoked as it was, and the sessions that it opened end.
     Revoke(KeyId, UnixMillis),
-    /// It may do something else.
+    /// It may do something else. The sessions of its lineage that are stronger than that end.
     Permit {
         /// Which key.
         id: KeyId,
@@ -28,7 +28,7 @@ pub enum KeyChange {
         /// The name of that set of permissions.
         role: String,
     },
-    /// It may pay something else.
+    /// It may pay something else, and the same as before of what the change does not name.
     Limit(KeyId, PolicyChange),
 }
 

@@ -12,7 +12,6 @@ use super::{
     claims,
     connections::{in_time, let_go},
     failure::Failure,
-    migrations,
     rows::{Parameters, cell, currency, execute, number, row, rows, storable, time, word},
     spending, transaction,
 };
@@ -21,8 +20,8 @@ use crate::{
     money::Amount,
     store::{
         BatchId, BatchStep, Compensation, ErasedWork, IdempotencyClaim, KeyId, NewPayment, PaymentChange,
-        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PolicyChange, Side, StoreError, StoredPayment,
-        TransferId, UserId, Walk,
+        PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, Side, StoreError, StoredPayment, TransferId,
+        UserId, Walk,
     },
 };
 
@@ -120,14 +119,6 @@ impl PaymentStore for PostgresStore {
     async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError> {
         transact!(self, "release an idempotency key", |transaction| {
             claims::release(&transaction, claim).await
-        })
-    }
-
-    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError> {
-        transact!(self, "write what a key may pay", |transaction| {
-            // A key that joins its line meanwhile would be held by nobody here, and pay under the old policy.
-            migrations::lock(&transaction, "keys").await?;
-            spending::change_policy(&transaction, key, change.clone()).await
         })
     }
 

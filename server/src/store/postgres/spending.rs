@@ -173,10 +173,10 @@ pub(super) async fn change_policy(
     transaction: &impl GenericClient,
     key: &KeyId,
     change: PolicyChange,
-) -> Result<Option<()>, Failure> {
-    let Some(lineage) = lineage(transaction, key).await? else { return Ok(None) };
+) -> Result<(), Failure> {
+    let Some(lineage) = lineage(transaction, key).await? else { return Ok(()) };
     if change == PolicyChange::default() {
-        return Ok(Some(()));
+        return Ok(());
     }
     let line = "SELECT id FROM api_keys WHERE lineage = $1 ORDER BY id FOR NO KEY UPDATE";
     rows(transaction, line, &[&lineage.0]).await?;
@@ -195,7 +195,7 @@ pub(super) async fn change_policy(
         &policy.payees.join(" "),
     ];
     execute(transaction, write, parameters).await?;
-    Ok(Some(()))
+    Ok(())
 }
 
 pub(super) async fn spent(

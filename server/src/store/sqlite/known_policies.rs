@@ -67,8 +67,8 @@ mod tests {
     use crate::{
         clock::UnixMillis,
         store::{
-            AccountHolder, Ending, KeyDigest, KeyId, KeyMode, KeyStore as _, PaymentPolicy,
-            PaymentStore as _, StoreError, StoredKey, Transaction, UserId, Work, transact,
+            AccountHolder, Ending, KeyChange, KeyChanged, KeyDigest, KeyId, KeyMode, KeyStore as _,
+            PaymentPolicy, StoreError, StoredKey, Transaction, UserId, Work, transact,
         },
     };
 
@@ -122,9 +122,9 @@ mod tests {
         store
     }
 
-    async fn allow(store: &SqliteStore, automatic_below_minor: i64) -> Result<Option<()>, StoreError> {
+    async fn allow(store: &SqliteStore, automatic_below_minor: i64) -> Result<KeyChanged, StoreError> {
         let policy = PaymentPolicy { automatic_below_minor, ..PaymentPolicy::default() };
-        store.change_policy(&KeyId(KEY.to_owned()), policy.into()).await
+        store.change_key(KeyChange::Limit(KeyId(KEY.to_owned()), policy.into()), None).await
     }
 
     fn behind_its_back(store: &SqliteStore, sql: &str) {

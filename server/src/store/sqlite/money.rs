@@ -16,8 +16,8 @@ use crate::{
     clock::UnixMillis,
     store::{
         AccountBalance, BatchId, Compensation, ErasedWork, IdempotencyClaim, KeyId, LedgerStore, Month,
-        MonthlyTransfers, NewTransfer, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PolicyChange,
-        PostedTransfer, StoreError, StoredPayment, UserId,
+        MonthlyTransfers, NewTransfer, PaymentFilter, PaymentId, PaymentPolicy, PaymentStore, PostedTransfer,
+        StoreError, StoredPayment, UserId,
     },
 };
 
@@ -95,12 +95,6 @@ impl PaymentStore for SqliteStore {
     async fn release_idempotency_key(&self, claim: &IdempotencyClaim) -> Result<(), StoreError> {
         let claim = claim.clone();
         self.write(Durability::Process, move |connection| claims::release(connection, &claim)).await
-    }
-
-    async fn change_policy(&self, key: &KeyId, change: PolicyChange) -> Result<Option<()>, StoreError> {
-        let key = key.clone();
-        let change = move |connection: &Connection| spending::change_policy(connection, &key, change.clone());
-        self.write(Durability::Power, change).await
     }
 
     async fn policy(&self, key: &KeyId) -> Result<PaymentPolicy, StoreError> {

@@ -66,10 +66,10 @@ pub(super) fn change_policy(
     connection: &Connection,
     key: &KeyId,
     change: PolicyChange,
-) -> Result<Option<()>, StoreError> {
-    let Some(lineage) = lineage(connection, key)? else { return Ok(None) };
+) -> Result<(), StoreError> {
+    let Some(lineage) = lineage(connection, key)? else { return Ok(()) };
     if change == PolicyChange::default() {
-        return Ok(Some(()));
+        return Ok(());
     }
     let mut policy = policy(connection, &lineage)?;
     change.apply(&mut policy);
@@ -91,7 +91,7 @@ pub(super) fn change_policy(
             ])
         })
         .map_err(unavailable("write what a key may pay"))?;
-    Ok(Some(()))
+    Ok(())
 }
 
 pub(super) fn spent(connection: &Connection, lineage: &KeyId, since: UnixMillis) -> Result<i64, StoreError> {

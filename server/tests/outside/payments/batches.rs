@@ -10,6 +10,7 @@ use super::{
 };
 use crate::support::{
     app::spawn_app,
+    changes::KeyChanges as _,
     client::{BOB, Client, NEWEST},
     events::Events,
 };

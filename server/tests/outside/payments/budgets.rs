@@ -19,6 +19,7 @@ use super::{
 };
 use crate::support::{
     app::{App, spawn_app},
+    changes::KeyChanges as _,
     client::BOB,
 };
 

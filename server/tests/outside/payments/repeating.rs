@@ -10,6 +10,7 @@ use super::{
 };
 use crate::support::{
     app::{App, spawn_app_with},
+    changes::KeyChanges as _,
     client::BOB,
     eventually,
 };

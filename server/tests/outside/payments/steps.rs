@@ -10,7 +10,10 @@ use server::{
 };
 
 use super::person::Person;
-use crate::support::app::{App, spawn_app};
+use crate::support::{
+    app::{App, spawn_app},
+    changes::KeyChanges as _,
+};
 
 /// A payment of Bob's to Alice that has come so far.
 pub(super) async fn paid_until(app: &App, status: &str, amount: u32) -> Value {

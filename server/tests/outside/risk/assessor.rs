@@ -31,6 +31,7 @@ use super::{
 };
 use crate::support::{
     app::{App, run},
+    changes::KeyChanges as _,
     eventually,
     kit::{Authority, Validity},
 };

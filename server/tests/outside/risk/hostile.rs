@@ -15,6 +15,7 @@ use super::{
 };
 use crate::support::{
     app::spawn_app_with,
+    changes::KeyChanges as _,
     client::{BOB, Client},
 };
 

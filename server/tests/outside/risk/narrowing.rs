@@ -21,6 +21,7 @@ use crate::{
     rules::{PEPPER, key},
     support::{
         app::spawn_app_with,
+        changes::KeyChanges as _,
         client::{BOB, Client},
         eventually,
     },

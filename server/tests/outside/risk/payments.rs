@@ -22,6 +22,7 @@ use super::{
 };
 use crate::support::{
     app::{App, spawn_app_with},
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client},
     eventually, pay,
     process::{Program, run},

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use server::risk_service::Rules;
 
 use super::{OTHER, PAYMENTS, RiskServer, key};
-use crate::support::{client::BOB, modern::Caller};
+use crate::support::{changes::KeyChanges as _, client::BOB, modern::Caller};
 use server::{
     identity::{ApiKey, Pepper, Role},
     store::{KeyMode, PolicyChange},

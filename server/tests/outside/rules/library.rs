@@ -8,6 +8,7 @@ use server::{
 
 use super::{key, spawn_known};
 use crate::support::{
+    changes::KeyChanges as _,
     client::{Client, request},
     modern::Caller,
     wire::Answer,

@@ -10,6 +10,7 @@ use server::{
 use super::{key, spawn_known};
 use crate::support::{
     app::App,
+    changes::KeyChanges as _,
     client::{ALICE, BOB, Client, NEWEST},
     events::Events,
     eventually,

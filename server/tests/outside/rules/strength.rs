@@ -11,6 +11,7 @@ use server::{
 use super::{key, spawn_known, user};
 use crate::support::{
     app::spawn_app_with,
+    changes::KeyChanges as _,
     client::{Client, NEWEST, initialize},
     modern::Caller,
     wire::{Ask, Wire},

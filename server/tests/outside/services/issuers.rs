@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::{AUDIENCE, ISSUER, Trust, claims, knock, status};
 use crate::support::{
     app::{App, spawn_app_with},
+    changes::KeyChanges as _,
     eventually,
     kit::Signer,
     soon,

@@ -25,7 +25,7 @@ use super::{
     CREDIT, Consent, Limit, Order, Step, USERS,
     reference::{Expected, Reference},
 };
-use crate::{audit::record, engines};
+use crate::{audit::record, changes::KeyChanges as _, engines};
 
 mod books;
 
