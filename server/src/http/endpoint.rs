@@ -3,11 +3,11 @@
 //! The checks run here, in one function in the order in which they are written, and not as layers around a route: that
 //! order is a promise, and this way it can be read.
 
-use std::{convert::Infallible, future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
@@ -217,19 +217,15 @@ async fn read(
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The next piece of a body, or its end; `None` where that has not come yet. The connection hands over what it has read when
-/// it is asked for, and looks at once for more; so what is not there when it is asked again has to be waited for.
+/// The next piece of a body, or its end; `None` where that has not come yet. The connection hands over what it has read
+/// before it asks for the answer, and looks for more each time that whoever reads has given way: what is not there by then
+/// has to be waited for.
 async fn at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Error>>> {
-    let mut is_asked = false;
-    poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
-        Poll::Ready(frame) => Poll::Ready(Some(frame)),
-        Poll::Pending if is_asked => Poll::Ready(None),
-        Poll::Pending => {
-            is_asked = true;
-            Poll::Pending
-        }
-    })
-    .await
+    if let Some(frame) = body.frame().now_or_never() {
+        return Some(frame);
+    }
+    yield_now().await;
+    body.frame().now_or_never()
 }
 
 fn bytes_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {

@@ -179,11 +179,15 @@ async fn rule_05_a_key_that_ends_while_the_body_is_on_its_way_is_refused() {
                 .ask("tools/call", json!({ "name": "getAccountBalance", "arguments": {} })),
             Caller::new(app.address, &client.key).ask("subscriptions/listen", json!({})),
         ] {
-            let mut wire = Wire::connect(app.address).await;
             let bytes = ask.bytes(app.address);
-            let (first, last) = bytes.split_at(bytes.len() - 1);
-            wire.write(first).await;
-            parked.push((wire, last.to_vec()));
+            let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+            // All of the body may be kept back, or the last of it.
+            for begun in [head, bytes.len() - 1] {
+                let mut wire = Wire::connect(app.address).await;
+                let (first, last) = bytes.split_at(begun);
+                wire.write(first).await;
+                parked.push((wire, last.to_vec()));
+            }
         }
     }
     // Whoever is answered now was let in before.
