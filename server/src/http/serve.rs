@@ -6,7 +6,7 @@
 //! (RFC 9112, 9.6). Running out of file descriptors is survived. And a shutdown ends: a connection without a request gets a
 //! moment to flush, one with a request gets the drain time, and none gets more.
 
-use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{
@@ -172,10 +172,9 @@ impl Connection {
         let routes = TowerToHyperService::new(self.router.clone());
         let limits = self.serving.limits;
         let peer = Peer { address: self.address, certificate };
-        let (stream, unanswered) = Lingering::new(stream);
         let unread = Unread::default();
         let service = service_fn(|mut request: http::Request<Incoming>| {
-            let answering = answers.begin(&unanswered);
+            let answering = answers.begin();
             request.extensions_mut().insert(peer.clone());
             let timely = |body| Body::new(Timely::new(body, limits.body_read, unread.clone()));
             let (answer, unread) = (routes.call(request.map(timely)), unread.clone());
@@ -189,23 +188,23 @@ impl Connection {
                 response.map(|response| response.map(|body| Counted::new(body, answering)))
             }
         });
-        let stream = TokioIo::new(Together::new(stream));
-        let mut connection = pin!(self.http.serve_connection(stream, service));
-        let mut ended = self.stop.run_until_cancelled(connection.as_mut()).await;
+        let stream = TokioIo::new(Together::new(Lingering::new(stream)));
+        let mut connection = self.http.serve_connection(stream, service);
+        let mut ended = self.stop.run_until_cancelled(&mut connection).await;
         if ended.is_none() {
-            connection.as_mut().graceful_shutdown();
-            ended = timeout(limits.flush, connection.as_mut()).await.ok();
+            Pin::new(&mut connection).graceful_shutdown();
+            ended = timeout(limits.flush, &mut connection).await.ok();
         }
         if ended.is_none() && !answers.are_done() {
             let rest = limits.drain.saturating_sub(limits.flush);
-            ended = timeout(rest, connection).await.ok();
+            ended = timeout(rest, &mut connection).await.ok();
         }
         match ended {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, "a connection ended with an error");
-                // One that sent nothing was only idle.
-                if error.is_timeout() && unanswered.any() {
+                // One that has begun no request was only idle; an empty line before it does not begin it.
+                if error.is_timeout() && !connection.into_parts().read_buf.trim_ascii().is_empty() {
                     self.note("connection: too slow");
                 }
             }

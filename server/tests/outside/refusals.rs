@@ -26,7 +26,7 @@ async fn refusals(app: &App) -> Vec<AuditRecord> {
 }
 
 /// Waits until this many refusals are recorded.
-async fn recorded(app: &App, number: usize) -> Vec<AuditRecord> {
+pub(crate) async fn recorded(app: &App, number: usize) -> Vec<AuditRecord> {
     for _ in 0..200 {
         let records = refusals(app).await;
         if records.len() >= number {
@@ -89,6 +89,27 @@ async fn rule_14_a_revoked_key_is_recorded_with_whose_it_was() {
     let records = recorded(&app, 1).await;
     let told = records.first().map(|one| (one.username.as_str(), one.key.0.as_str(), &*one.rule));
     assert_eq!(told, Some(("bob", "1", "key: revoked")));
+}
+
+/// One that sends nothing, or nothing more, is only idle.
+#[tokio::test]
+async fn rule_14_a_request_whose_head_does_not_end_is_recorded_also_behind_another() {
+    let free = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (whole, begun) in [(free, "POST /m"), ("", "P"), ("", ""), ("", "\r\n"), (free, "")] {
+        let app = spawn_app().await;
+        let mut wire = Wire::connect(app.address).await;
+        wire.write(format!("{whole}{begun}").as_bytes()).await;
+        tokio::time::pause();
+        wire.until_closed().await;
+        tokio::time::resume();
+        Ask::post(initialize(NEWEST)).send(app.address).await;
+        let slow = (!begun.trim().is_empty()).then_some("connection: too slow");
+        let expected: Vec<_> = slow.into_iter().chain(["key: missing"]).collect();
+        let records = recorded(&app, expected.len()).await;
+        let mut rules: Vec<_> = records.iter().map(|record| &*record.rule).collect();
+        rules.sort_unstable();
+        assert_eq!(rules, expected, "{whole}{begun}");
+    }
 }
 
 /// Whose requests were turned away, from where, and how many, as a program in this folder recorded it.

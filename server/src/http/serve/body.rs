@@ -16,8 +16,6 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::lingering::Unanswered;
-
 /// A request's body that must be complete in time. Waiting is what starts the clock, so that a body that is already
 /// there costs no timer.
 pub(super) struct Timely {
@@ -85,11 +83,10 @@ impl Body for Timely {
 pub(super) struct Answers(Arc<AtomicUsize>);
 
 impl Answers {
-    /// One more, until the guard is dropped. What the peer sent until then is answered.
-    pub(super) fn begin(&self, unanswered: &Unanswered) -> Answering {
+    /// One more, until the guard is dropped.
+    pub(super) fn begin(&self) -> Answering {
         self.0.fetch_add(1, Ordering::AcqRel);
-        unanswered.answered();
-        Answering(Arc::clone(&self.0), unanswered.clone())
+        Answering(Arc::clone(&self.0))
     }
 
     /// Whether there is none.
@@ -100,12 +97,11 @@ impl Answers {
 
 /// One answer: begins with the request's headers and ends when the last piece of it was handed to the connection.
 #[derive(Debug)]
-pub(super) struct Answering(Arc<AtomicUsize>, Unanswered);
+pub(super) struct Answering(Arc<AtomicUsize>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-        self.1.answered();
     }
 }
 

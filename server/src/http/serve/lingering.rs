@@ -10,10 +10,6 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -39,22 +35,6 @@ pub(super) struct Lingering<S> {
     end: Option<End>,
     /// Until when the peer has to take something, where it takes nothing at the moment.
     stalled: Option<Pin<Box<Sleep>>>,
-    unanswered: Unanswered,
-}
-
-/// Whether the peer has sent something since it was last answered.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unanswered(Arc<AtomicBool>);
-
-impl Unanswered {
-    pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// What was sent up to now is answered.
-    pub(super) fn answered(&self) {
-        self.0.store(false, Ordering::Release);
-    }
 }
 
 /// The sending side is closed.
@@ -64,9 +44,8 @@ struct End {
 }
 
 impl<S> Lingering<S> {
-    pub(super) fn new(stream: S) -> (Self, Unanswered) {
-        let unanswered = Unanswered::default();
-        (Self { stream, end: None, stalled: None, unanswered: unanswered.clone() }, unanswered)
+    pub(super) const fn new(stream: S) -> Self {
+        Self { stream, end: None, stalled: None }
     }
 }
 
@@ -89,12 +68,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.unanswered.0.store(true, Ordering::Release);
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
