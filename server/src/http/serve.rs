@@ -10,7 +10,7 @@ use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
 };
@@ -36,13 +36,15 @@ use crate::{
 };
 
 use self::{
-    body::{Answers, Counted, Timely, Unread},
+    body::{Counted, Timely},
     lingering::Lingering,
+    standing::Standing,
     together::Together,
 };
 
 mod body;
 mod lingering;
+mod standing;
 mod together;
 
 /// What one connection may take.
@@ -168,19 +170,18 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let answers = Answers::default();
         let routes = TowerToHyperService::new(self.router.clone());
         let limits = self.serving.limits;
         let peer = Peer { address: self.address, certificate };
-        let unread = Unread::default();
+        let standing = Standing::default();
         let service = service_fn(|mut request: http::Request<Incoming>| {
-            let answering = answers.begin();
+            let answering = standing.begin(!request.body().is_end_stream());
             request.extensions_mut().insert(peer.clone());
-            let timely = |body| Body::new(Timely::new(body, limits.body_read, unread.clone()));
-            let (answer, unread) = (routes.call(request.map(timely)), unread.clone());
+            let timely = |body| Body::new(Timely::new(body, limits.body_read, standing.clone()));
+            let (answer, standing) = (routes.call(request.map(timely)), standing.clone());
             async move {
                 let response = answer.await;
-                if unread.any() {
+                if standing.is_unread() {
                     // The connection looks whether the rest has come. Where it has not, there is no telling where the next
                     // request begins, and the head of the answer says that it ends with that.
                     yield_now().await;
@@ -188,14 +189,14 @@ impl Connection {
                 response.map(|response| response.map(|body| Counted::new(body, answering)))
             }
         });
-        let stream = TokioIo::new(Together::new(Lingering::new(stream)));
+        let stream = TokioIo::new(Together::new(Lingering::new(stream, standing.clone())));
         let mut connection = self.http.serve_connection(stream, service);
         let mut ended = self.stop.run_until_cancelled(&mut connection).await;
         if ended.is_none() {
             Pin::new(&mut connection).graceful_shutdown();
             ended = timeout(limits.flush, &mut connection).await.ok();
         }
-        if ended.is_none() && !answers.are_done() {
+        if ended.is_none() && !standing.is_done() {
             let rest = limits.drain.saturating_sub(limits.flush);
             ended = timeout(rest, &mut connection).await.ok();
         }

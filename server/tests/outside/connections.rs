@@ -13,6 +13,7 @@ use crate::support::{
     app::spawn_app,
     client::{BOB, Client, request},
     soon,
+    stage::spawn_stage,
     wire::{Ask, Wire},
 };
 
@@ -151,6 +152,21 @@ async fn the_shutdown_waits_for_a_call_and_not_for_one_that_never_comes() {
     assert_eq!(calling.answer().await.json()["result"]["structuredContent"]["balance"], -200);
     stopping.await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_shutdown_waits_until_an_answer_is_taken() {
+    let stage = spawn_stage().await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let mut wire = Wire::with_little_room(stage.app.address).await;
+    wire.write(&bob.call("large", json!({ "bytes": 4_000_000 })).bytes(stage.app.address)).await;
+    let head = wire.head().await;
+    let stopping = stage.app.begin_stop();
+    // Longer than a connection that answers nothing is given.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let answer = wire.rest_of(head).await;
+    assert_eq!(answer.json()["result"]["structuredContent"]["much"].as_str().unwrap().len(), 4_000_000);
+    soon("the shutdown", stopping).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -1,13 +1,9 @@
-//! Bodies of one connection: what comes in has a deadline, what goes out is counted until it is gone.
+//! Bodies of one connection: what comes in has a deadline, what goes out is under way until it is handed over.
 
 use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,35 +12,21 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use super::standing::{Answering, Standing};
+
 /// A request's body that must be complete in time. Waiting is what starts the clock, so that a body that is already
 /// there costs no timer.
 pub(super) struct Timely {
     body: Incoming,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
-    unread: Unread,
-}
-
-/// Whether there is more of the body of a connection's request than was read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
-
-impl Unread {
-    pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn set(&self, any: bool) {
-        self.0.store(any, Ordering::Release);
-    }
+    standing: Standing,
 }
 
 impl Timely {
-    /// Gives `body` the time `limit` from when it is first waited for; `unread` says from now on how it stands with this
-    /// one.
-    pub(super) fn new(body: Incoming, limit: Duration, unread: Unread) -> Self {
-        unread.set(!body.is_end_stream());
-        Self { body, limit, deadline: None, unread }
+    /// Gives `body` the time `limit` from when it is first waited for.
+    pub(super) const fn new(body: Incoming, limit: Duration, standing: Standing) -> Self {
+        Self { body, limit, deadline: None, standing }
     }
 }
 
@@ -59,7 +41,7 @@ impl Body for Timely {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             if frame.is_none() {
-                this.unread.set(false);
+                this.standing.was_read();
             }
             return Poll::Ready(frame.map(|read| read.map_err(Into::into)));
         }
@@ -75,33 +57,6 @@ impl Body for Timely {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// How many answers of one connection are under way.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Answers(Arc<AtomicUsize>);
-
-impl Answers {
-    /// One more, until the guard is dropped.
-    pub(super) fn begin(&self) -> Answering {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        Answering(Arc::clone(&self.0))
-    }
-
-    /// Whether there is none.
-    pub(super) fn are_done(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
-    }
-}
-
-/// One answer: begins with the request's headers and ends when the last piece of it was handed to the connection.
-#[derive(Debug)]
-pub(super) struct Answering(Arc<AtomicUsize>);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -19,6 +19,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::standing::Standing;
+
 /// How long a peer may go on sending after its answer is complete.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,7 @@ pub(super) struct Lingering<S> {
     end: Option<End>,
     /// Until when the peer has to take something, where it takes nothing at the moment.
     stalled: Option<Pin<Box<Sleep>>>,
+    standing: Standing,
 }
 
 /// The sending side is closed.
@@ -44,8 +47,8 @@ struct End {
 }
 
 impl<S> Lingering<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, end: None, stalled: None }
+    pub(super) const fn new(stream: S, standing: Standing) -> Self {
+        Self { stream, end: None, stalled: None, standing }
     }
 }
 
@@ -97,6 +100,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            // The connection asks for this once it has written everything.
+            self.standing.was_sent();
+        }
         self.in_time(flushed, context)
     }
 

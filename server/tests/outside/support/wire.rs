@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::{official::Conversation, soon};
@@ -158,7 +158,17 @@ pub(crate) struct Wire(BufReader<TcpStream>, Conversation);
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = soon("connecting", TcpStream::connect(address)).await.unwrap();
+        Self::over(soon("connecting", TcpStream::connect(address)).await.unwrap())
+    }
+
+    /// A connection of which little is kept that was not read yet.
+    pub(crate) async fn with_little_room(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Self::over(soon("connecting", socket.connect(address)).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream), Conversation::default())
     }
