@@ -39,7 +39,9 @@ impl Body for Timely {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        this.standing.waits_for_body(frame.is_pending());
+        if let Poll::Ready(frame) = frame {
             if frame.is_none() {
                 this.standing.was_read();
             }
@@ -67,8 +69,9 @@ pub(super) struct Counted<B> {
 }
 
 impl<B> Counted<B> {
-    /// `body` as the last part of `answering`.
+    /// `body` as the last part of `answering`, which begins.
     pub(super) fn new(body: B, answering: Answering) -> Self {
+        answering.begins();
         Self { body, _answering: answering }
     }
 }

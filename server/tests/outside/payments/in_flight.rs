@@ -132,7 +132,7 @@ async fn a_call_whose_caller_went_away_before_it_was_asked_lets_go_of_its_key() 
             eventually("all calls to wait", async || beside.number(waiting).await >= 5).await;
             drop(wires);
             // The server sees that they are gone.
-            sleep(Duration::from_millis(500)).await;
+            sleep(Duration::from_secs(1)).await;
             beside.execute("COMMIT").await;
             eventually("the keys to be free", async || {
                 let callers = (0..left.len()).map(|turn| books.caller(key, turn));
