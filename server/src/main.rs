@@ -132,7 +132,7 @@ fn serve_risk(serve: Serve) -> anyhow::Result<ExitCode> {
     run(&log, risk_service::NAME, Application::risk_service(config))
 }
 
-/// Runs what `building` builds until it is told to stop.
+/// Runs what `building` builds until it is told to stop, which may be before it is built.
 fn run(
     log: &LogConfig,
     name: &str,
@@ -145,14 +145,24 @@ fn run(
         Ok(cores) if cores.get() == 1 => tokio::runtime::Builder::new_current_thread(),
         Ok(_) | Err(_) => tokio::runtime::Builder::new_multi_thread(),
     };
-    runtime.enable_all().build().context("the runtime does not start")?.block_on(async {
-        let shutdown = shutdown_signal().context("signals cannot be received")?;
+    let runtime = runtime.enable_all().build().context("the runtime does not start")?;
+    let ended = runtime.block_on(async {
+        let mut shutdown = Box::pin(shutdown_signal().context("signals cannot be received")?);
         let hangups = hangup_signals().context("signals cannot be received")?;
-        let application = building.await?;
+        let application = tokio::select! {
+            application = building => application?,
+            () = &mut shutdown => {
+                tracing::info!("stopped before it served");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         announce(name, &application);
         tokio::spawn(reload_at_hangup(hangups, application.reloading()));
         application.run(shutdown).await.map(|()| ExitCode::SUCCESS)
-    })
+    });
+    // What still waits for a database then is not waited for: nothing of it is committed.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Tells the person who started the server where it is and whom it knows. Scripts read the first line; keys are never
