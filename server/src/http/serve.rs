@@ -22,7 +22,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::yield_now,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -147,7 +147,11 @@ impl Connection {
             return;
         }
         let Some(tls) = &self.serving.tls else { return self.run(stream, None).await };
-        let shaking = timeout(self.serving.limits.header_read, tls.acceptor().accept(stream));
+        let deadline = Instant::now() + self.serving.limits.header_read;
+        let heard = self.stop.run_until_cancelled(timeout_at(deadline, stream.peek(&mut [0]))).await;
+        // One that sends nothing is only idle.
+        let Some(Ok(Ok(1..))) = heard else { return };
+        let shaking = timeout_at(deadline, tls.acceptor().accept(stream));
         match self.stop.run_until_cancelled(shaking).await {
             None => {}
             Some(Err(_)) => self.note("connection: too slow"),

@@ -9,6 +9,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::json;
+use server::http::tls::TlsSettings;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,12 +18,16 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Trust, claims_with, knock, listen, now};
-use crate::support::{
-    client::{BOB, NEWEST, initialize},
-    kit::{Authority, Certified, Signer, Validity},
-    process::Program,
-    soon,
-    wire::Ask,
+use crate::{
+    refusals::recorded,
+    support::{
+        app::spawn_app_with,
+        client::{BOB, NEWEST, initialize},
+        kit::{Authority, Certified, Signer, Validity},
+        process::Program,
+        soon,
+        wire::{Ask, Wire},
+    },
 };
 
 pub(super) const SPIFFE: &str = "spiffe://example.org/billing";
@@ -274,4 +279,32 @@ async fn a_stream_that_is_listened_to_ends_with_the_certificate_that_opened_it()
         }
         assert!(ended, "no certificate lived long enough to be served");
     }
+}
+
+/// As it is without TLS, one that sends nothing is only idle.
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_recorded_and_one_that_does_not_begin_is_not() {
+    let authority = Authority::new("test");
+    let (server, folder) = (authority.server(), tempfile::tempdir().unwrap());
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&certificate, &server.certificate).unwrap();
+    std::fs::write(&key, &server.key).unwrap();
+    let tls = TlsSettings { certificate, key, client_ca: None };
+    let app = spawn_app_with(|config| config.tls = Some(tls)).await;
+    let outlasted = async |begun: &[u8]| {
+        let mut wire = Wire::connect(app.address).await;
+        wire.write(begun).await;
+        tokio::time::pause();
+        wire.until_closed().await;
+        tokio::time::resume();
+    };
+    let rules = async |number: usize| -> Vec<_> {
+        recorded(&app, number).await.into_iter().map(|record| record.rule.into_owned()).collect()
+    };
+    outlasted(&[]).await;
+    let knock = Ask::post(initialize(NEWEST));
+    assert!(over_tls(app.address, &authority.certificate(), None, knock).await.is_ok());
+    assert_eq!(rules(1).await, ["key: missing"]);
+    outlasted(&[22, 3, 1, 0, 200]).await;
+    assert_eq!(rules(2).await, ["key: missing", "connection: too slow"]);
 }
