@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn run(run: &Run, users: &[User]) -> anyhow::Result<Exit> {
     let model = answering::model(run)?;
     let mut exit = Exit::Answered;
-    let mut pays = false;
+    let (mut pays, mut all_looked) = (false, true);
     for user in users {
         run.terminal.show(&Event::UserStarted { user: &user.title() });
         let looked = questions(run, user, model.as_ref(), &demo::QUESTIONS).await;
@@ -38,12 +38,13 @@ pub(super) async fn run(run: &Run, users: &[User]) -> anyhow::Result<Exit> {
                 if outcome != Exit::Unauthorized {
                     return Ok(exit);
                 }
+                all_looked = false;
             }
         }
     }
     let [payer, payee] = users else { return Ok(exit) };
     // An answer that was cut off is an answer.
-    if !(pays && matches!(exit, Exit::Answered | Exit::StepLimit)) {
+    if !(pays && all_looked && matches!(exit, Exit::Answered | Exit::StepLimit)) {
         return Ok(exit);
     }
     if !answers(run) {

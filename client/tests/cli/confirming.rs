@@ -259,3 +259,16 @@ fn an_answer_that_was_cut_off_does_not_keep_the_demo_from_paying() {
         assert_eq!(ended.stderr.contains("left out"), !pays, "{more:?}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn nobody_pays_where_one_of_the_two_was_refused_whatever_became_of_the_others_answers() {
+    let model = ModelScript::Stops("You have 100 in", "length");
+    let server = Server::start(Script { tools: tools_that_pay(), model, ..Script::default() });
+    for refused in ["BOB_API_KEY", "ALICE_API_KEY"] {
+        let mut command = client(&["--url", &server.url(), "--confirm", "yes"]);
+        command.env("OPENAI_BASE_URL", server.at("/v1")).env(refused, "hunter22hunter22");
+        let ended = run(&mut command);
+        assert!(!ended.stdout.contains("=== Bob Pays Alice ==="), "{refused}: {}", ended.stdout);
+        assert_ne!(ended.code, 0, "{refused}: {}", ended.stderr);
+    }
+}

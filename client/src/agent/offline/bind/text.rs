@@ -221,10 +221,12 @@ const MOST_WORDS_OF_A_NOTE: usize = 8;
 /// Words that may belong to an order rather than to what it is for.
 const DOUBTFUL: &str = "and or but then also plus to from by on in at as of now not no never only each every all per \
                         again times today tomorrow tonight day days hour hours him her them it this that \
-                        often sometimes always forever afterwards thereafter failing excepting depending";
+                        often sometimes always everyday weekday weekdays weekends weeknights ongoing nowadays forever \
+                        afterwards thereafter failing excepting depending";
 
 /// Words that end as adverbs do and are none.
-const NOUNS_IN_LY: &str = "family supply jelly assembly reply butterfly";
+const NOUNS_IN_LY: &str =
+    "family supply jelly assembly reply butterfly belly rally monopoly lily lolly anomaly";
 
 /// The word is an adverb, as far as its ending and the word before it show: it does not say for what, but how often, when
 /// or how surely.
