@@ -104,5 +104,7 @@ postgres_is_ready_or_gone() {
 # stop_postgres PID: ends it without waiting for its clients.
 stop_postgres() {
     kill -INT "$1" 2>/dev/null || return 0
+    # What has yet to become PostgreSQL takes no notice of that.
+    kill -TERM "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
