@@ -39,9 +39,7 @@ impl Body for Timely {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        let frame = Pin::new(&mut this.body).poll_frame(context);
-        this.standing.waits_for_body(frame.is_pending());
-        if let Poll::Ready(frame) = frame {
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             if frame.is_none() {
                 this.standing.was_read();
             }

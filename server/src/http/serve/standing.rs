@@ -13,7 +13,7 @@ pub(super) struct Standing(Arc<State>);
 struct State {
     /// How many answers are under way.
     answers: AtomicUsize,
-    /// A request is worked on: its answer has not begun, and nothing more is waited for from its peer.
+    /// A request has begun, and its answer has not.
     at_work: AtomicBool,
     /// The last piece of an answer was handed to the connection, which may not have sent it yet.
     unsent: AtomicBool,
@@ -30,11 +30,6 @@ impl Standing {
         Answering(self.clone())
     }
 
-    /// More of the body is waited for, or has come.
-    pub(super) fn waits_for_body(&self, waits: bool) {
-        self.0.at_work.store(!waits, Ordering::Release);
-    }
-
     /// The body was read to its end.
     pub(super) fn was_read(&self) {
         self.0.unread.store(false, Ordering::Release);
@@ -45,7 +40,7 @@ impl Standing {
         self.0.unread.load(Ordering::Acquire)
     }
 
-    /// Whether a request is worked on, for which its peer need do nothing more.
+    /// Whether a request has begun whose answer has not.
     pub(super) fn is_at_work(&self) -> bool {
         self.0.at_work.load(Ordering::Acquire)
     }

@@ -1,7 +1,8 @@
 //! Connections that one side has closed, at every point of an exchange.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -20,13 +21,11 @@ async fn a_request_whose_sender_stops_writing_anywhere_ends_and_the_session_goes
     let app = spawn_app().await;
     let bob = Client::open(app.address, BOB).await;
     let whole = bob.call("getAccountBalance", json!({})).bytes(app.address);
-    for length in (0..whole.len()).step_by(7) {
-        let mut wire = Wire::connect(app.address).await;
-        wire.write(&whole[..length]).await;
-        wire.finish_writing().await;
-        let said = wire.until_closed().await;
+    let stopping = (0..whole.len()).step_by(7).map(async |length| {
+        let said = said_to(app.address, &whole[..length]).await;
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{length}: {said}");
-    }
+    });
+    join_all(stopping).await;
     assert_served(&bob).await;
 }
 
@@ -46,15 +45,47 @@ async fn a_whole_request_whose_sender_stops_writing_is_answered() {
         let whole = ask.bytes(app.address);
         let older = String::from_utf8(whole.clone()).unwrap().replacen("HTTP/1.1", "HTTP/1.0", 1);
         for bytes in [whole.as_slice(), older.as_bytes(), &whole.repeat(3)] {
-            let mut wire = Wire::connect(app.address).await;
-            wire.write(bytes).await;
-            wire.finish_writing().await;
-            let said = wire.until_closed().await;
+            let said = said_to(app.address, bytes).await;
             let answers = said.matches("HTTP/1.").count();
             assert!(answers == bytes.len() / whole.len() && said.contains(expected), "{said}");
         }
     }
     assert_served(&bob).await;
+}
+
+/// Its end is read, or looked for, when there is nothing behind it any more.
+#[tokio::test]
+async fn a_request_that_is_read_in_pieces_is_answered_too() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let body = request(7, "ping", json!({})).to_string();
+    let (first, second) = body.split_at(20);
+    let chunks = |pieces: &[&str]| -> String {
+        pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect()
+    };
+    let chunked = |body: String| {
+        let head = String::from_utf8(bob.post("").bytes(app.address)).unwrap();
+        head.replacen("Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n", 1) + &body
+    };
+    let padded = String::from_utf8(bob.post(body.clone() + &" ".repeat(20_000)).bytes(app.address)).unwrap();
+    for (request, answers) in [
+        (chunked(chunks(&[&body]) + "0\r\n\r\n"), 1),
+        (chunked(chunks(&[first, second]) + "0\r\n\r\n"), 1),
+        (chunked(chunks(&[&body]) + "0\r\nx-sum: 1\r\n\r\n"), 1),
+        (padded.clone(), 1),
+        (padded.repeat(3), 3),
+    ] {
+        let said = said_to(app.address, request.as_bytes()).await;
+        assert_eq!(said.matches("\"id\":7").count(), answers, "{said}");
+    }
+}
+
+/// What is answered to all of it, and nothing more.
+async fn said_to(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut wire = Wire::connect(address).await;
+    wire.write(bytes).await;
+    wire.finish_writing().await;
+    wire.until_closed().await
 }
 
 /// One that is slow to take its answer gets all of it as well.
