@@ -16,7 +16,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     decimal,
-    field::{Field, quoted},
+    field::{Field, quoted, settle_integers},
 };
 
 /// The arguments are not what the tool takes. The text is for the model.
@@ -92,6 +92,7 @@ impl Shape {
         }
         let mut read = Value::Object(read);
         self.validate(&read)?;
+        settle_integers(&self.schema, &mut read);
         if let Some(raw) = arguments.filter(|_| self.has_decimals) {
             decimal::restore(&self.schema, raw.get(), &mut read);
         }

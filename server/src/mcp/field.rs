@@ -13,6 +13,8 @@ const SHOWN_MAX: usize = 64;
 pub(super) struct Field {
     name: String,
     kind: Kind,
+    /// `null` is as good as nothing.
+    nullable: bool,
     required: bool,
     default: Option<String>,
 }
@@ -44,7 +46,14 @@ impl Field {
     pub(super) fn new(name: &str, schema: &Value, required: bool) -> Self {
         let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
         let length = |key: &str| schema.get(key).and_then(Value::as_u64);
-        let kind = match schema.get("type").and_then(Value::as_str) {
+        let types = match schema.get("type") {
+            Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
+            one => one.and_then(Value::as_str).into_iter().collect::<Vec<_>>(),
+        };
+        let nullable = types.contains(&"null");
+        let mut others = types.into_iter().filter(|name| *name != "null");
+        let only = others.next().filter(|_| others.next().is_none());
+        let kind = match only {
             Some("integer") => Kind::Integer { least: bound("minimum"), most: bound("maximum") },
             Some("number") if decimal::is_one(schema) => {
                 Kind::Decimal { is_positive: schema.get("exclusiveMinimum").is_some_and(|least| least == 0) }
@@ -59,8 +68,8 @@ impl Field {
             Some("boolean") => Kind::Boolean,
             _ => Kind::Other,
         };
-        let default = schema.get("default").map(Value::to_string);
-        Self { name: name.to_owned(), kind, required, default }
+        let default = schema.get("default").filter(|default| !default.is_null()).map(Value::to_string);
+        Self { name: name.to_owned(), kind, nullable, required, default }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -95,6 +104,7 @@ impl Field {
             }
         })?;
         match (&self.kind, value) {
+            (_, Value::Null) if self.nullable => Ok(Value::Null),
             (Kind::Integer { least, most }, Value::Number(number)) => {
                 let whole = whole(&number).map_err(|was| self.wrong(was))?;
                 if least.is_some_and(|least| whole < least) {
@@ -176,6 +186,30 @@ fn span<N: std::fmt::Display>(least: Option<N>, most: Option<N>) -> Option<Strin
         (Some(least), None) => Some(format!("at least {least}")),
         (None, Some(most)) => Some(format!("at most {most}")),
         (None, None) => None,
+    }
+}
+
+/// Writes the whole numbers in `value`, which keeps the schema, as such: `5.0` is one of them.
+pub(super) fn settle_integers(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Number(number) if schema.get("type").is_some_and(|name| name == "integer") => {
+            if let Ok(whole) = whole(number) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter_mut().for_each(|item| settle_integers(schema, item));
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(schema) = schema.get("properties").and_then(|all| all.get(name)) {
+                    settle_integers(schema, value);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -93,3 +93,39 @@ async fn who_is_paid_in_what_and_why_is_checked_before_anything_is_kept() {
         "requires_confirmation"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_left_out_is_refused_in_as_many_words_as_what_may_not() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    let payment = json!({ "to": "alice", "amount": 1 });
+    let refund = json!({ "paymentId": "pay_0000000000000000000000" });
+    for (tool, order, name, value, words) in [
+        (
+            "refundPayment",
+            &refund,
+            "amount",
+            json!("25"),
+            "invalid_amount: `amount` must be a number of more than 0",
+        ),
+        (
+            "refundPayment",
+            &refund,
+            "amount",
+            json!(0),
+            "invalid_amount: `amount` must be a number of more than 0",
+        ),
+        ("createPayment", &payment, "memo", json!(7), "`memo` must be a string of"),
+        ("createPayment", &payment, "currency", json!("DOLLAR"), "`currency` must be a string of"),
+        ("listPayments", &json!({}), "cursor", json!(5), "`cursor` must be a string"),
+    ] {
+        let mut order = order.clone();
+        order[name] = value;
+        let told = bob.0.call(tool, order.clone()).await;
+        let text = told["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(words) && !text.contains("null"), "{tool} {order}: {text}");
+    }
+    // Nothing is as good as left out.
+    let order = json!({ "to": "alice", "amount": 1, "memo": null, "currency": null, "idempotencyKey": null });
+    assert_eq!(bob.does("createPayment", order).await, "requires_confirmation");
+}

@@ -84,7 +84,7 @@ async fn a_list_that_cannot_be_carried_out_is_refused_as_a_whole() {
 async fn told(bob: &Client, action: &str) -> (Value, Vec<Value>) {
     let order = batch(json!([
         { "to": "alice", "amount": 3, "after": [3] },
-        { "to": "alice", "amount": 2, "after": [1] },
+        { "to": "alice", "amount": 2, "after": [1.0] },
         { "to": "charlie", "amount": 1 },
     ]));
     let call = bob.told_call(5, "far", "createPaymentBatch", order);
