@@ -108,14 +108,16 @@ impl AuditTrail {
         Self { store, metrics }
     }
 
-    /// Records how a call ended. Returns when the record is queued, which waits while the queue is full.
+    /// Records how a call ended, and counts it: as failed where it cannot be recorded. Returns when the record is queued, which
+    /// waits while the queue is full.
     ///
     /// # Errors
     /// When it cannot be recorded. The caller must then withhold what the call returned.
     pub async fn record(&self, call: &Call, origin: Origin<'_>, outcome: Outcome) -> Result<(), StoreError> {
-        let record = call.record(origin, outcome);
-        self.metrics.observe_tool_call(call.begun.counted, outcome, call.begun.started.elapsed());
-        self.store.append_audit(record).await
+        let appended = self.store.append_audit(call.record(origin, outcome)).await;
+        let told = if appended.is_ok() { outcome } else { Outcome::Failed };
+        self.metrics.observe_tool_call(call.begun.counted, told, call.begun.started.elapsed());
+        appended
     }
 
     /// Counts a call whose record was committed with what it did.

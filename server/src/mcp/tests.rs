@@ -148,6 +148,7 @@ struct Stage {
     store: Arc<Double>,
     go: Arc<Notify>,
     stop: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 fn stage() -> Stage {
@@ -157,7 +158,8 @@ fn stage() -> Stage {
 fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
     let (go, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let identity = ServerIdentity { name: "test".to_owned(), version: "1".to_owned(), instructions: None };
-    let audit = Arc::new(AuditTrail::new(store.clone(), Arc::new(Metrics::new())));
+    let metrics = Arc::new(Metrics::new());
+    let audit = Arc::new(AuditTrail::new(store.clone(), Arc::clone(&metrics)));
     let engine = Engine::builder(identity)
         .tool(Obedient { go: Arc::clone(&go) })
         .tool(Operators)
@@ -165,7 +167,7 @@ fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
         .tool_timeout(TOOL_TIMEOUT)
         .build(store.clone(), audit, stop.clone())
         .unwrap();
-    Stage { engine, store, go, stop }
+    Stage { engine, store, go, stop, metrics }
 }
 
 fn exchange<'a>(role: &str, session: Option<&'a str>) -> Exchange<'a> {

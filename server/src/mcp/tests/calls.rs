@@ -79,6 +79,8 @@ async fn rule_14_what_cannot_be_recorded_is_withheld() {
     let answer = stage.answer("customer", &session, &call("obedient", &json!({ "end": "well" }))).await;
     assert_eq!(answer["error"]["code"], -32603);
     assert!(!answer.to_string().contains("done"), "{answer}");
+    let counted = stage.metrics.encode();
+    assert!(counted.contains("outcome=\"failed\"") && !counted.contains("outcome=\"ok\""), "{counted}");
 }
 
 #[tokio::test(start_paused = true)]
