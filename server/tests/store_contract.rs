@@ -114,6 +114,7 @@ promises!(
     sessions::caps_hold_under_a_hundred_concurrent_openings,
     sessions::a_touch_moves_time_forward_only,
     sessions::expired_sessions_end_in_portions,
+    sessions::a_session_that_was_used_just_now_is_not_ended_as_idle,
     payments::an_open_payment_sets_its_amount_aside_until_it_ends,
     payments::a_payment_moves_as_it_is_drawn_and_in_no_other_way,
     payments::work_happens_wholly_with_its_audit_record_or_not_at_all,

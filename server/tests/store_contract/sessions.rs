@@ -117,3 +117,16 @@ pub(crate) async fn expired_sessions_end_in_portions(store: Arc<dyn Store>) {
     assert_eq!(ended, [session(11, "a").hash, session(12, "a").hash]);
     assert_eq!(store.count_sessions().await.unwrap(), 8);
 }
+
+pub(crate) async fn a_session_that_was_used_just_now_is_not_ended_as_idle(store: Arc<dyn Store>) {
+    with_keys(&*store).await;
+    let [used, idle] = [session(1, "a"), session(2, "a")];
+    store.open_session(used.clone(), CAPS).await.unwrap();
+    store.open_session(idle.clone(), CAPS).await.unwrap();
+    store.touch_session(used.hash, UnixMillis::from_millis(20)).await.unwrap();
+    let (idle_since, never) = (UnixMillis::from_millis(10), UnixMillis::from_millis(0));
+    let ended =
+        store.end_expired_sessions(idle_since, never, UnixMillis::from_millis(20), 100).await.unwrap();
+    assert_eq!(ended, [idle.hash]);
+    assert!(store.session(&used.hash).await.unwrap().is_some());
+}

@@ -176,6 +176,8 @@ impl SessionStore for PostgresStore {
             Ok(has_some.then_some((idle_since, opened_before)))
         })?;
         let Some((idle_since, opened_before)) = found else { return Ok(Vec::new()) };
+        // Those that were used just now are known to have been.
+        self.behind.flush().await?;
         transact!(self, "end expired sessions", |transaction| {
             lock_all(&transaction).await?;
             let end = "DELETE FROM sessions WHERE hash IN (
