@@ -133,7 +133,7 @@ pub(super) fn answer(context: &RequestContext, end: End<ToolOutput>) -> Answer {
             };
             result(CallResult { content, structured_content, is_error: None })
         }
-        End::Refused(text) => {
+        End::Refused(text) | End::Unavailable(text) => {
             result(CallResult { content: block(&text), structured_content: None, is_error: Some(true) })
         }
         End::Error(error) => Answer::Error(error),

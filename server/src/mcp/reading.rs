@@ -101,6 +101,7 @@ pub(super) fn nothing_there(context: &RequestContext, uri: &str) -> ErrorObject 
 fn without_result<T>(end: End<T>) -> Answer {
     match end {
         End::Refused(text) => Answer::error(ErrorCode::INVALID_PARAMS, text),
+        End::Unavailable(text) => Answer::error(ErrorCode::INTERNAL_ERROR, text),
         End::Error(error) => Answer::Error(error),
         End::InputRequired(questions) => Answer::InputRequired(questions),
         End::Cancelled => Answer::Cancelled,

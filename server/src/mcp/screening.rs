@@ -89,7 +89,7 @@ fn without_result(_context: &RequestContext, end: End<ToolOutput>) -> Answer {
     match end {
         End::Refused(text) => Answer::error(ErrorCode::INVALID_PARAMS, text),
         End::Error(error) => Answer::Error(error),
-        End::Output(_) | End::InputRequired(_) | End::Cancelled => Answer::Cancelled,
+        End::Output(_) | End::Unavailable(_) | End::InputRequired(_) | End::Cancelled => Answer::Cancelled,
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) enum End<T> {
     Output(T),
     /// What was asked cannot be done; the text says why and what to do.
     Refused(String),
+    /// It could not be done now, through no fault of what was asked; the text says so.
+    Unavailable(String),
     Error(ErrorObject),
     InputRequired(Box<InputRequests>),
     Cancelled,
@@ -122,7 +124,7 @@ async fn finish<T>(
             tracing::warn!(request.id = request_id, "a tool timed out");
             let text =
                 format!("timed out: the tool took longer than {} s. Try again later.", limit.as_secs_f32());
-            return (Outcome::TimedOut, End::Refused(text));
+            return (Outcome::TimedOut, End::Unavailable(text));
         }
     };
     match ended {
@@ -161,7 +163,7 @@ fn failed<T>(error: ToolError, context: &RequestContext) -> (Outcome, End<T>) {
             );
             let text =
                 "unavailable: the data cannot be read at the moment. Nothing was changed; try again shortly.";
-            (Outcome::Failed, End::Refused(text.to_owned()))
+            (Outcome::Failed, End::Unavailable(text.to_owned()))
         }
         ToolError::Failed(error) => {
             tracing::error!(

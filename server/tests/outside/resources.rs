@@ -1,6 +1,9 @@
 //! Resources: balance and statements, per principal, in both eras.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -257,6 +260,48 @@ async fn a_subscriber_hears_of_what_could_not_be_looked_at_when_it_subscribed() 
     stream.one().await;
     let told = soon("the notification", stream.one()).await.json();
     assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &late));
+}
+
+/// A resource whose source is away, or slow.
+struct Away {
+    for_ever: bool,
+}
+
+impl Resource for Away {
+    const DEFINITION: ResourceDefinition = ResourceDefinition {
+        uri: "stage://away",
+        name: "away",
+        title: None,
+        description: "Cannot be read at the moment",
+        mime_type: None,
+        permission: Permission::BalanceRead,
+    };
+
+    async fn read(&self, _context: RequestContext) -> Result<Parts, ToolError> {
+        if self.for_ever {
+            std::future::pending::<()>().await;
+        }
+        Err(ToolError::Unavailable("it is away".into()))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_at_the_moment_is_no_mistake_of_the_callers() {
+    for (for_ever, words) in [(false, "unavailable"), (true, "timed out")] {
+        let limit = Duration::from_millis(50);
+        let stage = spawn_stage_with(|builder| builder.tool_timeout(limit).resource(Away { for_ever })).await;
+        let away = json!({ "uri": "stage://away" });
+        let bob = Client::open(stage.app.address, BOB).await;
+        let stateless = Caller::new(stage.app.address, BOB);
+        for error in [
+            ask(&bob, "resources/read", away.clone()).await["error"].clone(),
+            stateless.ask("resources/read", away.clone()).send(stage.app.address).await.json()["error"]
+                .clone(),
+        ] {
+            assert_eq!(error["code"], -32603, "{error}");
+            assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
