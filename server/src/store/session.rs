@@ -98,9 +98,9 @@ pub trait SessionStore: Send + Sync {
     }
 
     /// Leaves mail for whichever server waits for it, until `expires_at`, which is so long after `now` whatever the time
-    /// is elsewhere; of two about one thing the first counts for as long as it is kept. A session may have 256 of one kind waiting, as much as a key
-    /// may wait for at once, the kind being the first of several words in what it is about: the newest pushes the oldest
-    /// out. Where nothing is shared, all of it is dropped.
+    /// is elsewhere; of two about one thing the first counts for as long as it is kept. A session may have 256 of one kind
+    /// waiting, as much as a key may wait for at once, the kind being the first of several words in what it is about: the
+    /// newest pushes the oldest out. Where nothing is shared, all of it is dropped.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
