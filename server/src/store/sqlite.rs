@@ -14,6 +14,7 @@ mod failure;
 mod job;
 mod keeper;
 mod keys;
+mod known_accounts;
 mod known_policies;
 mod ledger;
 mod lifecycle;
@@ -57,6 +58,7 @@ use self::{
     failure::{closed, refused, unavailable},
     job::{Behind, Durability, Job, awaited},
     keeper::Keeper,
+    known_accounts::KnownAccounts,
     known_policies::KnownPolicies,
     queue::Queue,
     seats::{Seat, Seats, seat},
@@ -89,6 +91,7 @@ pub struct SqliteStore {
     /// How far the disk has come with what was committed.
     progress: Arc<Progress>,
     known_keys: KnownKeys,
+    known_accounts: KnownAccounts,
     /// The writer's too.
     known_policies: Arc<KnownPolicies>,
     is_closed: AtomicBool,
@@ -168,8 +171,16 @@ impl SqliteStore {
             known_policies: Arc::clone(&known_policies),
         };
         writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
-        let (known_keys, is_closed) = (KnownKeys::new(KEYS_BELIEVED), AtomicBool::new(false));
-        Ok(Self { readers, writing, queue, progress, known_keys, known_policies, is_closed })
+        Ok(Self {
+            readers,
+            writing,
+            queue,
+            progress,
+            known_keys: KnownKeys::new(KEYS_BELIEVED),
+            known_accounts: KnownAccounts::default(),
+            known_policies,
+            is_closed: AtomicBool::new(false),
+        })
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {

@@ -274,7 +274,9 @@ mod tests {
 
     /// What is in the log, confirmed or not.
     fn written(store: &SqliteStore) -> i64 {
-        store.read(|connection| ledger::balance(connection, UserId(2))).unwrap().unwrap().balance.minor()
+        let balance =
+            |connection: &rusqlite::Connection| ledger::balance(connection, &store.known_accounts, UserId(2));
+        store.read(balance).unwrap().unwrap().balance.minor()
     }
 
     async fn is_written(store: &SqliteStore, minor: i64) {

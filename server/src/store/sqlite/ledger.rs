@@ -1,9 +1,14 @@
 //! SQL of the ledger.
 
-use jiff::civil::Date;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::sync::Arc;
 
-use super::failure::unavailable;
+use jiff::civil::Date;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, types::FromSqlError};
+
+use super::{
+    failure::unavailable,
+    known_accounts::{Account, KnownAccounts},
+};
 use crate::{
     money::{Amount, Currency},
     store::{AccountBalance, NewTransfer, PostedTransfer, StoreError, TransferId, UserId},
@@ -11,27 +16,23 @@ use crate::{
 
 macro_rules! select_transfers {
     ($rest:literal) => {
-        concat!(
-            "SELECT t.id, payer.username, payee.username, t.amount_minor, t.currency, t.date
-             FROM transfers t
-             JOIN accounts payer ON payer.user_id = t.from_user
-             JOIN accounts payee ON payee.user_id = t.to_user ",
-            $rest
-        )
+        concat!("SELECT t.id, t.from_user, t.to_user, t.amount_minor, t.date FROM transfers t ", $rest)
     };
 }
 
 pub(super) fn post(connection: &Connection, transfer: &NewTransfer) -> Result<PostedTransfer, StoreError> {
+    let accounts = KnownAccounts::default();
     if let Some(id) = transfer.id
-        && let Some(posted) = by_id(connection, id).map_err(unavailable("post a transfer"))?
+        && let Some(posted) = by_id(connection, &accounts, id).map_err(unavailable("post a transfer"))?
     {
-        return if is_same(connection, transfer, &posted)? {
+        return if is_same(connection, &accounts, transfer, &posted)? {
             Ok(posted)
         } else {
             Err(StoreError::TransferExists(id))
         };
     }
-    let [payer, payee] = [balance(connection, transfer.from)?, balance(connection, transfer.to)?];
+    let [payer, payee] =
+        [balance(connection, &accounts, transfer.from)?, balance(connection, &accounts, transfer.to)?];
     post_between(connection, transfer, &payer, &payee)
 }
 
@@ -96,51 +97,69 @@ fn next_id(connection: &Connection) -> Result<TransferId, StoreError> {
 
 fn is_same(
     connection: &Connection,
+    accounts: &KnownAccounts,
     transfer: &NewTransfer,
     posted: &PostedTransfer,
 ) -> Result<bool, StoreError> {
-    Ok(balance(connection, transfer.from)?.username == posted.from
-        && balance(connection, transfer.to)?.username == posted.to
+    Ok(account(connection, accounts, transfer.from)?.username == posted.from
+        && account(connection, accounts, transfer.to)?.username == posted.to
         && transfer.amount == posted.amount
         && transfer.date == posted.date)
 }
 
-fn by_id(connection: &Connection, id: TransferId) -> rusqlite::Result<Option<PostedTransfer>> {
-    connection.prepare_cached(select_transfers!("WHERE t.id = ?1"))?.query_row([id.0], read).optional()
+fn account(
+    connection: &Connection,
+    accounts: &KnownAccounts,
+    user: UserId,
+) -> Result<Arc<Account>, StoreError> {
+    accounts
+        .find(connection, user)
+        .map_err(unavailable("read an account"))?
+        .ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))
 }
 
-pub(super) fn balance(connection: &Connection, user: UserId) -> Result<AccountBalance, StoreError> {
+fn by_id(
+    connection: &Connection,
+    accounts: &KnownAccounts,
+    id: TransferId,
+) -> rusqlite::Result<Option<PostedTransfer>> {
     connection
+        .prepare_cached(select_transfers!("WHERE t.id = ?1"))?
+        .query_row([id.0], |row| read(connection, accounts, row))
+        .optional()
+}
+
+pub(super) fn balance(
+    connection: &Connection,
+    accounts: &KnownAccounts,
+    user: UserId,
+) -> Result<AccountBalance, StoreError> {
+    let account = account(connection, accounts, user)?;
+    let minor = connection
         .prepare_cached(
-            "SELECT username, currency, COALESCE ((
-                 SELECT balance_minor FROM entries WHERE user_id = ?1 ORDER BY transfer_seq DESC LIMIT 1), 0)
-             FROM accounts WHERE user_id = ?1",
+            "SELECT balance_minor FROM entries WHERE user_id = ?1 ORDER BY transfer_seq DESC LIMIT 1",
         )
-        .and_then(|mut statement| {
-            statement
-                .query_row([user.0], |row| {
-                    let balance = Amount::from_minor(row.get(2)?, currency(row, 1)?);
-                    Ok(AccountBalance { username: row.get(0)?, balance })
-                })
-                .optional()
-        })
-        .map_err(unavailable("read a balance"))?
-        .ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))
+        .and_then(|mut statement| statement.query_row([user.0], |row| row.get(0)).optional())
+        .map_err(unavailable("read a balance"))?;
+    let balance = Amount::from_minor(minor.unwrap_or_default(), account.currency);
+    Ok(AccountBalance { username: account.username.clone(), balance })
 }
 
 pub(super) fn transfers(
     connection: &Connection,
+    accounts: &KnownAccounts,
     user: UserId,
     limit: u32,
 ) -> rusqlite::Result<Vec<PostedTransfer>> {
     let mut statement = connection.prepare_cached(select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq WHERE e.user_id = ?1 ORDER BY e.transfer_seq LIMIT ?2"
     ))?;
-    statement.query_map(params![user.0, limit], read)?.collect()
+    statement.query_map(params![user.0, limit], |row| read(connection, accounts, row))?.collect()
 }
 
 pub(super) fn latest(
     connection: &Connection,
+    accounts: &KnownAccounts,
     user: UserId,
     limit: u32,
 ) -> rusqlite::Result<Vec<PostedTransfer>> {
@@ -148,42 +167,56 @@ pub(super) fn latest(
         "JOIN entries e ON e.transfer_seq = t.seq
          WHERE e.user_id = ?1 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT ?2"
     ))?;
-    statement.query_map(params![user.0, limit], read)?.collect()
+    statement.query_map(params![user.0, limit], |row| read(connection, accounts, row))?.collect()
 }
 
 /// The newest between two days, the earliest of them first.
 pub(super) fn newest_between(
     connection: &Connection,
+    accounts: &KnownAccounts,
     user: UserId,
-    first: Date,
-    last: Date,
+    (first, last): (Date, Date),
     limit: u32,
 ) -> rusqlite::Result<Vec<PostedTransfer>> {
     let mut statement = connection.prepare_cached(select_transfers!(
         "JOIN entries e ON e.transfer_seq = t.seq
          WHERE e.user_id = ?1 AND e.date BETWEEN ?2 AND ?3 ORDER BY e.date DESC, e.transfer_seq DESC LIMIT ?4"
     ))?;
-    let newest = statement.query_map(params![user.0, first.to_string(), last.to_string(), limit], read)?;
+    let newest = statement.query_map(params![user.0, first.to_string(), last.to_string(), limit], |row| {
+        read(connection, accounts, row)
+    })?;
     let mut found = newest.collect::<rusqlite::Result<Vec<_>>>()?;
     found.reverse();
     Ok(found)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<PostedTransfer> {
-    let date: String = row.get(5)?;
+/// A transfer, whose currency is that of both accounts.
+fn read(
+    connection: &Connection,
+    accounts: &KnownAccounts,
+    row: &Row<'_>,
+) -> rusqlite::Result<PostedTransfer> {
+    let of = |column| {
+        accounts.find(connection, UserId(row.get(column)?))?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    };
+    let (payer, payee) = (of(1)?, of(2)?);
     Ok(PostedTransfer {
         id: TransferId(row.get(0)?),
-        from: row.get(1)?,
-        to: row.get(2)?,
-        amount: Amount::from_minor(row.get(3)?, currency(row, 4)?),
-        date: date.parse().map_err(|error: jiff::Error| bad_column(5, error))?,
+        from: payer.username.clone(),
+        to: payee.username.clone(),
+        amount: Amount::from_minor(row.get(3)?, payer.currency),
+        date: text(row, 4)?.parse().map_err(|error: jiff::Error| bad_column(4, error))?,
     })
 }
 
 pub(super) fn currency(row: &Row<'_>, column: usize) -> rusqlite::Result<Currency> {
-    let code: String = row.get(column)?;
-    Currency::from_code(&code)
+    let code = text(row, column)?;
+    Currency::from_code(code)
         .ok_or_else(|| bad_column(column, format!("`{code}` is no currency of this program")))
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    row.get_ref(column)?.as_str().map_err(|error: FromSqlError| bad_column(column, error))
 }
 
 /// A text that is not what its column may hold.

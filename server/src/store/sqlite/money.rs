@@ -112,11 +112,14 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
-        self.read_confirmed(|connection| ledger::balance(connection, user)).await?
+        self.read_confirmed(|connection| ledger::balance(connection, &self.known_accounts, user)).await?
     }
 
     async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
-        self.read_confirmed(|connection| monthly::transfers(connection, user, month, limit)).await?
+        self.read_confirmed(|connection| {
+            monthly::transfers(connection, &self.known_accounts, user, month, limit)
+        })
+        .await?
     }
 
     async fn months(&self, user: UserId) -> Result<Vec<Month>, StoreError> {
@@ -132,13 +135,13 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read_confirmed(|connection| ledger::transfers(connection, user, limit))
+        self.read_confirmed(|connection| ledger::transfers(connection, &self.known_accounts, user, limit))
             .await?
             .map_err(unavailable("read transfers"))
     }
 
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read_confirmed(|connection| ledger::latest(connection, user, limit))
+        self.read_confirmed(|connection| ledger::latest(connection, &self.known_accounts, user, limit))
             .await?
             .map_err(unavailable("read transfers"))
     }

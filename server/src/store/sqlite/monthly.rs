@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use rusqlite::{Connection, params};
 
-use super::{failure::unavailable, ledger};
+use super::{failure::unavailable, known_accounts::KnownAccounts, ledger};
 use crate::{
     money::Amount,
     store::{EarlierTransfers, Month, MonthlyTransfers, StoreError, UserId},
@@ -11,6 +11,7 @@ use crate::{
 
 pub(super) fn transfers(
     connection: &Connection,
+    accounts: &KnownAccounts,
     user: UserId,
     month: Month,
     limit: u32,
@@ -18,18 +19,17 @@ pub(super) fn transfers(
     let failed = unavailable("read a month");
     // One look at everything: what comes in between is in all of it or in none.
     let transaction = connection.unchecked_transaction().map_err(&failed)?;
-    let account = ledger::balance(connection, user)?;
+    let account = ledger::balance(connection, accounts, user)?;
     let before: i64 = connection
         .prepare_cached(
             "SELECT COALESCE (SUM (sum_minor), 0) FROM account_months WHERE user_id = ?1 AND month < ?2",
         )
         .and_then(|mut statement| statement.query_row(params![user.0, month.to_string()], |row| row.get(0)))
         .map_err(&failed)?;
-    let (first, last) = (month.first_day(), month.last_day());
-    let transfers = ledger::newest_between(connection, user, first, last, limit).map_err(&failed)?;
+    let days = (month.first_day(), month.last_day());
+    let transfers = ledger::newest_between(connection, accounts, user, days, limit).map_err(&failed)?;
     let is_whole = u32::try_from(transfers.len()).is_ok_and(|count| count < limit);
-    let earlier =
-        if is_whole { None } else { earlier(connection, user, (first, last), limit).map_err(&failed)? };
+    let earlier = if is_whole { None } else { earlier(connection, user, days, limit).map_err(&failed)? };
     transaction.finish().map_err(&failed)?;
     let opening = Amount::from_minor(before, account.balance.currency());
     Ok(MonthlyTransfers { username: account.username, opening, transfers, earlier })

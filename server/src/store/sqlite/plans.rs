@@ -8,7 +8,9 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 
-use super::{SqliteLocation, audit, database, ledger, monthly, payments, spending};
+use super::{
+    SqliteLocation, audit, database, known_accounts::KnownAccounts, ledger, monthly, payments, spending,
+};
 use crate::{
     clock::UnixMillis,
     money::{Amount, Currency},
@@ -100,12 +102,13 @@ fn goes_through_blocks(plans: &[(String, Vec<String>)]) {
 fn the_ledger_is_read_along_its_indexes() {
     let month: Month = "2024-03".parse().unwrap();
     let plans = plans(&database(), |connection| {
-        ledger::balance(connection, USER).unwrap();
-        ledger::latest(connection, USER, 3).unwrap();
-        ledger::transfers(connection, USER, 3).unwrap();
+        let accounts = KnownAccounts::default();
+        ledger::balance(connection, &accounts, USER).unwrap();
+        ledger::latest(connection, &accounts, USER, 3).unwrap();
+        ledger::transfers(connection, &accounts, USER, 3).unwrap();
         // Of none all are earlier.
         for limit in [3, 0] {
-            monthly::transfers(connection, USER, month, limit).unwrap();
+            monthly::transfers(connection, &accounts, USER, month, limit).unwrap();
         }
         monthly::months(connection, USER).unwrap();
         monthly::peers(connection, USER).unwrap();
