@@ -186,13 +186,13 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Puts into the audit trail that a session was ended.
-    async fn record_ending(&self, session: &StoredSession) -> anyhow::Result<()> {
+    /// Ends a session, with the record of it, unless it has ended meanwhile.
+    async fn end(&self, session: &StoredSession) -> anyhow::Result<()> {
         let key = self.store.key(&session.key).await?.context("the key of the session is gone")?;
         let tool = "server sessions end".to_owned();
         let deed = Deed { session: Some(session.hash), ..Deed::with_key(tool, &key) };
-        self.store.append_audit(deed.record()?).await?;
-        self.store.flush_audit().await.context("what was done is not in the audit trail")
+        self.store.record_end_of_session(&session.hash, Some(deed.record()?)).await?;
+        Ok(())
     }
 
     fn say(&mut self, text: &str) -> anyhow::Result<()> {

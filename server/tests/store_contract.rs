@@ -111,6 +111,7 @@ promises!(
     peppers::a_key_of_the_demo_is_what_it_was_with_another_pepper,
     peppers::a_pepper_stays_noted_while_a_key_is_good_that_was_made_with_it,
     sessions::a_session_is_there_until_it_is_ended,
+    sessions::the_end_of_a_session_is_recorded_once,
     sessions::caps_hold_under_a_hundred_concurrent_openings,
     sessions::a_touch_moves_time_forward_only,
     sessions::expired_sessions_end_in_portions,

@@ -90,9 +90,7 @@ pub(super) async fn run(command: Sessions, desk: &mut Desk<'_>) -> anyhow::Resul
                 ));
             }
             for session in &sessions {
-                if desk.store.end_session(&session.hash).await? {
-                    desk.record_ending(session).await?;
-                }
+                desk.end(session).await?;
             }
             tell(desk, &sessions, json)
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use shared::mcp::ProtocolVersion;
 
-use super::{KeyId, StoreError, UserId};
+use super::{AuditRecord, KeyId, StoreError, UserId};
 use crate::clock::UnixMillis;
 
 /// SHA-256 of a session id: the id itself is a secret of its owner and is not kept.
@@ -183,7 +183,20 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError>;
+    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+        self.record_end_of_session(hash, None).await
+    }
+
+    /// [`Self::end_session`], with the record of it, where there is one, in the audit trail in the same commit. That of a
+    /// session that was not there is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. Then the session goes on.
+    async fn record_end_of_session(
+        &self,
+        hash: &SessionHash,
+        record: Option<AuditRecord>,
+    ) -> Result<bool, StoreError>;
 
     /// Ends at most `limit` of the sessions last used before `idle_since` or opened before `opened_before`; returns
     /// their hashes. Where servers share a store, both are so long ago as they are for whom it is `now`, and one whose

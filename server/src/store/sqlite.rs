@@ -336,9 +336,21 @@ impl SessionStore for SqliteStore {
         self.queue.push(Job::Behind(Behind::Touch(hash, seen_at))).await
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+    async fn record_end_of_session(
+        &self,
+        hash: &SessionHash,
+        record: Option<AuditRecord>,
+    ) -> Result<bool, StoreError> {
         let hash = *hash;
-        self.write(Durability::Process, move |connection| sessions::end(connection, &hash)).await
+        let durability = if record.is_some() { Durability::Power } else { Durability::Process };
+        let end = move |connection: &Connection| {
+            let is_ended = sessions::end(connection, &hash)?;
+            match &record {
+                Some(record) if is_ended => audit::append(connection, &[record]).map(|()| true),
+                _ => Ok(is_ended),
+            }
+        };
+        self.write(durability, end).await
     }
 
     async fn end_expired_sessions(

@@ -95,6 +95,22 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_end_cannot_be_recorded_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let bob = Client::open(program.address, BOB).await;
+    let connection = rusqlite::Connection::open(folder.path().join("data/payments.db")).unwrap();
+    let refuse =
+        "CREATE TRIGGER no_more BEFORE INSERT ON audit_records BEGIN SELECT RAISE (ABORT, 'no more'); END";
+    connection.execute_batch(refuse).unwrap();
+    let ended = operate(folder.path(), &["sessions", "end", "--user", "bob"]);
+    assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert_eq!(told(folder.path(), &["sessions", "list"]).as_array().unwrap().len(), 1);
+    connection.execute_batch("DROP TRIGGER no_more").unwrap();
+    assert_eq!(bob.ping().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_follows_the_audit_trail_sees_the_last_records_and_each_new_one_until_they_interrupt() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path(), &[]);

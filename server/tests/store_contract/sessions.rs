@@ -8,7 +8,10 @@ use server::{
 };
 use shared::mcp::ProtocolVersion;
 
-use super::engines::{key, people};
+use super::{
+    audit::record,
+    engines::{key, people},
+};
 
 pub(crate) const CAPS: SessionCaps = SessionCaps { per_key: 1_000, total: 10_000 };
 
@@ -56,6 +59,17 @@ pub(crate) async fn a_session_is_there_until_it_is_ended(store: Arc<dyn Store>) 
     store.touch_session(one.hash, UnixMillis::from_millis(9)).await.unwrap();
     store.flush_audit().await.unwrap();
     assert_eq!(store.session(&one.hash).await.unwrap(), None, "a touch does not bring it back");
+}
+
+pub(crate) async fn the_end_of_a_session_is_recorded_once(store: Arc<dyn Store>) {
+    with_keys(&*store).await;
+    let one = session(1, "a");
+    store.open_session(one.clone(), CAPS).await.unwrap();
+    assert!(store.record_end_of_session(&one.hash, Some(record(1))).await.unwrap());
+    assert!(!store.record_end_of_session(&one.hash, Some(record(2))).await.unwrap(), "it has ended already");
+    assert_eq!(store.session(&one.hash).await.unwrap(), None);
+    store.flush_audit().await.unwrap();
+    assert_eq!(store.latest_audit(9).await.unwrap(), [record(1)]);
 }
 
 pub(crate) async fn caps_hold_under_a_hundred_concurrent_openings(store: Arc<dyn Store>) {

@@ -89,7 +89,11 @@ impl SessionStore for Double {
         Ok(())
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+    async fn record_end_of_session(
+        &self,
+        hash: &SessionHash,
+        _record: Option<AuditRecord>,
+    ) -> Result<bool, StoreError> {
         Ok(self.sessions.lock().remove(hash).is_some())
     }
 

@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::{
     PostgresStore,
     attempts::Attempts,
+    audit,
     connections::{in_time, let_go},
     failure::Failure,
     rows::{Parameters, bytes, cell, execute, number, row, rows, storable, time, value, word},
@@ -15,8 +16,8 @@ use super::{
 use crate::{
     clock::UnixMillis,
     store::{
-        ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash, SessionMail,
-        SessionStore, StoreError, StoredSession, UserId,
+        AuditRecord, ClientAbilities, KeyId, OpenSession, SessionCaps, SessionFilter, SessionHash,
+        SessionMail, SessionStore, StoreError, StoredSession, UserId,
     },
 };
 
@@ -143,13 +144,21 @@ impl SessionStore for PostgresStore {
         self.behind.touch_session(hash, seen_at)
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> Result<bool, StoreError> {
+    async fn record_end_of_session(
+        &self,
+        hash: &SessionHash,
+        record: Option<AuditRecord>,
+    ) -> Result<bool, StoreError> {
         let is_ended = transact!(self, "end a session", |transaction| {
             // Nobody else waits for the disk because of this one's turn; it does so by itself, below.
             transaction.batch_execute(DO_NOT_WAIT).await?;
             lock_all(&transaction).await?;
             let end = "DELETE FROM sessions WHERE hash = $1";
-            execute(&transaction, end, &[&hash.0.as_slice()]).await.map(|ended| ended > 0)
+            let is_ended = execute(&transaction, end, &[&hash.0.as_slice()]).await? > 0;
+            match &record {
+                Some(record) if is_ended => audit::arrive(&transaction, &[record]).await.map(|()| true),
+                _ => Ok(is_ended),
+            }
         })?;
         if is_ended {
             read!(self, "keep that a session was ended", |client| execute(client, WAIT, &[]).await)?;
