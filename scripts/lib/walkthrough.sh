@@ -23,10 +23,10 @@ scene() {
 }
 
 # tell TEXT: what to say.
-tell() { printf '\n%ssay%s   %s\n' "$BOLD" "$PLAIN" "$1"; }
+tell() { printf '\n%ssay%s   %s\n' "$BOLD" "$PLAIN" "$*"; }
 
 # watch TEXT: what to look at in the output that follows.
-watch() { printf '%slook%s  %s\n' "$BOLD" "$PLAIN" "$1"; }
+watch() { printf '%slook%s  %s\n' "$BOLD" "$PLAIN" "$*"; }
 
 # pause: waits for Enter where somebody can press it.
 pause() {
@@ -63,4 +63,4 @@ expect_not() {
 }
 
 # held TEXT: the script's last words.
-held() { printf '\n%sheld%s  %s\n' "$BOLD" "$PLAIN" "$1"; }
+held() { printf '\n%sheld%s  %s\n' "$BOLD" "$PLAIN" "$*"; }

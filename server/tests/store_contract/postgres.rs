@@ -13,6 +13,10 @@ use server::{
         postgres::{PostgresSettings, PostgresStore},
     },
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{
     audit::record,
@@ -318,6 +322,27 @@ async fn a_database_of_a_newer_or_another_program_is_refused_and_left_as_it_is()
     assert!(matches!(refusal, StoreError::Corrupt(_)));
     assert!(refusal.to_string().contains("version 99"), "{refusal}");
     schema.drop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_told_to_a_database_elsewhere_that_does_not_encrypt() {
+    for how in ["", "&sslmode=prefer", "&sslmode=require"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("postgres://payments:secret@db.example:{port}/payments?hostaddr=127.0.0.1{how}");
+        let heard = tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut asks_for_tls = [0; 8];
+            peer.read_exact(&mut asks_for_tls).await.unwrap();
+            peer.write_all(b"N").await.unwrap();
+            let mut rest = Vec::new();
+            peer.read_to_end(&mut rest).await.unwrap();
+            rest
+        });
+        let opened = PostgresStore::open(&url.parse().unwrap(), &PostgresSettings::default()).await;
+        assert!(matches!(opened, Err(StoreError::Unavailable { .. })), "{how}: {opened:?}");
+        assert_eq!(heard.await.unwrap(), b"", "{how}");
+    }
 }
 
 #[tokio::test]

@@ -68,7 +68,8 @@ impl FromStr for PostgresUrl {
 }
 
 /// A URL in the words that are known here, and whether it says how to encrypt: a parameter does, behind the credentials and
-/// the place. Whoever encrypts here also looks whom to, so that three words mean the same.
+/// the place. Whoever encrypts here also looks whom to, so that three words mean the same; and to prefer it says nothing, as
+/// whoever stands between could refuse it.
 fn encryption_in(url: &str) -> (String, bool) {
     let behind_credentials = url.find('@').unwrap_or_default();
     let (credentials, rest) = url.split_at_checked(behind_credentials).unwrap_or((url, ""));
@@ -76,7 +77,7 @@ fn encryption_in(url: &str) -> (String, bool) {
     let mut says_how = false;
     let parameters = parameters.split('&').map(|parameter| match parameter.split_once('=') {
         Some(("sslmode", how)) => {
-            says_how = true;
+            says_how = how != "prefer";
             if matches!(how, "verify-full" | "verify-ca") { "sslmode=require" } else { parameter }
         }
         Some(_) | None => parameter,
@@ -147,7 +148,7 @@ mod tests {
             ("postgres://db.example/p", SslMode::Require),
             ("postgres://localhost,db.example/p", SslMode::Require),
             ("postgres://db.example/p?sslmode=disable", SslMode::Disable),
-            ("postgres://db.example/p?sslmode=prefer", SslMode::Prefer),
+            ("postgres://db.example/p?sslmode=prefer", SslMode::Require),
             ("postgres://localhost/p?sslmode=verify-full", SslMode::Require),
             ("postgres://localhost/p?sslmode=verify-ca", SslMode::Require),
             ("postgres://localhost/p?hostaddr=203.0.113.5", SslMode::Require),
