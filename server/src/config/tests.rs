@@ -47,7 +47,7 @@ fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
         ("ALLOWED_HOSTS", &["http://secret.example", "a b", "host/path"]),
         ("ALLOWED_ORIGINS", &["https://host/secret-path", "a b"]),
         ("SESSION_IDLE_SECS", &["0", "-5", "1.5", "forever", "31536001"]),
-        ("SESSION_MAX_SECS", &["0", "1799", "99999999999999999999"]),
+        ("SESSION_MAX_SECS", &["0", "-1", "99999999999999999999"]),
         ("MAX_SESSIONS_PER_KEY", &["0", "-1", "many"]),
         ("MAX_SESSIONS", &["0", "1e3"]),
         ("RATE_LIMIT", &["maybe", "OFF", "0"]),
@@ -71,6 +71,18 @@ fn every_wrong_value_is_named_by_its_variable_and_never_shown() {
             assert!(error.contains(&format!("for example {variable}=")), "{variable}={value}: {error}");
             assert!(!error.contains("secret-") && !error.contains(&format!("={value},")), "{error}");
         }
+    }
+}
+
+#[test]
+fn a_session_is_idle_for_no_longer_than_it_lives() {
+    for (variable, value, lives) in [
+        ("SESSION_MAX_SECS", "1799", (1_799, 1_799)),
+        ("SESSION_MAX_SECS", "1801", (1_800, 1_801)),
+        ("SESSION_IDLE_SECS", "86401", (86_400, 86_400)),
+    ] {
+        let sessions = read(&[(variable, value)], false).unwrap().sessions;
+        assert_eq!((sessions.idle.as_secs(), sessions.max.as_secs()), lives, "{variable}={value}");
     }
 }
 

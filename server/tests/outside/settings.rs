@@ -2,8 +2,11 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
+use serde_json::json;
+
 use crate::support::{
-    client::{NEWEST, initialize},
+    client::{BOB, Client, NEWEST, initialize},
+    eventually,
     process::{Program, run},
     wire::Ask,
 };
@@ -49,6 +52,21 @@ fn a_wrong_setting_is_named_and_ends_the_start_with_2() {
     ] {
         refuses(folder.path(), &["serve"], &[(variable, value)], variable);
         refuses(folder.path(), &[], &[(variable, value)], variable);
+    }
+}
+
+#[tokio::test]
+async fn either_limit_of_a_sessions_life_is_set_alone() {
+    for (variable, value, idle) in [("SESSION_MAX_SECS", "2", 2), ("SESSION_IDLE_SECS", "90000", 86_400)] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::start(folder.path(), &[(variable, value)]);
+        let bob = Client::open(program.address, BOB).await;
+        let told = bob.result("whoAmI", json!({})).await["structuredContent"]["limits"].clone();
+        assert_eq!(told["sessionIdleSeconds"], idle, "{variable}={value}: {told}");
+        if variable == "SESSION_MAX_SECS" {
+            // Never idle, it ends all the same.
+            eventually("the end of the session", async || bob.ping().await.status == 404).await;
+        }
     }
 }
 
