@@ -191,7 +191,7 @@ impl Config {
             database: database::database(variables)?,
             pepper: pepper(variables)?,
             demo: demo_users(variables)?,
-            guard: guard(variables)?,
+            guard: guard(variables, host)?,
             sessions: sessions(variables)?,
             limits: access::limits(variables)?,
             trusted_proxies: access::trusted_proxies(variables)?,
@@ -312,10 +312,15 @@ fn demo_key(
     })
 }
 
-fn guard(variables: &Variables<'_>) -> Result<Guard, ConfigError> {
-    let loopback = || ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
-    let hosts = variables.list("ALLOWED_HOSTS")?.unwrap_or_else(loopback);
-    let origins = variables.list("ALLOWED_ORIGINS")?.unwrap_or_else(loopback);
+/// A list that is not set has the names of this machine, and the address that is listened on where that is another one
+/// of them.
+fn guard(variables: &Variables<'_>, host: IpAddr) -> Result<Guard, ConfigError> {
+    let mut loopback = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+    if host.to_canonical().is_loopback() {
+        loopback.push(host.to_string());
+    }
+    let hosts = variables.list("ALLOWED_HOSTS")?.unwrap_or_else(|| loopback.clone());
+    let origins = variables.list("ALLOWED_ORIGINS")?.unwrap_or(loopback);
     // The lists are tried one by one, so that the error names the one that is wrong.
     // What `Guard` says of an entry is not passed on, because it quotes it.
     Guard::new(&hosts, &[]).map_err(|_| ConfigError::Wrong {

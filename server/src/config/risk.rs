@@ -76,6 +76,7 @@ impl RiskServiceConfig {
         })?;
         server.listen = SocketAddr::new(host, port);
         server.exposed = Exposed::of("RISK_HOST", host, flags.behind_proxy);
+        server.guard = super::guard(variables, host)?;
         server.database = DatabaseUrl::Sqlite(database.clone());
         if !flags.listens_nowhere {
             server.may_be_exposed()?;

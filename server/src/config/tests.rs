@@ -129,6 +129,30 @@ fn other_machines_are_let_in_through_a_proxy_only_and_never_to_the_demo() {
 }
 
 #[test]
+fn the_address_that_is_listened_on_is_a_host_of_ours_where_it_is_this_machines_and_no_list_is_set() {
+    let lets_in = |guard: &Guard, host: &str| {
+        let request = http::Request::builder().uri("/mcp").header("host", host);
+        guard.check(&request.header("origin", format!("http://{host}")).body(()).unwrap()).is_ok()
+    };
+    let lists = [("ALLOWED_HOSTS", "localhost"), ("ALLOWED_ORIGINS", "localhost")];
+    for (host, named) in [("127.0.0.2", "127.0.0.2:8080"), ("::ffff:127.0.0.1", "[::ffff:7f00:1]:8080")] {
+        let ours = read(&[("HOST", host)], false).unwrap().guard;
+        let risk = read_risk(&[("RISK_HOST", host)]).unwrap().server.guard;
+        for guard in [&ours, &risk] {
+            assert!(lets_in(guard, named) && lets_in(guard, "localhost:8080"), "{host}");
+            assert!(!lets_in(guard, "127.0.0.3:8080"), "{host}");
+        }
+        for list in lists {
+            let guard = read(&[("HOST", host), list], false).unwrap().guard;
+            assert!(!lets_in(&guard, named) && lets_in(&guard, "localhost:8080"), "{host}: {list:?}");
+        }
+    }
+    assert!(!lets_in(&read_risk(&[("HOST", "127.0.0.2")]).unwrap().server.guard, "127.0.0.2:8090"));
+    let public = read(&[("HOST", "192.0.2.7"), ("PAYMENTS_DEMO", "false")], true).unwrap().guard;
+    assert!(!lets_in(&public, "192.0.2.7:8080"));
+}
+
+#[test]
 fn what_belongs_together_is_set_together() {
     for (variable, value) in [
         ("TLS_CERT", "cert.pem"),

@@ -191,7 +191,10 @@ impl<'a> HostRef<'a> {
     fn is(self, allowed: &Host) -> bool {
         match (self, allowed) {
             (Self::Name(name), Host::Name(allowed)) => name.eq_ignore_ascii_case(allowed),
-            (Self::Address(address), Host::Address(allowed)) => address == *allowed,
+            // An IPv4 address may be written as one of IPv6.
+            (Self::Address(address), Host::Address(allowed)) => {
+                address.to_canonical() == allowed.to_canonical()
+            }
             (Self::Name(_), Host::Address(_)) | (Self::Address(_), Host::Name(_)) => false,
         }
     }
@@ -261,6 +264,8 @@ mod tests {
             "127.0.0.1:8080",
             "[::1]:8080",
             "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]:8080",
+            "[::ffff:7f00:1]",
             "payments.example.com:443",
             "localhost:",
         ] {
@@ -281,6 +286,7 @@ mod tests {
             "",
             "[::1",
             "[::2]",
+            "[::ffff:127.0.0.2]",
             "[::1]x",
             "127.0.0.1.evil.example",
             "localhost:99999",

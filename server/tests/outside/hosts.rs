@@ -5,6 +5,7 @@ use server::http::guard::Guard;
 use crate::support::{
     app::{spawn_app, spawn_app_with},
     client::{BOB, NEWEST, initialize},
+    process::Program,
     wire::{Ask, Wire},
 };
 
@@ -29,6 +30,22 @@ async fn only_the_names_of_this_machine_are_hosts_by_default() {
     ] {
         let answer = Ask::post(initialize(NEWEST)).key(BOB).with("host", &host).send(app.address).await;
         assert!(answer.status == status || (status == 403 && answer.status == 400), "{host}: {answer:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_answers_at_the_address_that_it_prints_whichever_of_this_machine_it_is() {
+    for host in ["127.0.0.2", "::ffff:127.0.0.1", "::1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::start(folder.path(), &[("HOST", host)]);
+        let ask = Ask::post(initialize(NEWEST)).key(BOB);
+        assert_eq!(ask.clone().send(program.address).await.status, 200, "{host}");
+        let own_page = ask.clone().with("origin", &format!("http://{}", program.address));
+        assert_eq!(own_page.send(program.address).await.status, 200, "{host}");
+        for other in ["127.0.0.3", "192.0.2.1", "evil.example"] {
+            assert_eq!(ask.clone().with("host", other).send(program.address).await.status, 403, "{other}");
+        }
     }
 }
 
