@@ -37,11 +37,19 @@ impl Failure {
 
     /// The server gave no result.
     pub(super) fn of_server(error: &McpError, user: &User, endpoint: &Endpoint) -> Self {
-        let unauthorized = matches!(error, McpError::Unauthorized(_));
         let exit = match error {
             McpError::Cancelled => return Self::interrupted(),
-            _ if unauthorized => Exit::Unauthorized,
-            _ => Exit::Server,
+            McpError::Unauthorized(_) => Exit::Unauthorized,
+            McpError::Forbidden(_) => Exit::Forbidden,
+            McpError::Unreachable { .. }
+            | McpError::NotMcp { .. }
+            | McpError::Protocol(_)
+            | McpError::Rpc(_)
+            | McpError::Busy { .. }
+            | McpError::ServerFailed { .. }
+            | McpError::TimedOut(_)
+            | McpError::Broken(_)
+            | McpError::SessionEnded => Exit::Server,
         };
         Self::new(exit, what_happened(error, user), what_next(error, user, endpoint))
     }
@@ -102,6 +110,9 @@ fn what_next(error: &McpError, user: &User, endpoint: &Endpoint) -> String {
             }
             Key::Missing => return user.how_to_set_the_key(),
         },
+        McpError::Forbidden(_) => {
+            "check the address in --url or MCP_URL, or have whoever runs the server let such requests in"
+        }
         McpError::Unreachable { .. } | McpError::TimedOut(TimedOut::Connect) if endpoint.is_loopback() => {
             "start the server with `cargo run -p server`, or name another one with --url or MCP_URL"
         }

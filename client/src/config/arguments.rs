@@ -26,7 +26,7 @@ Exit codes:
   0    answered
   1    the tool that `call` ran reported an error, or the output could not be written
   2    the command line or a setting is wrong
-  3    unauthorized: there is no key, or the server refused it
+  3    unauthorized: there is no key, or the server refused it or the request
   4    the server cannot be reached, is no MCP server, or broke the protocol
   5    the model endpoint failed
   6    stopped at the step limit, or cut off, with an answer all the same

@@ -22,9 +22,13 @@ pub enum TimedOut {
 /// Why a call gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum McpError {
-    /// The server refused the key, or wants one (401, 403). Never repeated.
+    /// The server refused the key, or wants one, or another (401, and 403 with `WWW-Authenticate`). Never repeated.
     #[error("unauthorized: {0}")]
     Unauthorized(String),
+    /// The server refuses the request and says nothing of a key (403): whom it is for or where it comes from may be
+    /// why. Never repeated.
+    #[error("the server refuses the request: {0}")]
+    Forbidden(String),
     /// No server there: refused, unresolvable, or no connection in time. The request did not run.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
@@ -90,6 +94,7 @@ impl McpError {
             Self::Rpc(error) => !error.code.says_nothing_ran(),
             Self::TimedOut(TimedOut::Connect)
             | Self::Unauthorized(_)
+            | Self::Forbidden(_)
             | Self::Unreachable { .. }
             | Self::NotMcp { .. }
             | Self::Busy { .. }

@@ -58,6 +58,7 @@ async fn a_model_that_wants_tools_even_then_gets_none_and_there_is_an_answer_all
 async fn a_refused_key_and_a_server_that_is_gone_end_the_question_and_what_was_to_follow() {
     for error in [
         McpError::Unauthorized("wrong key".to_owned()),
+        McpError::Forbidden("wrong host".to_owned()),
         McpError::Unreachable { url: "http://x".to_owned(), reason: "refused".to_owned() },
     ] {
         let calls = vec![("", "write", ""), ("", "write", "{\"n\":2}")];

@@ -11,6 +11,7 @@ mod asking;
 mod confirming;
 mod conversations;
 mod endings;
+mod forbidden;
 mod hostile;
 mod machine;
 mod model;

@@ -134,6 +134,7 @@ impl Server {
                     .route("/mcp", post(message).get(beside).delete(close))
                     .route("/page", post(|| async { ([(CONTENT_TYPE, "text/html")], "<html>hello</html>") }))
                     .route("/broken", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+                    .route("/forbidden", post(forbidden))
                     .route("/v1/chat/completions", post(model::completion))
                     .route("/v1/models", get(model::models))
                     .with_state(state);
@@ -352,6 +353,13 @@ async fn beside(State(state): State<Arc<Shared>>) -> Response {
     });
     let body = Body::from_stream(event.chain(another).chain(stream::pending()));
     ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// As the payment server answers a request that names none of its hosts.
+async fn forbidden() -> Response {
+    let message = "Host not allowed: add it to ALLOWED_HOSTS if this server is meant";
+    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32600, "message": message } });
+    (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 async fn close(State(state): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {

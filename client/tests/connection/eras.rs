@@ -57,6 +57,10 @@ async fn auto_does_not_take_a_refusal_for_another_era() {
     assert!(matches!(spoken(&server).await, Err(McpError::Unauthorized(_))));
     assert_eq!(server.count("initialize"), 0);
     let server = TestServer::start().await;
+    server.arm_always("server/discover", status(403, &[], "text/plain", "the host is not ours"));
+    assert!(matches!(spoken(&server).await, Err(McpError::Forbidden(_))));
+    assert_eq!(server.count("initialize"), 0);
+    let server = TestServer::start().await;
     server.arm_always("server/discover", refusal(400, json!({
         "code": -32022, "message": "no", "data": { "supported": ["2030-01-01"], "requested": REVISION },
     })));

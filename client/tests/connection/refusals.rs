@@ -20,6 +20,7 @@ fn kind(outcome: &Result<(), McpError>) -> &'static str {
     match outcome {
         Ok(()) => "answered",
         Err(McpError::Unauthorized(_)) => "unauthorized",
+        Err(McpError::Forbidden(_)) => "forbidden",
         Err(McpError::Unreachable { .. }) => "unreachable",
         Err(McpError::Busy { .. }) => "busy",
         Err(McpError::ServerFailed { .. }) => "failed",
@@ -40,10 +41,12 @@ fn full(retry_after: &str) -> Act {
 async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run() {
     let refuse = |code: u16, headers: &[(&str, &str)]| status(code, headers, "text/plain", "no");
     // What the server does with every call; how the call ends and how often it arrived: repeatable, and not.
-    let matrix: [(&str, Act, [Ending; 2]); 13] = [
+    let scope = [("www-authenticate", "Bearer error=\"insufficient_scope\"")];
+    let matrix: [(&str, Act, [Ending; 2]); 14] = [
         ("404", refuse(404, &[]), [("session ended", 2), ("session ended", 2)]),
         ("401", refuse(401, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
-        ("403", refuse(403, &[]), [("unauthorized", 1), ("unauthorized", 1)]),
+        ("403", refuse(403, &[]), [("forbidden", 1), ("forbidden", 1)]),
+        ("403 of a key", refuse(403, &scope), [("unauthorized", 1), ("unauthorized", 1)]),
         ("429", refuse(429, &[("retry-after", "0")]), [("busy", 3), ("busy", 3)]),
         ("503 of a server that is full", full("0"), [("busy", 3), ("busy", 3)]),
         ("503 with Retry-After", refuse(503, &[("retry-after", "0")]), [("failed", 3), ("failed", 1)]),
@@ -179,22 +182,43 @@ async fn one_attempt_means_one() {
     assert_eq!(server.count("tools/call"), 2);
 }
 
+/// The error of an `initialize` that is answered like this, and not sent again.
+async fn refused(act: Act) -> McpError {
+    let server = TestServer::start().await;
+    server.arm_always("initialize", act);
+    let error = Connection::open(endpoint(server.url()), options()).await.unwrap_err();
+    assert_eq!(server.count("initialize"), 1);
+    error
+}
+
+#[tokio::test]
+async fn a_refusal_that_does_not_speak_of_a_key_is_none_of_it() {
+    for (act, words) in [
+        (
+            status(403, &[], "application/json", r#"{"error":"Host not allowed\u001b[2J"}"#),
+            "Host not allowed\\u{1b}[2J",
+        ),
+        (status(403, &[], "", ""), "HTTP status 403 Forbidden"),
+    ] {
+        let error = refused(act).await;
+        assert!(matches!(&error, McpError::Forbidden(said) if said == words), "{error:?}");
+        assert_eq!(error.to_string(), format!("the server refuses the request: {words}"));
+    }
+}
+
 #[tokio::test]
 async fn unauthorized_carries_the_servers_words_made_harmless() {
     let rpc = r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"API key missing\u001b[2J"}}"#;
+    let scope = [("www-authenticate", "Bearer error=\"insufficient_scope\"")];
     let cases = [
         (status(401, &[], "application/json", rpc), "API key missing\\u{1b}[2J"),
-        (status(403, &[], "application/json", r#"{"error":"no"}"#), "no"),
         (status(401, &[], "text/plain", "who are you?\n"), "who are you?"),
         (status(401, &[], "text/html", "<h1>Login</h1>"), "HTTP status 401 Unauthorized"),
-        (status(403, &[], "", ""), "HTTP status 403 Forbidden"),
+        (status(403, &scope, "application/json", r#"{"error":"no"}"#), "no"),
     ];
     for (act, words) in cases {
-        let server = TestServer::start().await;
-        server.arm_always("initialize", act);
-        let error = Connection::open(endpoint(server.url()), options()).await.unwrap_err();
+        let error = refused(act).await;
         assert!(matches!(&error, McpError::Unauthorized(said) if said == words), "{error:?}");
-        assert_eq!(server.count("initialize"), 1);
     }
     let server = TestServer::start().await;
     server.arm("initialize", status(401, &[], "text/plain", &"x".repeat(100_000)));

@@ -62,6 +62,7 @@ impl Failed {
             | McpError::Broken(_) => Some(planned),
             McpError::Rpc(error) => (error.code == ErrorCode::INTERNAL_ERROR).then_some(planned),
             McpError::Unauthorized(_)
+            | McpError::Forbidden(_)
             | McpError::NotMcp { .. }
             | McpError::Protocol(_)
             | McpError::SessionEnded
@@ -115,7 +116,10 @@ impl Peer {
                 // Since TLS 1.3 a certificate is refused after the handshake, where a request is under way already.
                 if matches!(
                     error,
-                    McpError::Unauthorized(_) | McpError::Unreachable { .. } | McpError::Broken(_)
+                    McpError::Unauthorized(_)
+                        | McpError::Forbidden(_)
+                        | McpError::Unreachable { .. }
+                        | McpError::Broken(_)
                 ) {
                     *self.connection.lock().await = None;
                 }
@@ -160,6 +164,7 @@ mod tests {
         assert_eq!(pause(McpError::TimedOut(TimedOut::FirstByte)), Some(planned));
         assert_eq!(pause(McpError::Broken("cut".to_owned())), Some(planned));
         assert_eq!(pause(McpError::Unauthorized("no".to_owned())), None);
+        assert_eq!(pause(McpError::Forbidden("no".to_owned())), None);
         assert_eq!(Failed::Nonsense("?".to_owned()).pause(planned), None);
         assert_eq!(Failed::Declined("no".to_owned()).pause(planned), None);
     }

@@ -1,11 +1,13 @@
 //! Host and Origin: a page in somebody's browser cannot reach the server by another name (DNS rebinding).
 
+use client::mcp::{ConnectOptions, Connection, Endpoint, Era, McpError};
 use server::http::guard::Guard;
 
 use crate::support::{
     app::{spawn_app, spawn_app_with},
     client::{BOB, NEWEST, initialize},
     process::Program,
+    soon,
     wire::{Ask, Wire},
 };
 
@@ -121,5 +123,18 @@ async fn the_lists_are_the_operators() {
         ("http://localhost", 403),
     ] {
         assert_eq!(named.clone().with("origin", origin).send(app.address).await.status, status, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn our_client_takes_another_host_for_what_it_is_and_not_for_a_refused_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("ALLOWED_HOSTS", "payments.example")]);
+    for era in [Era::Sessions, Era::Stateless, Era::Auto] {
+        let endpoint = Endpoint::new(&format!("http://{}/mcp", program.address), Some(BOB.into()), false);
+        let options = ConnectOptions { era, ..ConnectOptions::default() };
+        let opened = soon("a refusal", Connection::open(endpoint.unwrap(), options)).await;
+        let Err(McpError::Forbidden(said)) = opened else { panic!("{era:?}: {opened:?}") };
+        assert!(said.contains("ALLOWED_HOSTS"), "{said}");
     }
 }

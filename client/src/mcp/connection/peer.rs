@@ -357,6 +357,7 @@ impl Peer {
             ) => "timed out",
             McpError::TimedOut(TimedOut::Connect)
             | McpError::Unauthorized(_)
+            | McpError::Forbidden(_)
             | McpError::Unreachable { .. }
             | McpError::NotMcp { .. }
             | McpError::Protocol(_)

@@ -132,6 +132,7 @@ pub(super) const fn is_passing(reason: &McpError) -> bool {
         | McpError::Busy { .. }
         | McpError::ServerFailed { .. } => true,
         McpError::Unauthorized(_)
+        | McpError::Forbidden(_)
         | McpError::NotMcp { .. }
         | McpError::Protocol(_)
         | McpError::Rpc(_)

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{
     Response, StatusCode,
-    header::{DATE, HeaderName, LOCATION, RETRY_AFTER},
+    header::{DATE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::Value;
 use shared::jsonrpc::{ErrorCode, ErrorObject, Incoming};
@@ -52,6 +52,10 @@ impl Wire {
             return self.rpc(error).into();
         }
         let error = match status {
+            // A key or a token that is good for less says so in a challenge (authorization, "Insufficient Scope").
+            StatusCode::FORBIDDEN if !response.headers().contains_key(WWW_AUTHENTICATE) => {
+                McpError::Forbidden(said.unwrap_or_else(|| named(status)))
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 McpError::Unauthorized(said.unwrap_or_else(|| named(status)))
             }
