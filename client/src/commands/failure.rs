@@ -1,5 +1,7 @@
 //! What a command cannot go on after, in words for a person.
 
+use shared::jsonrpc::ErrorCode;
+
 use crate::{
     agent::{AgentError, ModelError},
     config::{Key, User},
@@ -52,6 +54,17 @@ impl Failure {
             | McpError::SessionEnded => Exit::Server,
         };
         Self::new(exit, what_happened(error, user), what_next(error, user, endpoint))
+    }
+
+    /// The server gave no result for what the person named: where it says that it does not have it so, the command line
+    /// is wrong, and `list` is the command that tells what there is.
+    pub(super) fn of_what_was_named(error: &McpError, user: &User, endpoint: &Endpoint, list: &str) -> Self {
+        if let McpError::Rpc(refusal) = error
+            && matches!(refusal.code, ErrorCode::INVALID_PARAMS | ErrorCode::RESOURCE_NOT_FOUND)
+        {
+            return Self::new(Exit::Usage, error.to_string(), format!("`{list}` lists what there is"));
+        }
+        Self::of_server(error, user, endpoint)
     }
 
     /// A question could not be answered.

@@ -47,7 +47,7 @@ async fn fill_in(
     let terminal = &session.run.terminal;
     terminal.working(&format!("filling in {name}"));
     let result = session.connection.prompt(name, arguments.clone(), session.run.interrupts.stop()).await;
-    let result = result.map_err(|error| session.failure(&error))?;
+    let result = result.map_err(|error| session.failure_of_what_was_named(&error, "client prompts"))?;
     terminal.show(&Event::PromptFilled { name, arguments, result: &result });
     for message in &result.messages {
         let speaker = match message.role {

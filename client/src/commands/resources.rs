@@ -35,7 +35,7 @@ async fn read(session: &Session<'_>, uri: &str) -> anyhow::Result<Exit> {
     let terminal = &session.run.terminal;
     terminal.working(&format!("reading {uri}"));
     let result = session.connection.read_resource(uri, session.run.interrupts.stop()).await;
-    let result = result.map_err(|error| session.failure(&error))?;
+    let result = result.map_err(|error| session.failure_of_what_was_named(&error, "client resources"))?;
     terminal.show(&Event::ResourceRead { uri, result: &result });
     for contents in &result.contents {
         terminal.print(&Text::new().block(&readable::contents(contents)).end());

@@ -122,6 +122,11 @@ impl Session<'_> {
         Failure::of_server(error, self.user, &self.endpoint)
     }
 
+    /// An error of the server about what the person named; `list` is the command that tells what there is.
+    pub(super) fn failure_of_what_was_named(&self, error: &McpError, list: &str) -> Failure {
+        Failure::of_what_was_named(error, self.user, &self.endpoint, list)
+    }
+
     fn tell(&self) {
         let server = self.server();
         self.run.terminal.show(&Event::SessionOpened {

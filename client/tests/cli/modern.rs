@@ -30,11 +30,17 @@ pub(crate) fn answer(method: &str, params: &Value) -> Result<Value, Value> {
             { "uri": "notes://today", "mimeType": "text/plain", "text": "Buy \u{1b}[31mmilk" },
             { "uri": "notes://today", "mimeType": "image/png", "blob": "AAAA" },
         ] }),
+        "resources/read" if params["uri"] == "notes://torn" => {
+            return Err(json!({ "code": -32603, "message": "the page is torn" }));
+        }
         "resources/read" => return Err(json!({ "code": -32602, "message": "there is no such resource" })),
         "prompts/list" => json!({ "prompts": [{
             "name": "explain", "title": "Explain my spending", "description": "Says where the money went",
             "arguments": [{ "name": "month", "description": "As in 2024-03", "required": true }, { "name": "style" }],
         }] }),
+        "prompts/get" if params["name"] != "explain" => {
+            return Err(json!({ "code": -32602, "message": "there is no such prompt" }));
+        }
         "prompts/get" => json!({ "messages": [{ "role": "user", "content": {
             "type": "text", "text": format!("Explain {}.", params["arguments"]["month"].as_str().unwrap_or("?")),
         } }] }),

@@ -31,9 +31,39 @@ fn resources_are_listed_and_read() {
     Buy \u{1b}[31mmilk
     [a resource that is not text]
     ");
-    let absent = at(&server, &["resources", "notes://never"]);
-    assert_eq!(absent.code, 4);
-    assert!(absent.stderr.contains("no such resource"), "{}", absent.stderr);
+}
+
+#[test]
+fn what_is_not_there_is_a_usage_error_that_says_how_to_list_what_there_is() {
+    let server = Server::start(Script::default());
+    for protocol in ["2025-11-25", "2026-07-28"] {
+        for (command, name, what) in
+            [("resources", "notes://never", "resource"), ("prompts", "confess", "prompt")]
+        {
+            let url = server.url();
+            let flags = ["--protocol", protocol, "--as", "bob", "--url", &url];
+            let ended = run(&mut client(&[&[command, name][..], &flags].concat()));
+            assert_eq!(
+                (ended.code, ended.stdout.as_str()),
+                (2, ""),
+                "{protocol} {command}: {}",
+                ended.stderr
+            );
+            let said = format!("there is no such {what} (-32");
+            let next = format!(" next: `client {command}` lists what there is\n");
+            assert!(ended.stderr.contains(&said) && ended.stderr.ends_with(&next), "{}", ended.stderr);
+        }
+    }
+    let (opened, closed) = server.opened_and_closed();
+    assert_eq!((opened, closed), (2, 2));
+}
+
+#[test]
+fn what_the_server_fails_at_is_its_own_affair() {
+    let server = Server::start(Script::default());
+    let torn = at(&server, &["resources", "notes://torn"]);
+    assert_eq!(torn.code, 4, "{}", torn.stderr);
+    assert!(torn.stderr.contains("the page is torn") && !torn.stderr.contains("lists"), "{}", torn.stderr);
 }
 
 #[test]

@@ -257,6 +257,8 @@ async fn message(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Byt
             let tool = message["params"]["name"].as_str().unwrap_or_default();
             called(&state, &id, user, tool).await
         }
+        "resources/read" => refused(&id, -32002, "there is no such resource"),
+        "prompts/get" => refused(&id, -32602, "there is no such prompt"),
         _ => StatusCode::ACCEPTED.into_response(),
     }
 }
@@ -269,11 +271,7 @@ async fn called(state: &Arc<Shared>, id: &Value, user: &str, tool: &str) -> Resp
             answer(id, &payment_result(user, tool))
         }
         Reply::Result(result) => answer(id, result),
-        Reply::Error(code) => {
-            let error = json!({ "code": code, "message": "Request timed out" });
-            let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
-            ([(CONTENT_TYPE, "application/json")], body).into_response()
-        }
+        Reply::Error(code) => refused(id, *code, "Request timed out"),
         Reply::HangOnce(_) if call == 0 => std::future::pending().await,
         Reply::HangOnce(result) => answer(id, result),
         Reply::AskWithin => {
@@ -371,6 +369,11 @@ async fn close(State(state): State<Arc<Shared>>, headers: HeaderMap) -> StatusCo
         state.go_on.cancelled().await;
     }
     StatusCode::NO_CONTENT
+}
+
+fn refused(id: &Value, code: i64, message: &str) -> Response {
+    let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
+    ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 fn answer(id: &Value, result: &Value) -> Response {
