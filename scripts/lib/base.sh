@@ -33,7 +33,7 @@ at_exit() { CLEANUPS+=("$(printf '%q ' "$@")"); }
 run_cleanups() {
     local status=$? index
     trap - EXIT
-    trap '' INT TERM HUP
+    trap '' INT QUIT TERM HUP
     set +e
     for ((index = ${#CLEANUPS[@]} - 1; index >= 0; index--)); do
         eval "${CLEANUPS[index]}"
@@ -42,6 +42,7 @@ run_cleanups() {
 }
 trap run_cleanups EXIT
 trap 'exit 130' INT
+trap 'exit 131' QUIT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 

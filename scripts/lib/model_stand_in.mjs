@@ -1,5 +1,6 @@
 // Stands in for a language model where there is none: an OpenAI-compatible endpoint that streams its answers. It asks
-// for the tool that a question names by a keyword, and then repeats what the tool answered. Node.js alone, no packages.
+// for the tool that a question names by a keyword, and then repeats what the tool answered. It never answers who asks it to
+// wait. Node.js alone, no packages.
 //
 // Prints its base URL when it listens, and the headers and body of every request, so that a script can check what was
 // sent. Stops on SIGTERM.
@@ -10,13 +11,19 @@ const TOOLS = [
   [/transactions/i, 'getLatestTransactions'],
 ];
 
+const NEVER = /wait/i;
+
 /** What a model would do next: call the tool that the question is about, or answer with what the tool said. */
 function nextTurn(messages) {
   const last = messages.at(-1);
   if (last.role === 'tool') return { text: `The server answered:\n\n${contentOf(last)}` };
-  const question = contentOf(messages.findLast((message) => message.role === 'user'));
+  const question = questionIn(messages);
   const tool = TOOLS.find(([keyword]) => keyword.test(question))?.[1];
   return tool ? { tool } : { text: 'I am a stand-in and know two questions: balance and transactions.' };
+}
+
+function questionIn(messages) {
+  return contentOf(messages.findLast((message) => message.role === 'user'));
 }
 
 /** The text of a message, which OpenAI allows as a string or in parts. */
@@ -58,7 +65,7 @@ const server = createServer(async (request, response) => {
     return;
   }
   const { messages, model } = JSON.parse(body);
-  stream(response, nextTurn(messages), model);
+  if (!NEVER.test(questionIn(messages))) stream(response, nextTurn(messages), model);
 });
 
 server.listen(0, '127.0.0.1', () => {

@@ -11,12 +11,15 @@ SETTINGS=(HOST PORT DATABASE_URL DATABASE_CONNECTIONS DATABASE_CA KEY_PEPPER PAY
     RISK_HOST RISK_PORT RISK_DATABASE_URL RISK_AUDIENCE RISK_PAYMENT_LIMIT RISK_EXPOSURE_LIMIT)
 
 # launch LOG COMMAND...: starts COMMAND with its output in LOG and waits until it says where it listens, in a line that
-# ends in `listening on URL`. Sets LAUNCHED_PID and LAUNCHED_URL.
+# ends in `listening on URL`. Sets LAUNCHED_PID and LAUNCHED_URL. It is in a process group of its own: Ctrl-C is for what
+# runs in the foreground, and the script ends the server.
 launch() {
     local log=$1
     shift
     : >"$log"
+    set -m
     "$@" >>"$log" 2>&1 </dev/null &
+    set +m
     LAUNCHED_PID=$!
     LAUNCHED_URL=
     at_exit stop "$LAUNCHED_PID"
@@ -50,6 +53,20 @@ stop() {
     gone "$1" || kill -TERM "$1" 2>/dev/null || true
     until_true 10 gone "$1" || kill -KILL "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || STOPPED_STATUS=$?
+}
+
+# with_ctrl_c PROGRAM...: runs a program that makes of Ctrl-C what it means to, be it that it goes on; the script goes on
+# after it. Every other signal ends both at once: Bash heeds none while it waits for what runs in the foreground.
+with_ctrl_c() {
+    local pid status=0
+    trap : INT
+    "$@" <&0 &
+    pid=$!
+    at_exit stop "$pid"
+    until gone "$pid"; do wait "$pid" || true; done
+    trap 'exit 130' INT
+    wait "$pid" || status=$?
+    return "$status"
 }
 
 # kill_hard PID: ends a process as a power cut would.
