@@ -7,7 +7,7 @@ use shared::mcp::ProtocolVersion;
 use super::{
     Failure, Run,
     answering::at_endpoint,
-    session::{close, endpoint, list_tools, open},
+    session::{close, endpoint, list_tools, open, until_stopped},
 };
 use crate::{
     agent::Model as _,
@@ -20,9 +20,10 @@ use crate::{
 /// Ends with the exit code of the first step that failed.
 pub(super) async fn run(run: &Run, user: &User) -> anyhow::Result<Exit> {
     let checks = Checks { run };
-    let server = checks.server(user).await;
-    let model = checks.model().await;
-    Ok(server.or(model))
+    match checks.server(user).await {
+        Exit::Interrupted => Ok(Exit::Interrupted),
+        server => Ok(server.or(checks.model().await)),
+    }
 }
 
 struct Checks<'a> {
@@ -105,7 +106,7 @@ impl Checks<'_> {
     async fn connection(&self, user: &User, endpoint: &Endpoint) -> Result<Connection, Exit> {
         let address = probe::address(&self.run.settings.url);
         self.run.terminal.working(&format!("connecting to {address}"));
-        match probe::connect(&self.run.settings.url).await {
+        match until_stopped(self.run, probe::connect(&self.run.settings.url)).await {
             Ok(()) => self.passed("network", &format!("{address} accepts connections")),
             Err(error) => {
                 return Err(self.failed("network", &Failure::of_server(&error, user, endpoint)));
@@ -139,8 +140,16 @@ impl Checks<'_> {
         Ok(connection)
     }
 
-    /// Whether there is somebody to answer questions.
+    /// Whether there is somebody to answer questions; Ctrl-C gives up.
     async fn model(&self) -> Exit {
+        tokio::select! {
+            biased;
+            () = self.run.interrupts.stop().cancelled() => self.failed("model", &Failure::interrupted()),
+            exit = self.reach_model() => exit,
+        }
+    }
+
+    async fn reach_model(&self) -> Exit {
         let endpoint = match &self.run.settings.model {
             ModelChoice::Offline { by_default: true } => {
                 let next = "set OPENAI_API_KEY or OPENAI_BASE_URL for a real one";

@@ -95,7 +95,11 @@ pub(super) async fn close(run: &Run, connection: &Connection) -> Result<(), Stri
     }
 }
 
-async fn until_stopped<T>(run: &Run, work: impl Future<Output = Result<T, McpError>>) -> Result<T, McpError> {
+/// The outcome of some work, or [`McpError::Cancelled`] once Ctrl-C is pressed.
+pub(super) async fn until_stopped<T>(
+    run: &Run,
+    work: impl Future<Output = Result<T, McpError>>,
+) -> Result<T, McpError> {
     tokio::select! {
         biased;
         () = run.interrupts.stop().cancelled() => Err(McpError::Cancelled),

@@ -10,6 +10,7 @@ mod asking;
 #[cfg(unix)]
 mod confirming;
 mod conversations;
+mod doctor;
 mod endings;
 mod forbidden;
 mod hostile;

@@ -16,6 +16,8 @@ use crate::server::Shared;
 pub(crate) enum ModelScript {
     /// There is no such endpoint.
     Absent,
+    /// It does not even say which models it has.
+    Hangs,
     /// It refuses every key.
     Refuses,
     /// It wants one more tool call, again and again, each with other arguments.
@@ -39,6 +41,10 @@ pub(crate) enum ModelScript {
 pub(crate) async fn models(State(state): State<Arc<Shared>>) -> Response {
     match state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
+        ModelScript::Hangs => {
+            state.model_turns.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().await
+        }
         ModelScript::Refuses => StatusCode::UNAUTHORIZED.into_response(),
         ModelScript::NeverDone
         | ModelScript::Clerk
@@ -57,6 +63,7 @@ pub(crate) async fn completion(State(state): State<Arc<Shared>>, body: String) -
     let may_call = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     match &state.script().model {
         ModelScript::Absent => StatusCode::NOT_FOUND.into_response(),
+        ModelScript::Hangs => std::future::pending().await,
         ModelScript::FallsSilent(..) | ModelScript::ThenRefuses if turn == 0 => {
             call(turn, "getLatestTransactions", "{}")
         }
