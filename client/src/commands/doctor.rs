@@ -109,7 +109,12 @@ impl Checks<'_> {
         match until_stopped(self.run, probe::connect(&self.run.settings.url)).await {
             Ok(()) => self.passed("network", &format!("{address} accepts connections")),
             Err(error) => {
-                return Err(self.failed("network", &Failure::of_server(&error, user, endpoint)));
+                let failure = Failure::of_server(&error, user, endpoint);
+                if failure.exit == Exit::Interrupted || endpoint.is_loopback() {
+                    return Err(self.failed("network", &failure));
+                }
+                let next = "a proxy may stand between: the next step tells";
+                self.say("network", CheckStatus::Noted, &failure.message, next);
             }
         }
         let connection = match open(self.run, user, endpoint).await {

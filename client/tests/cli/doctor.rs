@@ -1,22 +1,34 @@
-//! `doctor` gives up at Ctrl-C, wherever it waits.
+//! `doctor`: it gives up at Ctrl-C, and gets where every other command does.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::TcpStream,
-    sync::atomic::Ordering,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    sync::{Arc, atomic::Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpSocket;
+use rcgen::CertifiedKey;
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::TcpSocket,
+    runtime,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     model::ModelScript,
-    program::{client, ended, interrupt, until},
+    program::{client, ended, interrupt, run, until},
     server::{Script, Server},
 };
 
 /// Less than it would wait by itself.
 const SOON: Duration = Duration::from_secs(4);
+
+/// A host that no machine can find.
+const FAR: &str = "payments.invalid";
 
 #[test]
 fn ctrl_c_ends_the_doctor_while_it_waits_for_the_model() {
@@ -61,4 +73,75 @@ async fn ctrl_c_ends_the_doctor_while_it_connects_and_the_model_is_not_asked_for
     shown.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "✗ network    interrupted\n");
     assert_eq!(server.seen.model_turns.load(Ordering::SeqCst), 0);
+}
+
+/// A proxy behind which the server is the host [`FAR`], and that host's certificate.
+fn proxy(server: &Server) -> (String, String) {
+    let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([FAR.to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let address = server.at("").trim_start_matches("http://").parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, acceptor) = (stream.unwrap(), acceptor.clone());
+            thread::spawn(move || {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(tunnel(stream, acceptor, address));
+            });
+        }
+    });
+    (url, cert.pem())
+}
+
+/// What one connection to the proxy asks for, which must be the way to [`FAR`].
+async fn tunnel(stream: TcpStream, acceptor: TlsAcceptor, server: SocketAddr) {
+    stream.set_nonblocking(true).unwrap();
+    let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(format!("CONNECT {FAR}:443 ").as_bytes()), "{}", head.escape_ascii());
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    let mut there = acceptor.accept(stream).await.unwrap();
+    let mut here = tokio::net::TcpStream::connect(server).await.unwrap();
+    // Either side may go away at any moment.
+    copy_bidirectional(&mut there, &mut here).await.ok();
+}
+
+#[test]
+fn the_doctor_gets_through_a_proxy_like_every_other_command() {
+    let server = Server::start(Script::default());
+    let (proxy, certificate) = proxy(&server);
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    std::fs::write(&authority, certificate).unwrap();
+    let url = format!("https://{FAR}/mcp");
+    let through = |name: &str| -> Command {
+        let mut command = client(&[name, "--as", "bob", "--url", &url, "--ca", authority.to_str().unwrap()]);
+        command.env("BOB_API_KEY", shared::demo::BOB_API_KEY);
+        command
+    };
+    let tools = run(through("tools").env("HTTPS_PROXY", &proxy));
+    assert_eq!(tools.code, 0, "{}", tools.stderr);
+    let doctor = run(through("doctor").env("HTTPS_PROXY", &proxy));
+    assert_eq!(doctor.code, 0, "{}", doctor.stdout);
+    for part in [&format!("· network    cannot reach {FAR}:443: "), "proxy", "✓ close      session closed"]
+    {
+        assert!(doctor.stdout.contains(part), "{part}: {}", doctor.stdout);
+    }
+    assert_eq!(server.opened_and_closed(), (2, 2));
+    // Where there is no proxy, there is no way.
+    let doctor = run(&mut through("doctor"));
+    assert_eq!(doctor.code, 4, "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains(&format!("✗ endpoint   cannot reach https://{FAR}/mcp")),
+        "{}",
+        doctor.stdout
+    );
 }
