@@ -87,7 +87,7 @@ impl Refusal {
                 | EngineRefusal::OtherVersion(_)
                 | EngineRefusal::NoResponses
                 | EngineRefusal::CannotResume => StatusCode::BAD_REQUEST,
-                EngineRefusal::Stateless(ref error) => status_of(error),
+                EngineRefusal::Stateless(ref error) | EngineRefusal::Denied(ref error) => status_of(error),
                 EngineRefusal::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
                 EngineRefusal::AnswerTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 EngineRefusal::TooManyStreams | EngineRefusal::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -145,6 +145,7 @@ impl Refusal {
                 | EngineRefusal::UnsupportedVersion
                 | EngineRefusal::OtherVersion(_)
                 | EngineRefusal::NoResponses
+                | EngineRefusal::Denied(_)
                 | EngineRefusal::Limited(_)
                 | EngineRefusal::AnswerTooLarge(_)
                 | EngineRefusal::CannotResume => None,
@@ -206,6 +207,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the engine has noted it for the audit trail by itself.
+    const fn is_noted(&self) -> bool {
+        matches!(self, Self::Engine(Refused { refusal: EngineRefusal::Denied(_), .. }))
+    }
+
     fn id(&self) -> Option<&RequestId> {
         if let Self::Engine(refused) = self { refused.id.as_ref() } else { None }
     }
@@ -224,7 +230,7 @@ impl Refusal {
         {
             // What was wrong with a message may quote it.
             tracing::info!(request.id = request_id, status, reason = "not a message", "refused");
-        } else if self.rule().is_some() {
+        } else if self.rule().is_some() || self.is_noted() {
             tracing::debug!(request.id = request_id, status, reason = %self, "refused");
         } else if self.status().is_server_error() {
             let error = self as &dyn std::error::Error;
@@ -239,7 +245,10 @@ impl Refusal {
     pub(super) fn into_response(self, request_id: &str) -> Response {
         self.log(request_id);
         let error = match &self {
-            Self::Engine(Refused { refusal: EngineRefusal::Stateless(error), .. }) => error.clone(),
+            Self::Engine(Refused {
+                refusal: EngineRefusal::Stateless(error) | EngineRefusal::Denied(error),
+                ..
+            }) => error.clone(),
             refusal => ErrorObject::new(refusal.code(), refusal.to_string()),
         };
         // Strings and integers can always be written.

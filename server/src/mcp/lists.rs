@@ -167,7 +167,7 @@ pub(super) fn templates(engine: &Engine, context: &RequestContext, params: Optio
 pub(super) fn resources(engine: &Engine, context: &RequestContext, params: Option<&RawValue>) -> Begun {
     let pager = match Pager::new(engine, context, methods::LIST_RESOURCES, params) {
         Ok(pager) => pager,
-        Err(error) => return Begun::Over(Answer::Error(error)),
+        Err(error) => return Begun::counted(engine, context, async move { Answer::Error(error) }),
     };
     let principal = context.principal();
     let may = |permission| principal.authorize(permission).is_ok();

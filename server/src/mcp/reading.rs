@@ -43,7 +43,7 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
     }
     let read = serde_json::from_str::<Params>(params.map_or("{}", RawValue::get));
     let Ok(Params { uri }) = read else {
-        return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, "resources/read needs a `uri`"));
+        return unread(engine, context, methods::READ_RESOURCE, "resources/read needs a `uri`");
     };
     let begun = CallBegun::named(methods::READ_RESOURCE, &uri, "");
     let principal = context.principal();
@@ -67,6 +67,14 @@ pub(super) fn resource(engine: &Engine, context: &RequestContext, params: Option
     Begun::Running(
         Job { call: Call { begun, needed }, attempt, answer: read_answer }.run(engine, context.clone()),
     )
+}
+
+/// A call by this method whose parameters are none.
+fn unread(engine: &Engine, context: &RequestContext, method: &'static str, text: &str) -> Begun {
+    let over = Attempt::<()>::Over(Outcome::InvalidArguments, End::error(ErrorCode::INVALID_PARAMS, text));
+    let call = Call { begun: CallBegun::of(method, ""), needed: None };
+    let answer = |_context: &RequestContext, end| without_result(end);
+    Begun::Running(Job { call, attempt: over, answer }.run(engine, context.clone()))
 }
 
 /// What was read of a URI, or that there is nothing there.
@@ -122,7 +130,7 @@ pub(super) fn prompt(engine: &Engine, context: &RequestContext, params: Option<&
         Err(_) => {
             let text =
                 "prompts/get needs the `name` of a prompt, and in `arguments` texts by name, each once";
-            return Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, text));
+            return unread(engine, context, methods::GET_PROMPT, text);
         }
     };
     let arguments = params.arguments.map(|Sole(arguments)| arguments).unwrap_or_default();
@@ -166,7 +174,9 @@ fn check(definition: &PromptDefinition, arguments: &PromptArguments) -> Result<(
 
 /// Begins to answer `completion/complete`.
 pub(super) fn completion(engine: &Engine, context: &RequestContext, params: Option<&RawValue>) -> Begun {
-    let over = |text: &str| Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, text));
+    let over = |text: &'static str| {
+        Begun::counted(engine, context, async move { Answer::error(ErrorCode::INVALID_PARAMS, text) })
+    };
     let read = serde_json::from_str::<CompleteRequestParams>(params.map_or("{}", RawValue::get));
     let Ok(params) = read else {
         return over("completion/complete needs `ref` and `argument`");

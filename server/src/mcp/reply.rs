@@ -79,6 +79,9 @@ pub enum Refusal {
     /// In a revision without sessions, the request itself is wrong.
     #[error("{}", .0.message)]
     Stateless(ErrorObject),
+    /// In a revision without sessions, what was presented was not given to its sender, or not for this time: it is noted.
+    #[error("{}", .0.message)]
+    Denied(ErrorObject),
     /// GET or DELETE, where there are neither streams of their own nor sessions.
     #[error("Method not allowed: 2026-07-28 has POST alone; `subscriptions/listen` opens a stream")]
     OnlyPost,
@@ -133,7 +136,7 @@ impl Refusal {
             | Self::OnlyPost
             | Self::CannotResume
             | Self::AnswerTooLarge(_) => ErrorCode::INVALID_REQUEST,
-            Self::Stateless(error) => error.code,
+            Self::Stateless(error) | Self::Denied(error) => error.code,
             Self::SessionNotFound => ErrorCode::SESSION_NOT_FOUND,
             Self::TooManySessions(_) | Self::TooManyStreams | Self::Limited(_) => ErrorCode::LIMITED,
             Self::Unavailable(_) | Self::NoRandomness(_) => ErrorCode::INTERNAL_ERROR,

@@ -30,7 +30,7 @@ pub(super) struct Rounds {
     pub(super) answers: InputResponses,
     /// Answers to nothing that was asked: they came without a sealed state.
     pub(super) unsealed: InputResponses,
-    /// Whether there is room for the call, where that was asked before its state was spent. Held as long as the request.
+    /// Whether there is room for the call, where that was asked before its state was looked at. Held as long as the request.
     pub(super) admission: Option<Result<Admission, Limited>>,
     takes_unsealed: AtomicBool,
 }

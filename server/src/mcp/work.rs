@@ -99,7 +99,7 @@ impl<T: Send + 'static> Job<T> {
     }
 }
 
-/// Room for the call. It is asked for once: what goes on with a state has asked before the state was spent, and holds it.
+/// Room for the call. It is asked for once: what goes on with a state has asked before that was looked at, and holds it.
 fn admission(engine: &Engine, context: &RequestContext) -> Result<Admission, Limited> {
     if let Peer::Rounds(rounds) = context.peer()
         && let Some(asked) = &rounds.admission

@@ -125,6 +125,9 @@ async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_i
     bob.result("whoAmI", json!({})).await;
     let call = |name: &str, arguments: Value| ("tools/call", json!({ "name": name, "arguments": arguments }));
     let month = json!({ "name": "month", "value": "2" });
+    let forged = json!({ "name": "whoAmI", "arguments": {}, "requestState": "x" });
+    let unread = json!({ "name": "whoAmI", "arguments": {}, "inputResponses": 7 });
+    let no_text = json!({ "name": "explain-spending", "arguments": { "month": 7 } });
     let prompt = json!({ "type": "ref/prompt", "name": "explain-spending" });
     let family = json!({ "type": "ref/resource", "uri": "payments://statements/{month}" });
     let recorded = [
@@ -133,13 +136,20 @@ async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_i
         call("getLatestTransactions", json!([])),
         call("listAuditRecords", json!({})),
         call("createPayment", json!({ "to": "4111 1111 1111 1111", "amount": 1 })),
+        ("tools/call", forged),
+        ("tools/call", unread),
+        ("tools/call", json!({})),
         ("resources/read", json!({ "uri": "payments://nothing" })),
+        ("resources/read", json!({})),
         ("prompts/get", json!({ "name": "nothing" })),
+        ("prompts/get", no_text),
         ("prompts/get", json!({ "name": "explain-spending" })),
     ];
     let balance = json!({ "uri": "payments://balance" });
     let unrecorded = [
         ("resources/list", json!({})),
+        ("resources/list", json!({ "cursor": 7 })),
+        ("completion/complete", json!({})),
         ("completion/complete", json!({ "ref": prompt, "argument": month })),
         ("completion/complete", json!({ "ref": family, "argument": month })),
     ];
@@ -147,11 +157,15 @@ async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_i
     let listen = json!({ "notifications": { "resourceSubscriptions": ["payments://balance"] } });
     let listening = stateless.answer("subscriptions/listen", listen).await;
     assert_eq!(told(&listening, "calls").0, 429, "{listening:?}");
-    let subscribe = request(2, "resources/subscribe", balance);
-    let subscribed = bob.post(subscribe.clone()).send(app.address).await;
-    assert_eq!(told(&subscribed, "calls").0, 429, "{subscribed:?}");
-    let subscribed = oldest.post(format!("[{subscribe}]")).send(app.address).await;
-    assert_eq!(subscribed.json()[0]["error"]["code"], -32005, "{subscribed:?}");
+    let listening = stateless.answer("subscriptions/listen", json!({})).await;
+    assert_eq!(told(&listening, "calls").0, 429, "{listening:?}");
+    for params in [balance, json!({ "uri": "payments://nothing" }), json!({})] {
+        let subscribe = request(2, "resources/subscribe", params);
+        let subscribed = bob.post(subscribe.clone()).send(app.address).await;
+        assert_eq!(told(&subscribed, "calls").0, 429, "{subscribed:?}");
+        let subscribed = oldest.post(format!("[{subscribe}]")).send(app.address).await;
+        assert_eq!(subscribed.json()[0]["error"]["code"], -32005, "{subscribed:?}");
+    }
     let all =
         recorded.iter().chain(&unrecorded).map(|one| (one, 429)).chain(free.iter().map(|one| (one, 200)));
     for ((method, params), status) in all {
@@ -164,10 +178,11 @@ async fn rule_11_what_fails_or_lists_what_is_stored_counts_like_any_other_call_i
         assert_eq!(*code == -32005, status == 429, "{method} {params}: {batch:?}");
     }
     app.store.flush_audit().await.unwrap();
-    let mut records = app.store.latest_audit(100).await.unwrap();
-    records.retain(|record| record.outcome.as_str() != "limited");
-    let others: Vec<_> = records.iter().map(|record| &record.tool).collect();
-    assert_eq!(others, ["whoAmI"]);
+    let records = app.store.latest_audit(100).await.unwrap();
+    let (limited, others): (Vec<_>, Vec<_>) =
+        records.iter().partition(|record| record.outcome.as_str() == "limited");
+    let others: Vec<_> = others.iter().map(|record| &*record.tool).collect();
+    assert_eq!((others, limited.len()), (vec!["whoAmI"], 3 * recorded.len()));
 }
 
 #[tokio::test]

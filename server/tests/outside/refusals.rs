@@ -152,6 +152,29 @@ async fn rule_14_a_flood_is_counted_and_not_written_out() {
     assert_eq!(sum(&counted), 250);
 }
 
+/// Each of them is a call and is answered, and the log says how many there were, as the audit trail does.
+#[tokio::test]
+async fn rule_14_a_flood_of_forged_states_is_counted_and_not_written_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("RUST_LOG", "info")]);
+    let began = Instant::now();
+    let forged = json!({ "name": "whoAmI", "arguments": {}, "requestState": "AAAA" });
+    let ask = Caller::new(program.address, BOB).ask("tools/call", forged);
+    let mut wire = Wire::connect(program.address).await;
+    for _ in 0..1_000 {
+        wire.write(&ask.bytes(program.address)).await;
+        assert_eq!(wire.answer().await.status, 400);
+    }
+    program.signal("INT");
+    let ended = program.ended();
+    assert!(ended.status.success());
+    let counted = counted(folder.path());
+    assert_eq!((sum(&counted), counted.iter().all(|(user, ..)| user == "bob")), (1_000, true));
+    let lines = ended.stderr.lines().filter(|line| line.contains("refused")).count();
+    let times = 1 + usize::try_from(began.elapsed().as_secs() / 5).unwrap();
+    assert!((1..=1 + times).contains(&lines), "{lines} lines: {}", ended.stderr);
+}
+
 /// Has requests without a key refused on behalf of these addresses, and then one of Bob's; what is recorded of it, and
 /// how many times of five seconds had begun.
 async fn flood(addresses: impl Iterator<Item = String>) -> (Vec<(String, String, u32)>, usize) {

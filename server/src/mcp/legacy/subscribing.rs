@@ -25,17 +25,17 @@ struct Params {
 
 /// Begins to answer `resources/subscribe`.
 pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Option<&RawValue>) -> Begun {
+    let refused = |answer: Answer| Begun::counted(engine, context, async move { answer });
     let Ok(Params { uri }) = serde_json::from_str(params.map_or("{}", RawValue::get)) else {
-        return invalid("resources/subscribe needs a `uri`");
+        return refused(invalid("resources/subscribe needs a `uri`"));
     };
+    let unwatched = || invalid("this resource cannot be subscribed to: read it again when it is needed");
     let principal = context.principal();
     match engine.library.resource(principal, &uri) {
         Some(found) if found.is_watched => {}
-        Some(_) => return invalid("this resource cannot be subscribed to: read it again when it is needed"),
-        None if engine.library.family(principal, &uri).is_some() => {
-            return invalid("this resource cannot be subscribed to: read it again when it is needed");
-        }
-        None => return Begun::Over(Answer::Error(nothing_there(context, &uri))),
+        Some(_) => return refused(unwatched()),
+        None if engine.library.family(principal, &uri).is_some() => return refused(unwatched()),
+        None => return refused(Answer::Error(nothing_there(context, &uri))),
     }
     let (watching, library) = (Arc::clone(&engine.watching), Arc::clone(&engine.library));
     let (counted, context) = (context, context.clone());
@@ -69,7 +69,7 @@ pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Optio
 /// Begins to answer `resources/unsubscribe`. What was not subscribed to is not either afterwards.
 pub(super) fn unsubscribe(context: &RequestContext, params: Option<&RawValue>) -> Begun {
     let Ok(Params { uri }) = serde_json::from_str(params.map_or("{}", RawValue::get)) else {
-        return invalid("resources/unsubscribe needs a `uri`");
+        return Begun::Over(invalid("resources/unsubscribe needs a `uri`"));
     };
     if let Peer::Session(activity) = context.peer() {
         activity.session().streams().unsubscribe(&uri);
@@ -77,6 +77,6 @@ pub(super) fn unsubscribe(context: &RequestContext, params: Option<&RawValue>) -
     Begun::Over(reply::result(context, Lifetime::NONE, Map::new()))
 }
 
-fn invalid(text: &str) -> Begun {
-    Begun::Over(Answer::error(ErrorCode::INVALID_PARAMS, text))
+fn invalid(text: &str) -> Answer {
+    Answer::error(ErrorCode::INVALID_PARAMS, text)
 }

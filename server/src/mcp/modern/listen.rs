@@ -52,6 +52,8 @@ pub(super) async fn open(
     struct Params {
         notifications: SubscriptionFilter,
     }
+    // For as long as it takes to open it; how many are open has a limit of its own.
+    let _held = engine.limits.call(context.principal().lineage())?;
     let Some(Ok(Params { notifications })) = params.map(|params| serde_json::from_str(params.get())) else {
         let text = "subscriptions/listen needs `notifications`: which changes to tell of";
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text).into());
@@ -61,8 +63,6 @@ pub(super) async fn open(
         let text = format!("a stream tells of at most {WATCHED_MAX} resources");
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, text).into());
     }
-    // For as long as it takes to open it; how many are open has a limit of its own.
-    let _held = engine.limits.call(context.principal().lineage())?;
     let place = engine.listeners.enter(context.principal().key()).ok_or_else(|| {
         ErrorObject::new(ErrorCode::LIMITED, "Too many open streams of this key; close one first")
     })?;

@@ -89,8 +89,9 @@ struct State {
     answers: InputResponses,
 }
 
-/// Takes back what a request came to in the rounds before, and what was answered since. A state is spent only where there
-/// is room for the call: where there is none, the same request is as good when there is.
+/// Takes back what a request came to in the rounds before, and what was answered since. That counts as a call, whatever
+/// comes of it; and a state is spent only where there is room for one: where there is none, the same request is as good
+/// when there is.
 pub(super) async fn resume(
     engine: &Engine,
     exchange: &Exchange<'_>,
@@ -98,7 +99,11 @@ pub(super) async fn resume(
     members: &Members<'_>,
     mut rounds: Rounds,
 ) -> Result<Rounds, Refusal> {
-    if binding.0.is_empty() {
+    if binding.0.is_empty() || (members.request_state.is_none() && members.input_responses.is_none()) {
+        return Ok(rounds);
+    }
+    let admission = rounds.admission.insert(engine.limits.call(exchange.principal.lineage()));
+    if admission.is_err() {
         return Ok(rounds);
     }
     let given = members.input_responses.map(|raw| {
@@ -115,7 +120,7 @@ pub(super) async fn resume(
     let (desk, now) = (engine.rounds(), UnixMillis::now());
     let denied = |rule: &str| {
         engine.note_denied(&exchange.principal, exchange.from, &exchange.request_id, rule);
-        refused()
+        Refusal::Denied(refused())
     };
     let (state, nonce) = opened(&desk.sealing, &binding.0, &seal, now).map_err(|unusable| {
         denied(match unusable {
@@ -123,11 +128,9 @@ pub(super) async fn resume(
             Unusable::Expired => "request state: expired",
         })
     })?;
-    let admission = engine.limits.call(exchange.principal.lineage());
-    if admission.is_ok() && !desk.spend(nonce, UnixMillis::from_millis(state.until), now).await? {
-        return Err(denied("request state: used before").into());
+    if !desk.spend(nonce, UnixMillis::from_millis(state.until), now).await? {
+        return Err(denied("request state: used before"));
     }
-    rounds.admission = Some(admission);
     rounds.round = state.round;
     rounds.answers = state.answers;
     rounds.answers.extend(given.into_iter().filter(|(key, _)| state.asked.contains(key)));
