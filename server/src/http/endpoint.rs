@@ -59,11 +59,13 @@ async fn authenticate(
 ) -> Result<Principal, Refusal> {
     let certificate = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_deref());
     let sender = identity::Sender { address, certificate };
-    let principal = state.authenticator().authenticate(headers, sender).await;
-    if let Err(AuthError::Invalid(_)) = &principal {
-        state.limits().refused_key(sender.address)?;
+    match state.authenticator().authenticate(headers, sender).await {
+        Err(AuthError::Invalid(key)) => match state.limits().refused_key(sender.address) {
+            Ok(()) => Err(AuthError::Invalid(key).into()),
+            Err(limited) => Err(Refusal::TooManyKeys { limited, known: key.known }),
+        },
+        authenticated => Ok(authenticated?),
     }
-    Ok(principal?)
 }
 
 fn unnoted(from: IpAddr, request_id: &str) -> RefusedRequest<'_> {

@@ -1,5 +1,7 @@
 //! Every refusal of the endpoint: its status, its JSON-RPC error, and the headers that say what to do next.
 
+use std::sync::Arc;
+
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use shared::jsonrpc::{ErrorCode, ErrorObject, ErrorResponse, RequestId};
@@ -51,9 +53,17 @@ pub(super) enum Refusal {
     /// 408: the body did not arrive whole.
     #[error("The body did not arrive whole")]
     Interrupted,
-    /// 429: too many keys from there were refused.
+    /// 429: too much was asked.
     #[error(transparent)]
     Limited(#[from] Limited),
+    /// 429 likewise, and what is known of the key that was refused.
+    #[error("{limited}")]
+    TooManyKeys {
+        /// Which limit.
+        limited: Limited,
+        /// The key, where it is one of ours.
+        known: Option<Arc<StoredKey>>,
+    },
     /// What the engine refuses.
     #[error("{}", .0.refusal)]
     Engine(Refused),
@@ -78,7 +88,7 @@ impl Refusal {
             Self::SeveralSessions => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Interrupted => StatusCode::REQUEST_TIMEOUT,
-            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Limited(_) | Self::TooManyKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Engine(refused) => match refused.refusal {
                 EngineRefusal::Message(_)
                 | EngineRefusal::Batch(_)
@@ -103,7 +113,7 @@ impl Refusal {
         match self {
             Self::NotAuthenticated(AuthError::Missing | AuthError::Invalid(_)) => ErrorCode::UNAUTHORIZED,
             Self::NotAuthenticated(AuthError::Unavailable(_)) => ErrorCode::INTERNAL_ERROR,
-            Self::Limited(_) => ErrorCode::LIMITED,
+            Self::Limited(_) | Self::TooManyKeys { .. } => ErrorCode::LIMITED,
             Self::Engine(refused) => refused.refusal.code(),
             Self::NotAuthenticated(AuthError::Ambiguous(_))
             | Self::NotAllowed(_)
@@ -159,6 +169,7 @@ impl Refusal {
             | Self::SeveralSessions
             | Self::TooLarge(_)
             | Self::Limited(_)
+            | Self::TooManyKeys { .. }
             | Self::Interrupted => None,
         }
     }
@@ -167,6 +178,7 @@ impl Refusal {
     pub(super) fn known_key(&self) -> Option<&StoredKey> {
         match self {
             Self::NotAuthenticated(AuthError::Invalid(key)) => key.known.as_deref(),
+            Self::TooManyKeys { known, .. } => known.as_deref(),
             _ => None,
         }
     }
@@ -175,6 +187,7 @@ impl Refusal {
     fn limited(&self) -> Option<&Limited> {
         match self {
             Self::Limited(limited)
+            | Self::TooManyKeys { limited, .. }
             | Self::Engine(Refused { refusal: EngineRefusal::Limited(limited), .. }) => Some(limited),
             _ => None,
         }
@@ -191,7 +204,9 @@ impl Refusal {
             Self::NotAuthenticated(AuthError::Ambiguous(_)) => denied("key: ambiguous"),
             Self::TooLarge(_) => denied("body: too large"),
             Self::Interrupted => denied("body: too slow"),
-            Self::Limited(limited) => Some((limited.limit.as_str().to_owned(), Outcome::Limited)),
+            Self::Limited(limited) | Self::TooManyKeys { limited, .. } => {
+                Some((limited.limit.as_str().to_owned(), Outcome::Limited))
+            }
             Self::Engine(refused) => match &refused.refusal {
                 EngineRefusal::SessionNotFound => denied("session"),
                 EngineRefusal::AnswerTooLarge(_) => denied("body: too large"),

@@ -1,15 +1,17 @@
 //! Whoever is turned away is in the audit trail, with the rule, and cannot fill it.
 
 use std::{
+    collections::BTreeSet,
+    num::NonZeroU32,
     path::Path,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use server::{audit::REFUSED, store::AuditRecord};
+use server::{audit::REFUSED, limits::LimitSettings, store::AuditRecord};
 
 use crate::support::{
-    app::{App, spawn_app},
+    app::{App, spawn_app, spawn_app_with},
     changes::KeyChanges as _,
     client::{ALICE, BOB, Client, NEWEST, initialize},
     modern::Caller,
@@ -89,6 +91,27 @@ async fn rule_14_a_revoked_key_is_recorded_with_whose_it_was() {
     let records = recorded(&app, 1).await;
     let told = records.first().map(|one| (one.username.as_str(), one.key.0.as_str(), &*one.rule));
     assert_eq!(told, Some(("bob", "1", "key: revoked")));
+}
+
+/// However many wrong keys come from the same address.
+#[tokio::test]
+async fn rule_14_a_flood_of_wrong_keys_does_not_hide_whose_revoked_key_is_among_them() {
+    let (one, many) = (NonZeroU32::MIN, NonZeroU32::MAX);
+    let limits = LimitSettings { refused_keys: one, initializations: many, calls: many, calls_at_once: many };
+    let app = spawn_app_with(|config| config.limits = Some(limits)).await;
+    let key = server::store::KeyId("1".to_owned());
+    app.store.revoke_key(&key, server::clock::UnixMillis::now()).await.unwrap();
+    let knock = async |key: &str| Ask::post(initialize(NEWEST)).key(key).send(app.address).await.status;
+    let unknown = "an-unknown-but-well-formed-key";
+    assert_eq!([knock(unknown).await, knock(unknown).await, knock(BOB).await], [401, 429, 429]);
+    let records = recorded(&app, 3).await;
+    let told: BTreeSet<_> = records
+        .iter()
+        .map(|one| (one.username.as_str(), one.key.0.as_str(), &*one.rule, one.outcome.as_str()))
+        .collect();
+    let refused = ("", "", "key: unknown", "denied");
+    let limited = |user, key| (user, key, "refused-keys", "limited");
+    assert_eq!(told, BTreeSet::from([refused, limited("", ""), limited("bob", "1")]));
 }
 
 /// One that sends nothing, or nothing more, is only idle.
