@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::text::decimal_digit;
+
 /// Fewest and most digits of a card number (ISO/IEC 7812).
 const DIGITS: RangeInclusive<usize> = 13..=19;
 
@@ -13,43 +15,47 @@ const TRACEPARENT: [usize; 4] = [2, 32, 16, 2];
 /// How many there are in a UUID or a trace id by itself.
 const BARE: usize = 32;
 
-/// Whether there is a card number in a text: 13 to 19 digits, alone or in groups with a space or a dash between them, that
-/// begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands before and after
+/// Whether there is a card number in a text: 13 to 19 digits of any script, alone or in groups with a space or a dash
+/// between them, that begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands before and after
 /// them may be digits, too: a card is often followed by the month in which it ends. A UUID, with hyphens or without, and a
 /// `traceparent` have digits of their own and are passed over; without a letter, what has no hyphens is none of them.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     let mut run = Run::default();
-    let (mut rest, mut before) = (text, ' ');
+    let (mut rest, mut is_begun, mut follows_digit) = (text, false, false);
     while let Some(char) = rest.chars().next() {
-        let is_begun = before.is_ascii_alphanumeric();
         if let Some(after) = (!is_begun).then(|| after_hexadecimal(rest)).flatten() {
             if run.ends_with_a_card() {
                 return true;
             }
-            (run, rest, before) = (Run::default(), after, '-');
+            (run, rest, is_begun, follows_digit) = (Run::default(), after, false, false);
             continue;
         }
-        match char.to_digit(10) {
-            Some(digit) => run.add(digit, before.is_ascii_digit()),
+        let digit = decimal_digit(char);
+        match digit {
+            Some(digit) => run.add(digit, follows_digit),
             None => {
-                if before.is_ascii_digit() && run.ends_with_a_card() {
+                if follows_digit && run.ends_with_a_card() {
                     return true;
                 }
-                if !is_gap(char) || !before.is_ascii_digit() {
+                if !is_gap(char) || !follows_digit {
                     run = Run::default();
                 }
             }
         }
         rest = rest.get(char.len_utf8()..).unwrap_or_default();
-        before = char;
+        follows_digit = digit.is_some();
+        is_begun = follows_digit || char.is_ascii_alphanumeric();
     }
     run.ends_with_a_card()
 }
 
 /// What may stand between two groups of digits: a space, a hyphen or one of the dashes.
 fn is_gap(char: char) -> bool {
-    matches!(char, ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+    matches!(
+        char,
+        ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    )
 }
 
 /// What follows the UUID or the `traceparent` that a text begins with, if it does.
@@ -137,6 +143,11 @@ mod tests {
             "3782 822463 10005 9",
             "4111\u{2013}1111\u{2013}1111\u{2013}1111",
             "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "４１１１ １１１１ １１１１ １１１１",
+            "４１１１－１１１１－１１１１－１１１１",
+            "٤١١١١١١١١١١١١١١١",
+            "𝟒𝟏𝟏𝟏 1111 𝟣𝟣𝟣𝟣 １１１１",
+            "４111111111111111aaaaaaaaaaaaaaaaa",
             "123e4567-e89b-42d3-a456-426614174000 4111111111111111",
             "4111111111111111-",
             "4111111111111111 aaaaaaaaaaaaaaaa",
@@ -167,6 +178,8 @@ mod tests {
             "pay_7Q3J-4K",
             "41111111-1111-4111-8111-111111111111",
             "4111.1111.1111.1111",
+            "４１１１１１１１１１１１１１１２",
+            "４１１１．１１１１．１１１１．１１１１",
             "4111111111111111aaaaaaaaaaaaaaaa",
             "key:AAAAAAAAAAAAAAAA4111111111111111.",
             "00-4111111111111111aaaaaaaaaaaaaaaa-00f067aa0ba902b7-01",

@@ -159,6 +159,41 @@ async fn rule_17_what_is_left_out_of_a_client_s_name_hides_no_secret() {
     assert_kept_nowhere(&folder, program, &[CARD.as_bytes(), key.expose().as_bytes()]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_17_a_card_number_is_refused_in_the_digits_of_any_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
+    let address = program.address;
+    let (bob, stateless) = (Client::open(address, BOB).await, Caller::new(address, BOB));
+    let written =
+        ["４１１１ １１１１ １１１１ １１１１", "４１１１－１１１１－１１１１－１１１１", "٤١١١١١١١١١١١١١١١"];
+    for card in written {
+        let payment = json!({ "to": "alice", "amount": 1, "memo": card });
+        let call = json!({ "name": "createPayment", "arguments": payment });
+        for (method, params) in [
+            ("tools/call", call.clone()),
+            ("tools/call", json!({ "name": card, "arguments": {} })),
+            ("resources/read", json!({ "uri": format!("payments://statements/{card}") })),
+            ("prompts/get", json!({ "name": card })),
+        ] {
+            let answer = bob.post(request(4, method, params)).send(address).await;
+            let is_refused = answer.body.contains("card_number: ") && !answer.body.contains(card);
+            assert!(is_refused, "{method}: {answer:?}");
+        }
+        let answer = stateless.answer("tools/call", call).await;
+        assert!(answer.body.contains("card_number: ") && !answer.body.contains(card), "{answer:?}");
+        let with_marks: String = card.chars().flat_map(|char| [char, '✓']).collect();
+        let client = json!({ "name": with_marks, "version": "1" });
+        let opening = json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": client });
+        let opened = Ask::post(request(1, "initialize", opening)).key(BOB).send(address).await;
+        let call = request(2, "tools/call", json!({ "name": "whoAmI", "arguments": {} }));
+        let session = opened.header("mcp-session-id").unwrap();
+        let told = Ask::post(call).key(BOB).session(session).send(address).await;
+        assert!(told.json()["result"]["structuredContent"].is_object(), "{told:?}");
+    }
+    assert_kept_nowhere(&folder, program, &["１１１１".as_bytes(), "١١١١".as_bytes()]);
+}
+
 /// What has the digits of a card number and is none.
 const ID: &str = "4111111111111111aaaaaaaaaaaaaaaa";
 
