@@ -149,13 +149,22 @@ impl Authenticator {
             return Err(AuthError::Invalid(InvalidKey { reason, known: Some(stored) }));
         }
         if let Some(proven) = proven
-            && !self.is_from_its_sender(&proven, now).await?
+            && let Some(reason) = self.why_not_now(&proven, now).await?
         {
-            let (reason, known) = ("token: another sender's", Some(stored));
-            return Err(AuthError::Invalid(InvalidKey { reason, known }));
+            return Err(AuthError::Invalid(InvalidKey { reason, known: Some(stored) }));
         }
         self.note_use(&stored, now).await;
         Ok(Principal::of(stored, proven_until))
+    }
+
+    /// Why a token that holds is refused now, if it is. By whom it was presented first is forgotten when its time is over,
+    /// to the millisecond, and what holds a moment longer would be anybody's.
+    async fn why_not_now(&self, proven: &Proven, now: UnixMillis) -> Result<Option<&'static str>, AuthError> {
+        if proven.until <= now {
+            return Ok(Some("token: expired"));
+        }
+        let is_its_sender = self.is_from_its_sender(proven, now).await?;
+        Ok((!is_its_sender).then_some("token: another sender's"))
     }
 
     /// Whether a token is presented by whoever presented it first.

@@ -88,6 +88,8 @@ async fn rule_01_a_token_that_breaks_one_rule_is_refused_and_the_rule_is_in_the_
     changed.replace_range(60..61, if changed.as_bytes()[60] == b'A' { "B" } else { "A" });
     let cases = [
         (signer.token(&claims_with("exp", json!(now() - 60))), "token: expired"),
+        // When its time is over, and not a second later: from then on its sender is not known any more.
+        (signer.token(&claims_with("exp", json!(now() - 10))), "token: expired"),
         (signer.token(&claims_with("nbf", json!(now() + 60))), "token: not yet"),
         (signer.token(&claims_with("exp", json!(now() + 100_000))), "token: lives too long"),
         (signer.token(&claims_with("aud", json!("another"))), "token: audience"),
