@@ -17,6 +17,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{
     decimal,
     field::{Field, quoted, settle_integers},
+    schema::outside_reference,
 };
 
 /// The arguments are not what the tool takes. The text is for the model.
@@ -80,7 +81,7 @@ impl Shape {
             let Some(field) = self.fields.iter().find(|field| field.name() == name) else {
                 return Err(self.unknown(&name));
             };
-            let value = field.read(raw.get()).map_err(|reason| self.refusal_of(field, &reason))?;
+            let value = field.read(raw.get()).map_err(|reason| self.unread(field, raw.get(), &reason))?;
             if read.insert(name, value).is_some() {
                 return Err(self.refusal(&format!("`{}` is given twice", field.name())));
             }
@@ -148,12 +149,26 @@ impl Shape {
         ArgumentError(format!("{code}{reason}. Correct the arguments and call {} again.", self.tool))
     }
 
+    /// Why a field cannot be read: for this reason, or for one that lies deeper.
+    fn unread(&self, field: &Field, raw: &str, reason: &str) -> ArgumentError {
+        let schema = self.schema.get("properties").and_then(|all| all.get(field.name()));
+        match schema.and_then(|schema| decimal::too_large(schema, raw)) {
+            Some((place, schema, number)) if !place.is_empty() => {
+                let deeper = Field::new(&format!("/{}{place}", field.name()), schema, true);
+                let reason = deeper.read(number).err();
+                self.refusal_of(&deeper, reason.as_deref().unwrap_or("it is too large"))
+            }
+            _ => self.refusal_of(field, reason),
+        }
+    }
+
     fn refusal_of(&self, field: &Field, reason: &str) -> ArgumentError {
         if field.is_decimal() { self.invalid(field.name(), reason) } else { self.refusal(reason) }
     }
 
-    /// A decimal that is none has a code of its own.
+    /// A decimal that is none has a code of its own, wherever it is.
     fn invalid(&self, name: &str, reason: &str) -> ArgumentError {
+        let name = name.rsplit('/').next().unwrap_or(name);
         ArgumentError(format!("invalid_{name}: {reason}. Correct `{name}` and call {} again.", self.tool))
     }
 
@@ -165,20 +180,6 @@ impl Shape {
         }
         let known: Vec<_> = self.fields.iter().map(Field::name).collect();
         ArgumentError(format!("{code}unknown argument {name}; {} takes: {}", self.tool, known.join(", ")))
-    }
-}
-
-/// A `$ref` to another document than the schema itself. None is ever fetched.
-fn outside_reference(schema: &Value) -> Option<String> {
-    match schema {
-        Value::Object(members) => members.iter().find_map(|(name, value)| match (name.as_str(), value) {
-            ("$ref" | "$dynamicRef", Value::String(reference)) if !reference.starts_with('#') => {
-                Some(reference.clone())
-            }
-            _ => outside_reference(value),
-        }),
-        Value::Array(items) => items.iter().find_map(outside_reference),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

@@ -75,6 +75,28 @@ fn unmark(schema: &mut Value) {
     }
 }
 
+/// The first number in `raw` that is too large to be held as one: where it is below the whole (a JSON pointer), what its
+/// schema says of it, and its digits.
+pub(super) fn too_large<'a>(schema: &'a Value, raw: &'a str) -> Option<(String, &'a Value, &'a str)> {
+    let below = |schema, raw: &'a RawValue, step: String| {
+        too_large(schema, raw.get())
+            .map(|(place, schema, number)| (format!("/{step}{place}"), schema, number))
+    };
+    match raw.bytes().next()? {
+        b'[' => {
+            let (schema, items) = (schema.get("items")?, serde_json::from_str::<Vec<&RawValue>>(raw).ok()?);
+            items.into_iter().enumerate().find_map(|(at, raw)| below(schema, raw, at.to_string()))
+        }
+        b'{' => {
+            let (schemas, members) =
+                (schema.get("properties")?, serde_json::from_str::<Members<'_>>(raw).ok()?);
+            members.0.into_iter().find_map(|(name, raw)| below(schemas.get(&name)?, raw, name))
+        }
+        b'-' | b'0'..=b'9' => serde_json::from_str::<f64>(raw).is_err().then(|| (String::new(), schema, raw)),
+        _ => None,
+    }
+}
+
 /// Puts the digits of `raw` in the place of the decimals in `value`, which was read from it and keeps the schema.
 pub(super) fn restore(schema: &Value, raw: &str, value: &mut Value) {
     match value {

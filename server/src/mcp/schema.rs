@@ -22,6 +22,20 @@ pub(super) fn describes_an_object(schema: &Map<String, Value>) -> bool {
     schema.get("type").is_some_and(|kind| kind == "object")
 }
 
+/// A `$ref` to another document than the schema itself. None is ever fetched.
+pub(super) fn outside_reference(schema: &Value) -> Option<String> {
+    match schema {
+        Value::Object(members) => members.iter().find_map(|(name, value)| match (name.as_str(), value) {
+            ("$ref" | "$dynamicRef", Value::String(reference)) if !reference.starts_with('#') => {
+                Some(reference.clone())
+            }
+            _ => outside_reference(value),
+        }),
+        Value::Array(items) => items.iter().find_map(outside_reference),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
 fn cleaned<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     let settings = settings.with(|settings| {
         settings.meta_schema = None;

@@ -3,7 +3,12 @@
 use serde_json::json;
 
 use super::person::{Person, standing};
-use crate::support::{app::spawn_app, modern::STATELESS, wire::Ask};
+use crate::support::{
+    app::spawn_app,
+    client::{BOB, Client, request},
+    modern::{Caller, STATELESS},
+    wire::Ask,
+};
 
 /// A call that prepares a payment over an amount that is written so.
 fn raw(person: &Person, amount: &str) -> Ask {
@@ -61,6 +66,47 @@ async fn an_amount_is_paid_to_the_cent_or_refused_and_never_rounded() {
         .map(|one| one["amount"].to_string())
         .collect();
     assert_eq!(amounts, ["12.5", "0.01", "25"], "what was refused is not there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_amount_that_no_number_holds_is_named_where_it_is_in_a_batch() {
+    let app = spawn_app().await;
+    let (bob, caller) = (Client::open(app.address, BOB).await, Caller::new(app.address, BOB));
+    let digits = format!("1{}", "0".repeat(400));
+    for (payment, written, words) in [
+        (
+            json!({ "to": "alice", "amount": "HERE" }),
+            "1e400",
+            ["invalid_amount: `/payments/1/amount` must be a number of more than 0", "it is too large"],
+        ),
+        (
+            json!({ "to": "alice", "amount": "HERE" }),
+            &*digits,
+            ["invalid_amount: `/payments/1/amount` must be", "it is too large. Correct `amount` and call"],
+        ),
+        (
+            json!({ "to": "alice", "amount": "HERE" }),
+            "-1e400",
+            ["invalid_amount: `/payments/1/amount` must be", "it is too small"],
+        ),
+        (
+            json!({ "to": "alice", "amount": 1, "after": [1, "HERE"] }),
+            "1e400",
+            ["invalid_argument: `/payments/1/after/1` must be a whole number", "it is too large"],
+        ),
+    ] {
+        let payments = json!([{ "to": "alice", "amount": 1.5 }, payment]);
+        let params = json!({ "name": "createPaymentBatch", "arguments": { "payments": payments } });
+        let raw = |body: String| body.replace("\"HERE\"", written);
+        let body = caller.body(7, "tools/call", params.clone());
+        let stateless = caller.dress(&body).saying(raw(body.to_string()));
+        for ask in [stateless, bob.post(raw(request(3, "tools/call", params)))] {
+            let result = ask.send(app.address).await.json()["result"].clone();
+            let text = result["content"][0]["text"].as_str().unwrap_or_default();
+            let is_told = text.starts_with(words[0]) && text.contains(words[1]);
+            assert!(result["isError"] == true && is_told, "{written}: {result}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
