@@ -16,9 +16,10 @@ const TRACEPARENT: [usize; 4] = [2, 32, 16, 2];
 const BARE: usize = 32;
 
 /// Whether there is a card number in a text: 13 to 19 digits of any script, alone or in groups with a space or a dash
-/// between them, that begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands before and after
-/// them may be digits, too: a card is often followed by the month in which it ends. A UUID, with hyphens or without, and a
-/// `traceparent` have digits of their own and are passed over; without a letter, what has no hyphens is none of them.
+/// between them, that begin with 2 to 6 as those of all card networks do, and whose check digit holds (Luhn). What stands
+/// before and after them may be digits, too: a card is often followed by the month in which it ends. A UUID, with hyphens
+/// or without, and a `traceparent` have digits of their own and are passed over; without a letter, what has no hyphens is
+/// none of them.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     let mut run = Run::default();
