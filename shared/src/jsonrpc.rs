@@ -12,6 +12,8 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
+use crate::mcp::object;
+
 pub use self::{
     error::{ErrorCode, ErrorObject},
     malformed::MessageError,
@@ -107,7 +109,7 @@ struct Members<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     error: Option<ErrorObject>,
 }
 

@@ -3,6 +3,7 @@
 //! One file a chapter: [`lifecycle`] opens and closes, [`content`] is what results are made of, [`tools`],
 //! [`resources`] and [`prompts`] are what a server offers, [`input`], [`elicitation`] and [`sampling`] are what it asks
 //! for, [`utilities`] is what goes beside a request, and [`modern`] is what revision 2026-07-28 puts around it all.
+//! What the schema calls an object is read with [`object`].
 //! Members that a revision added later are optional, so that one type serves every revision.
 
 pub mod annotations;
@@ -12,6 +13,7 @@ pub mod input;
 pub mod lifecycle;
 pub mod methods;
 pub mod modern;
+pub mod object;
 pub mod parameter_headers;
 pub mod prompts;
 pub mod resources;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use shared::mcp::{
     elicitation::{ElicitAction, ElicitRequestParams, ElicitResult},
     input::{InputRequest, ListRootsResult},
+    object::object,
     sampling::CreateMessageResult,
 };
 
@@ -48,9 +49,8 @@ pub(super) fn action(answer: &Value) -> Option<ElicitAction> {
 }
 
 fn read<T: serde::de::DeserializeOwned>(answer: &Value) -> Result<T, String> {
-    // Serde would take a list for an object with its members in order, and its message may quote a value.
-    let object = answer.is_object().then(|| T::deserialize(answer).ok()).flatten();
-    object.ok_or_else(|| "it is not what the protocol says".to_owned())
+    // The message of serde may quote a value.
+    object(answer).map_err(|_| "it is not what the protocol says".to_owned())
 }
 
 fn fits(schema: &Value, content: &Value) -> Result<(), String> {
@@ -142,6 +142,7 @@ mod tests {
             (json!({ "action": "cancel", "content": { "a": 1 } }), true),
             (json!({ "action": "accept" }), false),
             (json!({ "action": "perhaps" }), false),
+            (json!(["accept", { "a": "ab" }]), false),
             (json!(12345), false),
             (json!(null), false),
         ] {

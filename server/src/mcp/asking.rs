@@ -17,6 +17,7 @@ use shared::{
         input::{InputRequest, InputRequests, InputResponses, ListRootsResult},
         methods,
         modern::{LoggingLevel, LoggingMessageNotificationParams},
+        object::Object,
         sampling::{CreateMessageRequestParams, CreateMessageResult},
         utilities::{CancelledNotificationParams, ProgressNotificationParams, ProgressToken},
     },
@@ -244,5 +245,5 @@ pub(super) fn progress_token(params: Option<&RawValue>) -> Option<ProgressToken>
     }
     let params = params.map(RawValue::get).filter(|params| params.contains("progressToken"))?;
     let meta = serde_json::from_str::<Params<'_>>(params).ok()?.meta?;
-    serde_json::from_str::<Beside>(meta.get()).ok()?.progress_token
+    serde_json::from_str::<Object<Beside>>(meta.get()).ok()?.0.progress_token
 }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::mcp::{ProtocolVersion, methods, modern::meta};
+use shared::mcp::{ProtocolVersion, methods, modern::meta, object::Object};
 
 /// Whether the message is for the revisions without sessions. `version` is the header's, `in_session` whether the
 /// request names a session.
@@ -59,7 +59,7 @@ fn says_so(message: &str) -> bool {
         return true;
     }
     let meta = envelope.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok()?.meta);
-    meta.and_then(|meta| serde_json::from_str::<Meta<'_>>(meta.get()).ok()?.version).is_some()
+    meta.and_then(|meta| serde_json::from_str::<Object<Meta<'_>>>(meta.get()).ok()?.0.version).is_some()
 }
 
 #[cfg(test)]
@@ -68,6 +68,7 @@ mod tests {
 
     #[test]
     fn a_message_belongs_to_the_era_that_it_says() {
+        let listed = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":["io.modelcontextprotocol/protocolVersion"]}}"#;
         let with = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}}"#;
         let quoted = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"text":"io.modelcontextprotocol/protocolVersion server/discover"}}}"#;
         let discover = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#;
@@ -75,6 +76,7 @@ mod tests {
         for (message, version, in_session, stateless) in [
             (with, None, false, true),
             (with, Some("2025-11-25"), true, true),
+            (listed, None, true, false),
             (discover, None, false, true),
             (quoted, None, true, false),
             (quoted, Some("2025-11-25"), false, false),

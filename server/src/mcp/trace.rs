@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use shared::mcp::object::object;
 
 use super::Header;
 
@@ -21,7 +22,7 @@ pub(super) fn of(header: Header<'_>, params: Option<&RawValue>) -> Option<[u8; 1
 fn in_meta(params: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
     struct Params {
-        #[serde(rename = "_meta")]
+        #[serde(rename = "_meta", deserialize_with = "object")]
         meta: Meta,
     }
     #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! What the risk service said, held against what it may say. Anything else is no verdict.
 
 use serde::Deserialize;
-use shared::mcp::{content::ContentBlock, tools::CallToolResult};
+use shared::mcp::{content::ContentBlock, object::object, tools::CallToolResult};
 
 use super::{Verdict, attempt::Failed};
 use crate::text;
@@ -40,9 +40,8 @@ pub(super) fn read(payment: &str, is_release: bool, result: CallToolResult) -> R
     }
     let nonsense = |text: &str| Failed::Nonsense(text.to_owned());
     let structured = result.structured_content.ok_or_else(|| nonsense("there is no structured content"))?;
-    // Serde would take a list for an object with its members in order.
-    let said = structured.is_object().then(|| serde_json::from_value::<Said>(structured).ok()).flatten();
-    let said = said.ok_or_else(|| nonsense("`payment` and `decision` are not there, or are no texts"))?;
+    let said: Said = object(structured)
+        .map_err(|_| nonsense("`payment` and `decision` are not there, or are no texts"))?;
     if said.payment != payment {
         return Err(nonsense("it is about another payment"));
     }

@@ -62,6 +62,8 @@ async fn an_initialize_that_lacks_something_opens_nothing() {
         json!({ "protocolVersion": NEWEST, "capabilities": {} }),
         json!({ "protocolVersion": 7, "capabilities": {}, "clientInfo": { "name": "n", "version": "v" } }),
         json!({ "capabilities": {}, "clientInfo": { "name": "n", "version": "v" } }),
+        json!({ "protocolVersion": NEWEST, "capabilities": [{}], "clientInfo": { "name": "n", "version": "v" } }),
+        json!({ "protocolVersion": NEWEST, "capabilities": {}, "clientInfo": ["n", null, "1"] }),
     ] {
         let answer = Ask::post(request(1, "initialize", params.clone())).key(BOB).send(app.address).await;
         assert_eq!(answer.code(), Some(-32602), "{params}: {answer:?}");

@@ -113,6 +113,8 @@ async fn months_and_payees_are_proposed_to_whom_they_concern() {
         json!({ "ref": { "type": "ref/prompt", "name": "nothing" }, "argument": { "name": "a", "value": "" } }),
         json!({ "ref": { "type": "ref/prompt", "name": "explain-spending" }, "argument": { "name": "a", "value": "" } }),
         json!({ "ref": { "type": "ref/resource", "uri": "x://{y}" }, "argument": { "name": "y", "value": "" } }),
+        json!({ "ref": ["ref/prompt", "explain-spending"], "argument": { "name": "month", "value": "2" } }),
+        json!({ "ref": { "type": "ref/prompt", "name": "explain-spending" }, "argument": ["month", "2"] }),
         json!({ "ref": { "type": "ref/else" }, "argument": { "name": "a", "value": "" } }),
         json!({}),
     ] {

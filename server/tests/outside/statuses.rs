@@ -44,6 +44,7 @@ async fn json_that_is_no_message_is_400_invalid_request() {
         r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":[1,""]}"#,
     ] {
         refused(&bob.post(body).send(app.address).await, 400, -32600);
     }

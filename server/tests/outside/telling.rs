@@ -46,6 +46,16 @@ async fn without_a_token_the_answer_is_plain_json() {
 }
 
 #[tokio::test]
+async fn a_list_is_not_read_as_the_object_that_a_token_stands_in() {
+    let stage = spawn_stage().await;
+    stage.gate.add_permits(1);
+    let bob = Client::open(stage.app.address, BOB).await;
+    let params = json!({ "name": "patient", "arguments": { "told": 3 }, "_meta": ["progressToken"] });
+    let answer = bob.post(request(7, "tools/call", params)).send(stage.app.address).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn an_event_without_data_is_sent_only_to_clients_that_know_it() {
     let stage = spawn_stage().await;
     stage.gate.add_permits(3);

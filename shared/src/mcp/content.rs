@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Meta,
     annotations::Annotations,
+    object,
     resources::{Resource, ResourceContents},
 };
 
@@ -46,7 +47,7 @@ pub struct TextContent {
     /// The text.
     pub text: String,
     /// For whom, and how much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<Annotations>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +70,7 @@ pub struct MediaContent {
     /// The media type of the bytes.
     pub mime_type: String,
     /// For whom, and how much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<Annotations>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ pub struct EmbeddedResource {
     /// The contents.
     pub resource: ResourceContents,
     /// For whom, and how much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<Annotations>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]

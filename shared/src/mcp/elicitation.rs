@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use super::object;
+
 /// Parameters of `elicitation/create`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ElicitRequestParams {
     /// Open a page; since 2025-11-25.
-    Url(ElicitRequestUrlParams),
+    Url(#[serde(deserialize_with = "object::object")] ElicitRequestUrlParams),
     /// Fill in a form.
-    Form(ElicitRequestFormParams),
+    Form(#[serde(deserialize_with = "object::object")] ElicitRequestFormParams),
 }
 
 /// A form to fill in.
@@ -25,6 +27,7 @@ pub struct ElicitRequestFormParams {
     /// What the user is asked.
     pub message: String,
     /// The fields.
+    #[serde(deserialize_with = "object::object")]
     pub requested_schema: FormSchema,
 }
 
@@ -69,6 +72,7 @@ pub struct FormSchema {
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
     /// The fields by name.
+    #[serde(deserialize_with = "object::by_name")]
     pub properties: BTreeMap<String, FormField>,
     /// Which must be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,10 +126,10 @@ pub struct FormField {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enum_names: Option<Vec<String>>,
     /// Of a choice: the values with names for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub one_of: Option<Vec<TitledValue>>,
     /// Of several choices: the values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub items: Option<FieldItems>,
     /// Of several choices: at least so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +176,7 @@ pub struct FieldItems {
     #[serde(rename = "enum", default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
     /// The values with names for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub any_of: Option<Vec<TitledValue>>,
 }
 

@@ -5,10 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{JsonObject, Meta, elicitation::ElicitRequestParams, sampling::CreateMessageRequestParams};
+use super::{
+    JsonObject, Meta,
+    elicitation::ElicitRequestParams,
+    object::{self, Object},
+    sampling::CreateMessageRequestParams,
+};
 
 /// What a server wants back unread with the repeated request.
 pub type RequestState = String;
@@ -33,6 +38,7 @@ pub enum InputRequest {
     #[serde(rename = "sampling/createMessage")]
     CreateMessage {
         /// What to ask.
+        #[serde(deserialize_with = "object::object")]
         params: Box<CreateMessageRequestParams>,
     },
     /// Name the folders.
@@ -49,7 +55,7 @@ pub enum InputRequest {
 #[serde(rename_all = "camelCase")]
 pub struct InputRequiredResult {
     /// What it needs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "questions")]
     pub input_requests: Option<InputRequests>,
     /// What it wants back unread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,10 +65,16 @@ pub struct InputRequiredResult {
     pub meta: Option<Meta>,
 }
 
+fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<InputRequests>, D::Error> {
+    let read = Option::<BTreeMap<String, Object<InputRequest>>>::deserialize(deserializer)?;
+    Ok(read.map(|read| read.into_iter().map(|(name, Object(question))| (name, question)).collect()))
+}
+
 /// Result of `roots/list`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListRootsResult {
     /// The folders.
+    #[serde(deserialize_with = "object::list")]
     pub roots: Vec<Root>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JsonObject, Meta, annotations::Icon};
+use super::{JsonObject, Meta, annotations::Icon, object};
 
 /// Who a peer is, for people and logs; never a ground for trust.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Implementation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website_url: Option<String>,
     /// Pictures for a user interface; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub icons: Option<Vec<Icon>>,
 }
 
@@ -66,13 +66,13 @@ pub struct ClientCapabilities {
 #[serde(rename_all = "camelCase")]
 pub struct ServerCapabilities {
     /// Tools.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub tools: Option<ListCapability>,
     /// Resources.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub resources: Option<ResourcesCapability>,
     /// Prompts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub prompts: Option<ListCapability>,
     /// Log messages to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,8 +116,10 @@ pub struct InitializeRequestParams {
     /// The newest revision that the client speaks.
     pub protocol_version: String,
     /// What the client can do.
+    #[serde(deserialize_with = "object::object")]
     pub capabilities: ClientCapabilities,
     /// Who the client is.
+    #[serde(deserialize_with = "object::object")]
     pub client_info: Implementation,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -131,8 +133,10 @@ pub struct InitializeResult {
     /// The revision that both now speak.
     pub protocol_version: String,
     /// What the server offers.
+    #[serde(deserialize_with = "object::object")]
     pub capabilities: ServerCapabilities,
     /// Who the server is.
+    #[serde(deserialize_with = "object::object")]
     pub server_info: Implementation,
     /// How a model should use the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]

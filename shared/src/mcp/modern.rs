@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     JsonObject, Meta,
     lifecycle::{ClientCapabilities, Implementation, ServerCapabilities},
+    object,
     utilities::ProgressToken,
 };
 use crate::jsonrpc::RequestId;
@@ -33,10 +34,15 @@ pub struct RequestMeta {
     #[serde(rename = "io.modelcontextprotocol/protocolVersion")]
     pub protocol_version: String,
     /// What the client can do.
-    #[serde(rename = "io.modelcontextprotocol/clientCapabilities")]
+    #[serde(rename = "io.modelcontextprotocol/clientCapabilities", deserialize_with = "object::object")]
     pub client_capabilities: ClientCapabilities,
     /// Who the client is.
-    #[serde(rename = "io.modelcontextprotocol/clientInfo", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "io.modelcontextprotocol/clientInfo",
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "object::optional"
+    )]
     pub client_info: Option<Implementation>,
     /// From which level on the client wants log messages.
     #[serde(rename = "io.modelcontextprotocol/logLevel", default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +118,7 @@ pub struct DiscoverResult {
     /// The revisions that the server speaks without a session.
     pub supported_versions: Vec<String>,
     /// What the server offers.
+    #[serde(deserialize_with = "object::object")]
     pub capabilities: ServerCapabilities,
     /// How a model should use the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,6 +150,7 @@ pub struct SubscriptionFilter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionsListenRequestParams {
     /// Which changes.
+    #[serde(deserialize_with = "object::object")]
     pub notifications: SubscriptionFilter,
     /// What goes beside it.
     #[serde(rename = "_meta")]
@@ -153,6 +161,7 @@ pub struct SubscriptionsListenRequestParams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionsAcknowledgedNotificationParams {
     /// Which of the wanted changes the server will tell of.
+    #[serde(deserialize_with = "object::object")]
     pub notifications: SubscriptionFilter,
     /// What goes beside it: the subscription's id.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use super::{
     annotations::{Icon, Role},
     content::ContentBlock,
     input::{InputResponses, RequestState},
+    object,
 };
 
 /// A prompt as `prompts/list` describes it.
@@ -24,10 +25,10 @@ pub struct Prompt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What can be filled in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub arguments: Option<Vec<PromptArgument>>,
     /// Pictures for a user interface; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub icons: Option<Vec<Icon>>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +56,7 @@ pub struct PromptArgument {
 #[serde(rename_all = "camelCase")]
 pub struct ListPromptsResult {
     /// One page of prompts.
+    #[serde(deserialize_with = "object::list")]
     pub prompts: Vec<Prompt>,
     /// Where the next page starts; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +93,7 @@ pub struct GetPromptResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What to say to a model.
+    #[serde(deserialize_with = "object::list")]
     pub messages: Vec<PromptMessage>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -103,6 +106,7 @@ pub struct PromptMessage {
     /// Who says it.
     pub role: Role,
     /// What is said.
+    #[serde(deserialize_with = "object::object")]
     pub content: ContentBlock,
 }
 
@@ -131,12 +135,13 @@ pub enum CompletionReference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompleteRequestParams {
     /// What the argument belongs to.
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "object::object")]
     pub reference: CompletionReference,
     /// The argument, as far as it is typed.
+    #[serde(deserialize_with = "object::object")]
     pub argument: CompletionArgument,
     /// What is filled in already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub context: Option<CompletionContext>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +169,7 @@ pub struct CompletionContext {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CompleteResult {
     /// The proposals.
+    #[serde(deserialize_with = "object::object")]
     pub completion: Completion,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use super::{
     Meta,
     annotations::{Annotations, Icon},
     input::{InputResponses, RequestState},
+    object,
 };
 
 /// A resource as `resources/list` describes it, and as a link within content.
@@ -29,10 +30,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// For whom, and how much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<Annotations>,
     /// Pictures for a user interface; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub icons: Option<Vec<Icon>>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -57,10 +58,10 @@ pub struct ResourceTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     /// For whom, and how much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<Annotations>,
     /// Pictures for a user interface; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub icons: Option<Vec<Icon>>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +100,7 @@ pub enum ResourceBody {
 #[serde(rename_all = "camelCase")]
 pub struct ListResourcesResult {
     /// One page of resources.
+    #[serde(deserialize_with = "object::list")]
     pub resources: Vec<Resource>,
     /// Where the next page starts; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +115,7 @@ pub struct ListResourcesResult {
 #[serde(rename_all = "camelCase")]
 pub struct ListResourceTemplatesResult {
     /// One page of templates.
+    #[serde(deserialize_with = "object::list")]
     pub resource_templates: Vec<ResourceTemplate>,
     /// Where the next page starts; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

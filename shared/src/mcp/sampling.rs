@@ -7,6 +7,7 @@ use super::{
     JsonObject, Meta,
     annotations::Role,
     content::{ContentBlock, MediaContent, TextContent},
+    object,
     tools::Tool,
 };
 
@@ -15,9 +16,10 @@ use super::{
 #[serde(rename_all = "camelCase")]
 pub struct CreateMessageRequestParams {
     /// What was said so far.
+    #[serde(deserialize_with = "object::list")]
     pub messages: Vec<SamplingMessage>,
     /// Which model would suit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub model_preferences: Option<ModelPreferences>,
     /// How the model is to behave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,10 +39,10 @@ pub struct CreateMessageRequestParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonObject>,
     /// Tools the model may use; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub tools: Option<Vec<Tool>>,
     /// Whether it must use one; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub tool_choice: Option<ToolChoice>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ pub struct ToolChoice {
 #[serde(rename_all = "camelCase")]
 pub struct ModelPreferences {
     /// Names, best first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub hints: Option<Vec<ModelHint>>,
     /// How much its price matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,9 +100,9 @@ pub struct SamplingMessage {
 #[serde(untagged)]
 pub enum SamplingContent {
     /// One block.
-    One(SamplingBlock),
+    One(#[serde(deserialize_with = "object::object")] SamplingBlock),
     /// Several blocks.
-    Several(Vec<SamplingBlock>),
+    Several(#[serde(deserialize_with = "object::list")] Vec<SamplingBlock>),
 }
 
 /// One block of a message.
@@ -140,6 +142,7 @@ pub struct ToolResultContent {
     /// The call's name.
     pub tool_use_id: String,
     /// The result for a model.
+    #[serde(deserialize_with = "object::list")]
     pub content: Vec<ContentBlock>,
     /// The result for a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use super::{
     annotations::Icon,
     content::ContentBlock,
     input::{InputResponses, RequestState},
+    object,
 };
 
 /// A tool as `tools/list` describes it.
@@ -28,10 +29,10 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<JsonObject>,
     /// How it behaves; a hint from the server, not a promise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional")]
     pub annotations: Option<ToolAnnotations>,
     /// Pictures for a user interface; since 2025-11-25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object::optional_list")]
     pub icons: Option<Vec<Icon>>,
     /// What goes beside it.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +80,7 @@ impl Tool {
 #[serde(rename_all = "camelCase")]
 pub struct ListToolsResult {
     /// One page of tools.
+    #[serde(deserialize_with = "object::list")]
     pub tools: Vec<Tool>,
     /// Where the next page starts; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +116,7 @@ pub struct CallToolRequestParams {
 #[serde(rename_all = "camelCase")]
 pub struct CallToolResult {
     /// The result for a model.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::list")]
     pub content: Vec<ContentBlock>,
     /// The result for a program, as `outputSchema` describes it; since 2025-06-18.
     #[serde(default, skip_serializing_if = "Option::is_none")]

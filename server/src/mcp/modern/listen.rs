@@ -12,6 +12,7 @@ use shared::{
     mcp::{
         methods,
         modern::{SubscriptionFilter, meta},
+        object::object,
     },
 };
 use tokio::{
@@ -50,6 +51,7 @@ pub(super) async fn open(
 ) -> Result<EventStream, Refusal> {
     #[derive(Deserialize)]
     struct Params {
+        #[serde(deserialize_with = "object")]
         notifications: SubscriptionFilter,
     }
     // For as long as it takes to open it; how many are open has a limit of its own.

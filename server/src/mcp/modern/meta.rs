@@ -1,6 +1,6 @@
 //! `_meta` of a request (2026-07-28, basic, "`_meta`"): revision, client, capabilities.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use shared::{
     jsonrpc::{ErrorCode, ErrorObject},
@@ -8,6 +8,7 @@ use shared::{
         ProtocolVersion,
         lifecycle::{ClientCapabilities, Implementation},
         modern::{LoggingLevel, UnsupportedProtocolVersionData, meta},
+        object::{Object, object},
         utilities::ProgressToken,
     },
 };
@@ -21,7 +22,7 @@ pub(super) struct Meta {
     pub(super) protocol_version: String,
     #[serde(rename = "io.modelcontextprotocol/clientCapabilities", default)]
     client_capabilities: Option<serde_json::Value>,
-    #[serde(rename = "io.modelcontextprotocol/clientInfo", default, deserialize_with = "object")]
+    #[serde(rename = "io.modelcontextprotocol/clientInfo", default, deserialize_with = "present")]
     pub(super) client_info: Option<Implementation>,
     #[serde(rename = "io.modelcontextprotocol/logLevel", default)]
     pub(super) log_level: Option<LoggingLevel>,
@@ -29,23 +30,16 @@ pub(super) struct Meta {
     pub(super) progress_token: Option<ProgressToken>,
 }
 
-/// An object as its own type: serde alone would take an array for its members in their order.
-fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Implementation>, D::Error> {
-    let members = <&RawValue>::deserialize(deserializer)?.get();
-    if !members.starts_with('{') {
-        return Err(D::Error::custom("`clientInfo` must be an object"));
-    }
-    serde_json::from_str(members).map(Some).map_err(D::Error::custom)
+/// Tells `null`, which is no object, from an absent member.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Implementation>, D::Error> {
+    object(deserializer).map(Some)
 }
 
 impl Meta {
     /// Takes out what the client can do, which it must say. Looked at after the revision: another one may have other rules.
     pub(super) fn capabilities(&mut self) -> Result<ClientCapabilities, ErrorObject> {
         let said = self.client_capabilities.take().ok_or_else(|| lacks(meta::CLIENT_CAPABILITIES))?;
-        if !said.is_object() {
-            return Err(invalid(format!("`_meta[\"{}\"]` must be an object", meta::CLIENT_CAPABILITIES)));
-        }
-        serde_json::from_value(said).map_err(|error| {
+        object(said).map_err(|error: serde_json::Error| {
             invalid(format!("`_meta[\"{}\"]` cannot be read: {error}", meta::CLIENT_CAPABILITIES))
         })
     }
@@ -66,11 +60,13 @@ pub(super) fn read(params: Option<&RawValue>) -> Result<Meta, ErrorObject> {
     let read = params.map(|params| serde_json::from_str::<Params<'_>>(params.get())).transpose();
     let meta = read.map_err(|error| invalid(format!("`params` cannot be read: {error}")))?;
     let meta = meta.and_then(|params| params.meta).ok_or_else(|| lacks(meta::PROTOCOL_VERSION))?;
-    serde_json::from_str(meta.get()).map_err(|error| {
+    serde_json::from_str(meta.get()).map(|Object(read)| read).map_err(|error| {
         // Without its revision nothing of it has a meaning, so that is said first.
-        match serde_json::from_str::<Version>(meta.get()) {
-            Ok(Version { version: None }) => lacks(self::meta::PROTOCOL_VERSION),
-            Ok(Version { version: Some(_) }) | Err(_) => invalid(format!("`_meta` cannot be read: {error}")),
+        match serde_json::from_str(meta.get()) {
+            Ok(Object(Version { version: None })) => lacks(self::meta::PROTOCOL_VERSION),
+            Ok(Object(Version { version: Some(_) })) | Err(_) => {
+                invalid(format!("`_meta` cannot be read: {error}"))
+            }
         }
     })
 }

@@ -35,6 +35,10 @@ async fn meta_must_be_whole() {
         ("no _meta", with(&|body| body["params"] = json!({}))),
         ("_meta is null", with(&|body| body["params"]["_meta"] = json!(null))),
         ("_meta is a list", with(&|body| body["params"]["_meta"] = json!([]))),
+        (
+            "_meta is a list of what it must have",
+            with(&|body| body["params"]["_meta"] = json!([STATELESS, {}])),
+        ),
         ("no version", with(&|body| drop(body["params"]["_meta"].as_object_mut().unwrap().remove(version)))),
         ("version is a number", with(&|body| body["params"]["_meta"][version] = json!(20_260_728))),
         (
@@ -42,6 +46,13 @@ async fn meta_must_be_whole() {
             with(&|body| drop(body["params"]["_meta"].as_object_mut().unwrap().remove(capabilities))),
         ),
         ("capabilities is a list", with(&|body| body["params"]["_meta"][capabilities] = json!([]))),
+        ("capabilities is a list of them", with(&|body| body["params"]["_meta"][capabilities] = json!([{}]))),
+        (
+            "client info is a list",
+            with(&|body| {
+                body["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = json!(["n", null, "1"]);
+            }),
+        ),
         (
             "client info is a string",
             with(&|body| body["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = json!("me")),

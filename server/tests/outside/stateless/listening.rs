@@ -84,6 +84,7 @@ async fn a_key_may_listen_on_so_many_streams_and_no_more() {
     for wrong in [
         json!({}),
         json!({ "notifications": null }),
+        json!({ "notifications": [true] }),
         json!({ "notifications": { "resourceSubscriptions": "x" } }),
     ] {
         let answer = Caller::new(app.address, ALICE).answer("subscriptions/listen", wrong).await;
