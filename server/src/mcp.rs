@@ -123,8 +123,8 @@ pub struct Exchange<'a> {
     pub request_id: Arc<str>,
     /// `Mcp-Session-Id`, as presented.
     pub session_id: Option<&'a [u8]>,
-    /// `MCP-Protocol-Version`, as presented.
-    pub protocol_version: Option<&'a [u8]>,
+    /// `MCP-Protocol-Version`.
+    pub protocol_version: Header<'a>,
     /// Every other header, by its name in lower case.
     pub headers: &'a (dyn Fn(&str) -> Header<'a> + Send + Sync),
 }
@@ -133,6 +133,12 @@ impl<'a> Exchange<'a> {
     /// A header, by its name in lower case.
     fn header(&self, name: &str) -> Header<'a> {
         (self.headers)(name)
+    }
+
+    /// The revision that the header names, where it names one.
+    fn announced(&self) -> Option<ProtocolVersion> {
+        let Header::Once(version) = self.protocol_version else { return None };
+        str::from_utf8(version).ok()?.parse().ok()
     }
 }
 
@@ -194,7 +200,7 @@ impl Engine {
             id: None,
             refusal: MessageError::NotJson(error.to_string()).into(),
         })?;
-        if era::is_stateless(text, exchange.protocol_version, exchange.session_id.is_some()) {
+        if era::is_stateless(text, exchange.announced(), exchange.session_id.is_some()) {
             modern::post(self, exchange, text).await
         } else {
             legacy::post(self, exchange, text).await

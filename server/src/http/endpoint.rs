@@ -98,14 +98,14 @@ async fn serve(
         }
     };
     if matches!(header(headers::SESSION_ID), Header::Repeated) {
-        return Err(Refusal::SeveralSessions);
+        return Err(Refusal::Repeated("Mcp-Session-Id"));
     }
     let mut exchange = Exchange {
         principal,
         from,
         request_id: Arc::clone(request_id),
         session_id: bytes_of(&parts.headers, headers::SESSION_ID),
-        protocol_version: bytes_of(&parts.headers, headers::PROTOCOL_VERSION),
+        protocol_version: header(headers::PROTOCOL_VERSION),
         headers: &header,
     };
     match parts.method {
@@ -120,7 +120,7 @@ async fn serve(
             yield_now().await;
             post(state, exchange, &body).await
         }
-        Method::GET => get(state, exchange, &parts.headers).await,
+        Method::GET => get(state, exchange, &parts.headers, header(headers::LAST_EVENT_ID)).await,
         Method::DELETE => {
             state.engine().end_session(exchange).await?;
             Ok(empty(StatusCode::NO_CONTENT))
@@ -170,11 +170,20 @@ async fn post(state: &HttpState, exchange: Exchange<'_>, body: &[u8]) -> Result<
     }
 }
 
-async fn get(state: &HttpState, exchange: Exchange<'_>, sent: &HeaderMap) -> Result<Response, Refusal> {
+async fn get(
+    state: &HttpState,
+    exchange: Exchange<'_>,
+    sent: &HeaderMap,
+    last_event_id: Header<'_>,
+) -> Result<Response, Refusal> {
     if !negotiation::accepts_a_stream(sent) {
         return Err(Refusal::AcceptStream);
     }
-    let last_event_id = bytes_of(sent, headers::LAST_EVENT_ID);
+    let last_event_id = match last_event_id {
+        Header::Absent => None,
+        Header::Once(id) => Some(id),
+        Header::Repeated => return Err(Refusal::Repeated("Last-Event-ID")),
+    };
     let events = state.engine().open_stream(exchange, last_event_id).await?;
     Ok(event_stream(events))
 }

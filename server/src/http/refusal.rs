@@ -45,8 +45,8 @@ pub(super) enum Refusal {
     #[error("Unsupported coding: send the body as it is, without Content-Encoding")]
     Coding,
     /// 400: a proxy might go by another of them than we do.
-    #[error("Mcp-Session-Id is there more than once; send it once")]
-    SeveralSessions,
+    #[error("{0} is there more than once; send it once")]
+    Repeated(&'static str),
     /// 413.
     #[error("The body is larger than {0} bytes: send less at once")]
     TooLarge(usize),
@@ -85,7 +85,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::AcceptBoth | Self::AcceptStream => StatusCode::NOT_ACCEPTABLE,
             Self::ContentType | Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SeveralSessions => StatusCode::BAD_REQUEST,
+            Self::Repeated(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Interrupted => StatusCode::REQUEST_TIMEOUT,
             Self::Limited(_) | Self::TooManyKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -122,7 +122,7 @@ impl Refusal {
             | Self::AcceptStream
             | Self::ContentType
             | Self::Coding
-            | Self::SeveralSessions
+            | Self::Repeated(_)
             | Self::TooLarge(_)
             | Self::Interrupted => ErrorCode::INVALID_REQUEST,
         }
@@ -166,7 +166,7 @@ impl Refusal {
             | Self::AcceptStream
             | Self::ContentType
             | Self::Coding
-            | Self::SeveralSessions
+            | Self::Repeated(_)
             | Self::TooLarge(_)
             | Self::Limited(_)
             | Self::TooManyKeys { .. }

@@ -7,10 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::mcp::{ProtocolVersion, methods, modern::meta, object::Object};
 
-/// Whether the message is for the revisions without sessions. `version` is the header's, `in_session` whether the
-/// request names a session.
-pub(super) fn is_stateless(message: &str, version: Option<&[u8]>, in_session: bool) -> bool {
-    let announced = version.and_then(|version| str::from_utf8(version).ok()?.parse::<ProtocolVersion>().ok());
+/// Whether the message is for the revisions without sessions. `announced` is the header's revision, `in_session` whether
+/// the request names a session.
+pub(super) fn is_stateless(message: &str, announced: Option<ProtocolVersion>, in_session: bool) -> bool {
     if !in_session && announced.is_some_and(|version| !version.has_sessions()) {
         return true;
     }
@@ -68,16 +67,16 @@ mod tests {
 
     #[test]
     fn a_message_belongs_to_the_era_that_it_says() {
-        let listed = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":["io.modelcontextprotocol/protocolVersion"]}}"#;
         let with = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}}"#;
+        let listed = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":["io.modelcontextprotocol/protocolVersion"]}}"#;
         let quoted = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"text":"io.modelcontextprotocol/protocolVersion server/discover"}}}"#;
         let discover = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#;
         let plain = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         for (message, version, in_session, stateless) in [
             (with, None, false, true),
             (with, Some("2025-11-25"), true, true),
-            (listed, None, true, false),
             (discover, None, false, true),
+            (listed, None, true, false),
             (quoted, None, true, false),
             (quoted, Some("2025-11-25"), false, false),
             (plain, None, false, false),
@@ -87,7 +86,8 @@ mod tests {
             ("[1,", None, false, false),
             ("", None, false, false),
         ] {
-            let found = is_stateless(message, version.map(str::as_bytes), in_session);
+            let announced = version.and_then(|version: &str| version.parse().ok());
+            let found = is_stateless(message, announced, in_session);
             assert_eq!(found, stateless, "{message} {version:?} {in_session}");
         }
     }

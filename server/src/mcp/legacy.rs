@@ -10,7 +10,7 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine, Exchange,
+    Engine, Exchange, Header,
     asking::{self, written},
     commitment::Commitment,
     context::{Peer, RequestContext, Scope},
@@ -67,12 +67,11 @@ pub(super) async fn post(engine: &Engine, exchange: Exchange<'_>, text: &str) ->
 
 /// The session of this exchange, if the version header does not contradict it.
 pub(super) async fn session(engine: &Engine, exchange: &Exchange<'_>) -> Result<Activity, Refusal> {
-    let claimed = exchange.protocol_version.map(|version| {
-        let version =
-            str::from_utf8(version).ok().and_then(|version| version.parse::<ProtocolVersion>().ok());
-        version.filter(|version| version.has_sessions()).ok_or(Refusal::UnsupportedVersion)
-    });
-    let claimed = claimed.transpose()?;
+    let announced = exchange.announced().filter(|version| version.has_sessions());
+    let claimed = match exchange.protocol_version {
+        Header::Absent => None,
+        Header::Once(_) | Header::Repeated => Some(announced.ok_or(Refusal::UnsupportedVersion)?),
+    };
     let presented = exchange.session_id.ok_or(Refusal::SessionRequired)?;
     let activity = engine.sessions.find(presented, &exchange.principal).await?;
     let negotiated = activity.session().protocol();
@@ -84,8 +83,7 @@ pub(super) async fn session(engine: &Engine, exchange: &Exchange<'_>) -> Result<
 
 /// Whoever speaks a revision without sessions has nothing to open or to end here.
 fn refuse_stateless(exchange: &Exchange<'_>) -> Result<(), Refusal> {
-    let version = exchange.protocol_version.and_then(|version| str::from_utf8(version).ok()?.parse().ok());
-    let is_stateless = version.is_some_and(|version: ProtocolVersion| !version.has_sessions());
+    let is_stateless = exchange.announced().is_some_and(|version| !version.has_sessions());
     if is_stateless && exchange.session_id.is_none() { Err(Refusal::OnlyPost) } else { Ok(()) }
 }
 

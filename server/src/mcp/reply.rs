@@ -91,8 +91,9 @@ pub enum Refusal {
     /// The session is unknown, ended, or another's: which of them is not told.
     #[error("Session not found: send `initialize` to open a new one")]
     SessionNotFound,
-    /// The version header names no revision that is served with sessions.
-    #[error("Unsupported MCP-Protocol-Version; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
+    /// The version header names no revision that is served with sessions, or is there more than once: a proxy might go by
+    /// another of them than we do.
+    #[error("Unsupported MCP-Protocol-Version; send it once; supported: 2025-03-26, 2025-06-18, 2025-11-25")]
     UnsupportedVersion,
     /// The version header names another revision than the session's.
     #[error("MCP-Protocol-Version is not the one negotiated for this session, which is {0}")]

@@ -176,7 +176,7 @@ fn exchange<'a>(role: &str, session: Option<&'a str>) -> Exchange<'a> {
         from: std::net::Ipv4Addr::LOCALHOST.into(),
         request_id: "request-7".into(),
         session_id: session.map(str::as_bytes),
-        protocol_version: None,
+        protocol_version: super::Header::Absent,
         headers: &|_| super::Header::Absent,
     }
 }

@@ -96,6 +96,34 @@ async fn the_version_header_must_name_a_revision_that_is_spoken() {
 }
 
 #[tokio::test]
+async fn the_version_header_that_is_there_twice_is_refused_and_the_session_lives_on() {
+    let app = spawn_app().await;
+    let bob = Client::open(app.address, BOB).await;
+    let twice = |ask: Ask, versions: [&str; 2]| {
+        let [first, second] = versions;
+        ask.instead("mcp-protocol-version", first).with("mcp-protocol-version", second)
+    };
+    for other in [NEWEST, "2025-06-18", "2099-01-01", "2026-07-28", ""] {
+        for versions in [[NEWEST, other], [other, NEWEST]] {
+            for ask in [
+                bob.post(request(1, "ping", json!({}))),
+                bob.dress(Ask::get()),
+                bob.dress(Ask::delete()),
+                Ask::post(request(1, "ping", json!({}))).key(BOB),
+                Ask::post(initialize(NEWEST)).key(BOB),
+                Ask::get().key(BOB),
+                Ask::delete().key(BOB),
+            ] {
+                let answer = twice(ask, versions).send(app.address).await;
+                assert_eq!((answer.status, answer.code()), (400, Some(-32600)), "{versions:?}: {answer:?}");
+                assert!(answer.header("mcp-session-id").is_none(), "{versions:?}: {answer:?}");
+            }
+        }
+    }
+    assert_eq!(bob.ping().await.status, 200);
+}
+
+#[tokio::test]
 async fn batches_belong_to_the_oldest_revision() {
     let app = spawn_app().await;
     let batch = format!(

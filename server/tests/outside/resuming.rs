@@ -83,6 +83,21 @@ async fn an_event_that_nobody_knows_is_refused_and_a_lost_standing_stream_begins
 }
 
 #[tokio::test]
+async fn an_event_that_is_named_twice_is_refused_and_the_stream_can_be_gone_on_with() {
+    let stage = spawn_stage().await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let (ids, events) = begin(&stage, &bob).await;
+    for (first, second) in [(0, 1), (1, 0), (2, 2)] {
+        let ask = bob.resume(&ids[first]).with("last-event-id", &ids[second]);
+        let answer = ask.send(stage.app.address).await;
+        assert_eq!((answer.status, answer.code()), (400, Some(-32600)), "{answer:?}");
+        assert!(answer.body.contains("Last-Event-ID"), "{answer:?}");
+    }
+    stage.gate.add_permits(1);
+    assert_eq!(events.rest().await.last().unwrap().json()["id"], 7, "nobody took over");
+}
+
+#[tokio::test]
 async fn what_is_no_longer_kept_whole_is_refused_and_not_left_out_in_silence() {
     let stage = spawn_stage().await;
     let bob = Client::open(stage.app.address, BOB).await;

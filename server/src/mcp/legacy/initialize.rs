@@ -10,7 +10,7 @@ use shared::{
 };
 
 use crate::mcp::{
-    Engine, Exchange, abilities,
+    Engine, Exchange, Header, abilities,
     reply::{self, Refusal, Reply},
     screening,
 };
@@ -22,6 +22,9 @@ pub(super) async fn answer(
     id: &RequestId,
     params: Option<&RawValue>,
 ) -> Result<Reply, Refusal> {
+    if exchange.protocol_version == Header::Repeated {
+        return Err(Refusal::UnsupportedVersion);
+    }
     let invalid = |text: String| {
         Ok(Reply::Message(reply::error(Some(id), &ErrorObject::new(ErrorCode::INVALID_PARAMS, text))))
     };

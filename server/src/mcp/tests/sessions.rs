@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     clock::UnixMillis,
-    mcp::{SessionId, sessions::Sessions},
+    mcp::{Header, SessionId, sessions::Sessions},
     store::SessionHash,
 };
 
@@ -35,8 +35,9 @@ async fn the_version_header_must_be_the_negotiated_one() {
     let body = ping().to_string();
     let mut results = Vec::new();
     for version in [None, Some("2025-06-18"), Some("2025-11-25"), Some("2024-11-05"), Some("")] {
-        let exchange =
-            Exchange { protocol_version: version.map(str::as_bytes), ..exchange("customer", Some(&session)) };
+        let protocol_version =
+            version.map_or(Header::Absent, |version: &str| Header::Once(version.as_bytes()));
+        let exchange = Exchange { protocol_version, ..exchange("customer", Some(&session)) };
         results.push(stage.engine.post(exchange, body.as_bytes()).await);
     }
     assert!(matches!(
