@@ -111,7 +111,11 @@ pub(super) async fn open_stream(
             streams.open_standing().map_err(|_| Refusal::TooManyStreams)?
         }
     };
-    let presence = listen(engine, exchange, &activity);
+    let presence = if seat.is_standing() {
+        listen(engine, exchange, &activity)
+    } else {
+        engine.live.wait(&exchange.principal)
+    };
     let primed = is_primed(&activity);
     Ok(EventStream::of(Reader::begin(seat, primed, activity, presence, engine.stop.clone())))
 }
@@ -193,8 +197,7 @@ fn stream(
     let activity = activity.again();
     let log = activity.session().streams().open_reply();
     let primed = is_primed(&activity);
-    // The request was made in time: whoever waits for its answer gets it.
-    let presence = engine.live.enter(context.principal(), None, Arc::new(|_| {}));
+    let presence = engine.live.wait(context.principal());
     let seat = Seat::take(Arc::clone(&log));
     let reader = Reader::begin(seat, primed, activity, presence, engine.stop.clone());
     take(&log, first);

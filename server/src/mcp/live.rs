@@ -101,6 +101,12 @@ impl Live {
         Presence { live: Arc::downgrade(self), number, ended }
     }
 
+    /// Somebody waits for an answer in the name of `principal` from now on. The request was made in time: they get the
+    /// answer also when what proved whose it is ends meanwhile.
+    pub(super) fn wait(self: &Arc<Self>, principal: &Principal) -> Presence {
+        self.enter(principal, None, Arc::new(|_| {}))
+    }
+
     /// Ends what is open in the name of keys whose time is over, or that of what proved whose they are.
     pub(super) fn expire(&self, now: UnixMillis) {
         for open in self.open.lock().values() {

@@ -198,6 +198,11 @@ impl Seat {
         log.changed.notify_waiters();
         Some(Self { log, me, next })
     }
+
+    /// Whether it is at a stream that belongs to no request.
+    pub(super) fn is_standing(&self) -> bool {
+        self.log.is_standing()
+    }
 }
 
 impl Drop for Seat {

@@ -173,8 +173,7 @@ async fn run(engine: &Engine, mut running: Running) -> Result<Reply, Refusal> {
 /// What comes before the answer, then the answer. It ends with the key that asked, and nobody is told what came of it.
 fn stream(engine: &Engine, running: Running, first: Step) -> EventStream {
     let desk = engine.rounds();
-    // The request was made in time: whoever waits for its answer gets it.
-    let presence = engine.live.enter(running.context.principal(), None, Arc::new(|_| {}));
+    let presence = engine.live.wait(running.context.principal());
     let rest = stream::unfold(Some((running, presence)), move |open| {
         let desk = Arc::clone(&desk);
         async move {

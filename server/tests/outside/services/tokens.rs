@@ -8,7 +8,8 @@ use sha2::Sha256;
 
 use super::{Trust, claims, claims_with, knock, listen, now};
 use crate::support::{
-    client::{NEWEST, initialize, request},
+    client::{NEWEST, initialize, initialize_with, request},
+    events::Events,
     kit::Signer,
     process::{Program, run},
     soon,
@@ -142,10 +143,59 @@ async fn rule_01_a_token_belongs_to_whoever_presented_it_first() {
     assert_eq!(from("192.0.2.1").send(second.address).await.status, 200);
 }
 
+/// How far the clocks of issuer and server may be apart, in seconds.
+const LEEWAY: u64 = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_gone_on_with_is_answered_when_the_token_has_ended_meanwhile() {
+    let signer = Signer::ed25519("one");
+    let trust = Trust::new(&signer);
+    let program = trust.start();
+    let address = program.address;
+    trust.operate(&["keys", "create", "--user", "bob", "--role", "customer", "--token-subject", "payer"]);
+    let bearer = |mut claims: Value| {
+        claims["sub"] = json!("payer");
+        format!("Bearer {}", signer.token(&claims))
+    };
+    let lasting = bearer(claims());
+    let open = Ask::post(initialize_with(NEWEST, &json!({ "elicitation": {} })));
+    let opened = open.with("authorization", &lasting).send(address).await;
+    let dress = |ask: Ask, bearer: &str| {
+        let session = opened.header("mcp-session-id").unwrap();
+        ask.session(session).with("mcp-protocol-version", NEWEST).with("authorization", bearer)
+    };
+    let arguments = json!({ "payments": [{ "to": "alice", "amount": 1 }] });
+    let call = request(7, "tools/call", json!({ "name": "createPaymentBatch", "arguments": arguments }));
+    // A busy machine may need a token that lives longer to be served with it at all.
+    for life in [2, 4, 8] {
+        let brief = bearer(claims_with("exp", json!(now() + life - LEEWAY)));
+        let mut calling = Events::open(&dress(Ask::post(call.clone()), &lasting), address).await;
+        let begun = calling.one().await.id().to_owned();
+        let question = soon("the question", calling.one()).await.json()["id"].clone();
+        let go_on = dress(Ask::get(), &brief).with("last-event-id", &begun);
+        let (Ok(mut listening), Ok(mut resumed)) = (
+            Events::or_answer(&dress(Ask::get(), &brief), address).await,
+            Events::or_answer(&go_on, address).await,
+        ) else {
+            continue;
+        };
+        soon("the end of what is only listened to", async { while listening.next().await.is_some() {} })
+            .await;
+        for told in [begun.as_str(), question.as_str().unwrap()] {
+            assert!(format!("{:?}", resumed.one().await).contains(told));
+        }
+        let word = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline" } });
+        assert_eq!(dress(Ask::post(word.to_string()), &lasting).send(address).await.status, 202);
+        let rest = resumed.rest().await;
+        let answer = rest.last().expect("the stream ended before the answer");
+        assert_eq!(answer.json()["id"], 7, "{rest:?}");
+        return;
+    }
+    panic!("no token lived long enough to be served");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_listened_to_ends_with_the_token_that_opened_it_and_no_other_does() {
-    /// How far the clocks of issuer and server may be apart, in seconds.
-    const LEEWAY: u64 = 10;
     let signer = Signer::ed25519("one");
     let trust = Trust::new(&signer);
     let program = trust.start();
