@@ -112,7 +112,7 @@ pub(super) async fn open_stream(
         }
     };
     let presence = if seat.is_standing() {
-        listen(engine, exchange, &activity)
+        listen(engine, exchange, &activity).await
     } else {
         engine.live.wait(&exchange.principal)
     };
@@ -121,8 +121,22 @@ pub(super) async fn open_stream(
 }
 
 /// Tells a session that its lists are others when the key may do something else than the client was last told of: now,
-/// and as long as the presence lives. However many streams it has open, it is told once.
-fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
+/// and as long as the presence lives; and from now on when there are other resources. However many streams it has open, it
+/// is told once.
+async fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
+    let streams = activity.session().streams();
+    if !streams.watches_lists() {
+        let told = activity.weak();
+        let sink = move |permission| {
+            if let Some(session) = told.upgrade()
+                && session.streams().may(permission)
+            {
+                session.streams().notify(written(methods::RESOURCES_LIST_CHANGED, json!({})));
+            }
+        };
+        let watches = engine.watching.watch_families(&engine.library, &exchange.principal, sink).await;
+        streams.watch_lists(watches);
+    }
     let told = activity.weak();
     let changes = engine.list_changes();
     let permitted: Permitted = Arc::new(move |permissions| {

@@ -152,7 +152,8 @@ pub(super) struct Lifetime(pub(super) Option<Duration>);
 impl Lifetime {
     /// The result is not of a kind that is kept.
     pub(super) const NONE: Self = Self(None);
-    /// Lists change when permissions do, which clients are told of where they listen.
+    /// Lists change when permissions do, and that of resources when a family has another member. Clients are told of both
+    /// where they listen.
     pub(super) const LIST: Self = Self(Some(Duration::from_secs(60)));
     /// What is read may have changed the next moment.
     pub(super) const READ: Self = Self(Some(Duration::ZERO));

@@ -18,7 +18,7 @@ use super::{
     log::{Log, Position, Seat},
     watching::{WATCHED_MAX, Watch},
 };
-use crate::identity::PermissionSet;
+use crate::identity::{Permission, PermissionSet};
 
 /// How many finished streams are kept to be read again.
 const FINISHED_MAX: usize = 16;
@@ -45,6 +45,8 @@ struct State {
     questions: Vec<(String, oneshot::Sender<Answer>)>,
     level: LoggingLevel,
     watches: Vec<Watch>,
+    /// What tells of other resources in the list.
+    lists: Vec<Watch>,
     /// What the key could do when the client was last told of other lists; at first, when it opened the session.
     told: PermissionSet,
 }
@@ -80,6 +82,7 @@ impl Streams {
             questions: Vec::new(),
             level: LoggingLevel::Info,
             watches: Vec::new(),
+            lists: Vec::new(),
             told: permissions,
         }))
     }
@@ -128,6 +131,11 @@ impl Streams {
     pub(super) fn permit(&self, permissions: PermissionSet) -> bool {
         let told = std::mem::replace(&mut self.0.lock().told, permissions);
         told != permissions
+    }
+
+    /// Whether the key may do this, as far as is known here.
+    pub(super) fn may(&self, permission: Permission) -> bool {
+        self.0.lock().told.contains(permission)
     }
 
     /// Sends a message that belongs to no request: on one stream, or later on the next to be opened.
@@ -201,6 +209,18 @@ impl Streams {
         let gone: Vec<_> = self.0.lock().watches.extract_if(.., |watch| watch.uri() == uri).collect();
         // Dropped here, with nothing locked.
         drop(gone);
+    }
+
+    /// Whether the client is told of other resources in the list.
+    pub(super) fn watches_lists(&self) -> bool {
+        !self.0.lock().lists.is_empty()
+    }
+
+    /// Keeps what tells of that for as long as the session lives.
+    pub(super) fn watch_lists(&self, watches: Vec<Watch>) {
+        let before = std::mem::replace(&mut self.0.lock().lists, watches);
+        // Dropped here, with nothing locked.
+        drop(before);
     }
 
     /// Drops what nobody can still want to read again.

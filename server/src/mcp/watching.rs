@@ -1,23 +1,31 @@
-//! Who wants to be told when which resource changes.
+//! Who wants to be told when which resource changes, or which of them there are.
 //!
 //! A change is found by looking: while somebody watches a resource, its fingerprint is asked for every second, and at
 //! once when this process knows that something happened. So changes are found whoever made them, in whatever process.
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Weak},
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::library::Library;
-use crate::identity::Principal;
+use super::{
+    library::{Library, ShelvedTemplate},
+    tool::ToolError,
+};
+use crate::identity::{Permission, Principal};
 
 /// How many resources one watcher may watch.
 pub(super) const WATCHED_MAX: usize = 100;
 
-/// Told the URI of a resource that has changed.
+/// How much of what is watched is looked at at once: with a store that is far away one after the other would be too slow.
+const AT_ONCE: usize = 8;
+
+/// Told the URI of a resource that has changed, or that of a family which has other members.
 pub(super) type Sink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Everything that is watched.
@@ -33,7 +41,7 @@ struct State {
     watched: HashMap<Key, Watched>,
 }
 
-/// Whose view of which resource.
+/// Whose view of which resource, or of which family.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     user: i64,
@@ -96,6 +104,23 @@ impl Watching {
         Watch { watching: Arc::downgrade(self), key, number }
     }
 
+    /// Tells `sink` from now on when `resources/list` is another one for this principal, because a family has other members:
+    /// the permission without which it is not seen. Whether the principal has it is not looked at here, for it may change.
+    pub(super) async fn watch_families(
+        self: &Arc<Self>,
+        library: &Library,
+        principal: &Principal,
+        sink: impl Fn(Permission) + Clone + Send + Sync + 'static,
+    ) -> Vec<Watch> {
+        let mut watches = Vec::new();
+        for family in &library.templates {
+            let (sink, permission) = (sink.clone(), family.definition.permission);
+            let sink: Sink = Arc::new(move |_| sink(permission));
+            watches.push(self.watch(library, principal, family.definition.uri, sink).await);
+        }
+        watches
+    }
+
     /// Something may have changed.
     pub(super) fn nudge(&self) {
         self.nudged.notify_one();
@@ -112,35 +137,49 @@ impl Watching {
             let state = self.state.lock();
             state.watched.iter().map(|(key, watched)| (key.clone(), watched.principal.clone())).collect()
         };
-        for (key, principal) in all {
-            let Some(now) = fingerprint(library, &principal, &key.uri).await else { continue };
-            let sinks = {
-                let mut state = self.state.lock();
-                let Some(watched) = state.watched.get_mut(&key) else { continue };
-                // What could not be looked at until now may have changed since it was first asked for.
-                if watched.fingerprint.as_ref() == Some(&now) {
-                    continue;
-                }
-                watched.fingerprint = Some(now);
-                watched.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect::<Vec<_>>()
-            };
-            for sink in sinks {
-                sink(&key.uri);
+        let looks = stream::iter(all);
+        looks.for_each_concurrent(AT_ONCE, |(key, principal)| self.look_at(library, key, principal)).await;
+    }
+
+    async fn look_at(&self, library: &Library, key: Key, principal: Principal) {
+        let Some(now) = fingerprint(library, &principal, &key.uri).await else { return };
+        let sinks = {
+            let mut state = self.state.lock();
+            let Some(watched) = state.watched.get_mut(&key) else { return };
+            // What could not be looked at until now may have changed since it was first asked for.
+            if watched.fingerprint.as_ref() == Some(&now) {
+                return;
             }
+            watched.fingerprint = Some(now);
+            watched.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect::<Vec<_>>()
+        };
+        for sink in sinks {
+            sink(&key.uri);
         }
     }
 }
 
 async fn fingerprint(library: &Library, principal: &Principal, uri: &str) -> Option<String> {
-    let resource = Arc::clone(&library.resource(principal, uri)?.resource);
-    match resource.fingerprint(principal.clone()).await {
-        Ok(fingerprint) => Some(fingerprint),
-        Err(error) => {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "a watched resource cannot be looked at"
-            );
-            None
+    let looked_at = match library.templates.iter().find(|one| one.definition.uri == uri) {
+        Some(found) => members(found, principal).await,
+        None => {
+            let resource = Arc::clone(&library.resource(principal, uri)?.resource);
+            resource.fingerprint(principal.clone()).await
         }
+    };
+    looked_at
+        .inspect_err(|error| {
+            let error = error as &dyn std::error::Error;
+            tracing::debug!(error, "what is watched cannot be looked at");
+        })
+        .ok()
+}
+
+/// A text that is another one when the family has other members for this principal.
+async fn members(found: &ShelvedTemplate, principal: &Principal) -> Result<String, ToolError> {
+    let mut hasher = DefaultHasher::new();
+    for member in Arc::clone(&found.family).members(principal.clone()).await? {
+        member.uri.hash(&mut hasher);
     }
+    Ok(hasher.finish().to_string())
 }

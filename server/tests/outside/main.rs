@@ -24,6 +24,7 @@ mod lifecycle;
 mod limits;
 mod lost_answers;
 mod memory;
+mod months;
 mod musts;
 mod operating;
 mod operating_keys;

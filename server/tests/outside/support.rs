@@ -43,6 +43,11 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
 
 /// Moves whole dollars from one demo user to another, as something else on the same database might.
 pub(crate) async fn pay(app: &app::App, from: &str, to: &str, dollars: i64) {
+    pay_on(app, from, to, dollars, "2024-03-22").await;
+}
+
+/// The same on a day.
+pub(crate) async fn pay_on(app: &app::App, from: &str, to: &str, dollars: i64, day: &str) {
     use server::{
         money::{Amount, Currency},
         store::{NewTransfer, UserId},
@@ -54,7 +59,7 @@ pub(crate) async fn pay(app: &app::App, from: &str, to: &str, dollars: i64) {
         other => panic!("{other} is no demo user"),
     };
     let amount = Amount::from_minor(dollars * 100, Currency::USD);
-    let date = "2024-03-22".parse().unwrap();
-    let transfer = NewTransfer { id: None, from: user(from), to: user(to), amount, date };
+    let transfer =
+        NewTransfer { id: None, from: user(from), to: user(to), amount, date: day.parse().unwrap() };
     app.store.post(transfer).await.unwrap();
 }

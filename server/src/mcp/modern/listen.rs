@@ -20,6 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::identity::PermissionSet;
 use crate::mcp::{
     Engine,
     asking::written,
@@ -39,11 +40,20 @@ struct Changed {
     uris: Mutex<BTreeSet<String>>,
     /// The methods of the notifications that lists are others now.
     lists: Mutex<BTreeSet<&'static str>>,
+    /// What the key may do now.
+    permissions: Mutex<PermissionSet>,
     news: Notify,
 }
 
+impl Changed {
+    fn note_lists(&self, lists: &[&'static str]) {
+        self.lists.lock().extend(lists);
+        self.news.notify_one();
+    }
+}
+
 /// Opens the stream: the acknowledgement first, of what will be told, then what happens. A list changes when the key may
-/// do something else than before; when it may do less, the stream ends.
+/// do something else than before, and that of resources when there are others; when the key may do less, the stream ends.
 pub(super) async fn open(
     engine: &Engine,
     context: RequestContext,
@@ -68,19 +78,9 @@ pub(super) async fn open(
     let place = engine.listeners.enter(context.principal().key()).ok_or_else(|| {
         ErrorObject::new(ErrorCode::LIMITED, "Too many open streams of this key; close one first")
     })?;
-    let changed = Arc::new(Changed::default());
-    let mut watches = Vec::new();
-    for uri in wanted {
-        let found = engine.library.resource(context.principal(), &uri);
-        if found.is_some_and(|found| found.is_watched) {
-            let told = Arc::clone(&changed);
-            let sink: Sink = Arc::new(move |uri| {
-                told.uris.lock().insert(uri.to_owned());
-                told.news.notify_one();
-            });
-            watches.push(engine.watching.watch(&engine.library, context.principal(), &uri, sink).await);
-        }
-    }
+    let permissions = Mutex::new(context.principal().permissions());
+    let changed = Arc::new(Changed { permissions, ..Changed::default() });
+    let mut watches = watch_resources(engine, &context, wanted, &changed).await;
     let wants = [
         (methods::TOOLS_LIST_CHANGED, notifications.tools_list_changed),
         (methods::RESOURCES_LIST_CHANGED, notifications.resources_list_changed),
@@ -101,12 +101,15 @@ pub(super) async fn open(
         resources_list_changed: told_of(methods::RESOURCES_LIST_CHANGED),
         prompts_list_changed: told_of(methods::PROMPTS_LIST_CHANGED),
     };
+    if filter.resources_list_changed.is_some() {
+        watches.extend(watch_list(engine, &context, &changed).await);
+    }
     let acknowledged =
         tagged(&context, methods::SUBSCRIPTIONS_ACKNOWLEDGED, json!({ "notifications": filter }));
     let told = Arc::clone(&changed);
-    let permitted = Arc::new(move |_| {
-        told.lists.lock().extend(lists.iter().copied());
-        told.news.notify_one();
+    let permitted = Arc::new(move |permissions| {
+        *told.permissions.lock() = permissions;
+        told.note_lists(&lists);
     });
     let listener = Listener {
         presence: engine.live.enter(context.principal(), context.principal().proven_until(), permitted),
@@ -118,6 +121,39 @@ pub(super) async fn open(
     };
     let rest = stream::unfold(Some(listener), async |listener| listener?.next().await);
     Ok(EventStream::from_pieces(stream::once(async { acknowledged }).chain(rest).boxed()))
+}
+
+/// Watches those of the resources that can be watched.
+async fn watch_resources(
+    engine: &Engine,
+    context: &RequestContext,
+    wanted: BTreeSet<String>,
+    changed: &Arc<Changed>,
+) -> Vec<Watch> {
+    let mut watches = Vec::new();
+    for uri in wanted {
+        let found = engine.library.resource(context.principal(), &uri);
+        if found.is_some_and(|found| found.is_watched) {
+            let told = Arc::clone(changed);
+            let sink: Sink = Arc::new(move |uri| {
+                told.uris.lock().insert(uri.to_owned());
+                told.news.notify_one();
+            });
+            watches.push(engine.watching.watch(&engine.library, context.principal(), &uri, sink).await);
+        }
+    }
+    watches
+}
+
+/// Watches which resources there are.
+async fn watch_list(engine: &Engine, context: &RequestContext, changed: &Arc<Changed>) -> Vec<Watch> {
+    let told = Arc::clone(changed);
+    let sink = move |permission| {
+        if told.permissions.lock().contains(permission) {
+            told.note_lists(&[methods::RESOURCES_LIST_CHANGED]);
+        }
+    };
+    engine.watching.watch_families(&engine.library, context.principal(), sink).await
 }
 
 /// Whoever listens.
