@@ -8,6 +8,8 @@
 mod audit;
 #[path = "store_contract/between.rs"]
 mod between;
+#[path = "store_contract/busy_keys.rs"]
+mod busy_keys;
 #[path = "store_contract/changes.rs"]
 mod changes;
 #[path = "store_contract/clocks.rs"]

@@ -180,7 +180,9 @@ async fn may_confirm(
     let Some(key) = key.filter(|key| **key != payment.payment.key) else {
         return Ok(Ok(None));
     };
-    let found = transaction.key(key).await?;
+    // With all that it is paid with, in the order in which whoever pays it takes that.
+    let terms = &payment.payment;
+    let (_, found) = transaction.hold(&[terms.payer, terms.payee], key).await?;
     // The line that prepared it has counted it, whichever of its keys did.
     let is_of_its_line = found.as_ref().is_some_and(|(key, _)| key.lineage == payment.payment.lineage);
     let own = Intent::of(payment);
@@ -212,7 +214,8 @@ impl Decide {
         if !self.payments.must_assess(payment.payment.amount) {
             return Ok(Ok(asks_from));
         }
-        let found = transaction.key(&payment.payment.key).await?;
+        let terms = &payment.payment;
+        let (_, found) = transaction.hold(&[terms.payer, terms.payee], &terms.key).await?;
         let fitting = Intent::of(payment).fitting(found, self.now);
         Ok(fitting.map(|(_, policy)| asks_from.min(policy.automatic_below_minor)))
     }

@@ -9,8 +9,8 @@ use crate::{
     money::Amount,
     risk::{self, RiskAssessor, RiskSettings, RiskSettingsError, Threshold},
     store::{
-        AuditRecord, KeyId, Outcome, PaymentFilter, PaymentId, PaymentPolicy, Store, StoreError,
-        StoredPayment, Transaction, UserId,
+        AccountState, AuditRecord, KeyId, Outcome, PaymentFilter, PaymentId, PaymentPolicy, Store,
+        StoreError, StoredPayment, Transaction, UserId,
     },
 };
 
@@ -53,19 +53,22 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whether its key lives and may do this: it may have ended or been narrowed since the request was let in. Then what it
-    /// may pay; `None` where there is no key.
+    /// Holds the accounts of these users, its own among them, and its key. Whether the key lives and may do this: it may have
+    /// ended or been narrowed since the request was let in. Then the accounts, and what the key may pay; `None` where there is
+    /// no key.
     pub(super) async fn may(
         &self,
         permission: Permission,
+        users: &[UserId],
         transaction: &mut dyn Transaction,
         now: UnixMillis,
-    ) -> Result<Result<Option<PaymentPolicy>, Refusal>, StoreError> {
-        let Some(id) = &self.key else { return Ok(Ok(None)) };
-        let living = transaction.key(id).await?.filter(|(key, _)| key.ended(now).is_none());
+    ) -> Result<Result<(Vec<AccountState>, Option<PaymentPolicy>), Refusal>, StoreError> {
+        let Some(id) = &self.key else { return Ok(Ok((transaction.lock_accounts(users).await?, None))) };
+        let (accounts, found) = transaction.hold(users, id).await?;
+        let living = found.filter(|(key, _)| key.ended(now).is_none());
         Ok(match living {
             Some((key, policy)) if PermissionSet::from_bits(key.permissions).contains(permission) => {
-                Ok(Some(policy))
+                Ok((accounts, Some(policy)))
             }
             Some(_) => {
                 Err(Refusal::PermissionDenied(format!("the key does not have {permission} any more.")))

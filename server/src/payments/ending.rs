@@ -65,7 +65,9 @@ impl Work for Cancel {
                 return refused("has ended already, and nothing was paid.");
             }
         }
-        if let Err(refusal) = self.actor.may(Permission::PaymentsWrite, transaction, self.now).await? {
+        let users = [self.actor.user];
+        if let Err(refusal) = self.actor.may(Permission::PaymentsWrite, &users, transaction, self.now).await?
+        {
             return Ok(Ending::Undo(Err(refusal)));
         }
         let canceled = step(transaction, payment, PaymentStatus::Canceled, self.now, None).await?;

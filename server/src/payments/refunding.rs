@@ -233,15 +233,16 @@ impl Work for Refund {
             Ok(amount) => amount,
             Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
         };
-        match self.actor.may(Permission::PaymentsRefund, transaction, self.now).await? {
+        let users = [payment.payment.payer, user];
+        let accounts = match self.actor.may(Permission::PaymentsRefund, &users, transaction, self.now).await?
+        {
             // The policy may be another than the one in whose light nobody was asked.
-            Ok(Some(policy)) if !self.is_accepted && asks(&policy, &payment, amount) => {
+            Ok((_, Some(policy))) if !self.is_accepted && asks(&policy, &payment, amount) => {
                 return Ok(Ending::Undo(Ok(Refunded::Ask)));
             }
-            Ok(_) => {}
+            Ok((accounts, _)) => accounts,
             Err(refusal) => return Ok(Ending::Undo(Err(refusal))),
-        }
-        let accounts = transaction.lock_accounts(&[payment.payment.payer, user]).await?;
+        };
         if let Some(own) = accounts.iter().find(|account| account.user == user)
             && let Err(refusal) = bearable(own, amount)
         {

@@ -2,7 +2,8 @@
 //!
 //! A [`Work`] reads and writes through a [`Transaction`] and says at the end whether what it did is to be kept. It may
 //! be run more than once, when work of others was in its way, so it keeps nothing outside the transaction. It takes
-//! what it needs in this order, so that two pieces of work never wait for each other: payments, then accounts.
+//! what it needs in this order, so that two pieces of work never wait for each other: payments, then accounts, then
+//! keys.
 
 use std::sync::Arc;
 
@@ -31,16 +32,13 @@ pub trait Transaction: Send {
     /// [`StoreError::NoSuchAccount`].
     async fn lock_accounts(&mut self, users: &[UserId]) -> Result<Vec<AccountState>, StoreError>;
 
-    /// The key of this id, and what it may pay.
-    async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError>;
-
-    /// Both of them, the accounts first.
+    /// The same, and then the key of this id and what it may pay. There is no way to a key alone, and its own user is to be
+    /// among the users: those who work with one key take turns on that account. If they held the key beside each other, there
+    /// might always be one who does, and nobody could revoke it.
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`].
-    async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError> {
-        Ok((self.lock_accounts(users).await?, self.key(key).await?))
-    }
+    async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError>;
 
     /// Whoever has this name, if somebody has; their account and that of `payer`; and the key of this id with what it may
     /// pay.

@@ -117,9 +117,9 @@ pub(crate) async fn a_policy_is_the_whole_lines(store: Arc<dyn Store>) {
     assert_eq!(store.change_policy(&KeyId("z".to_owned()), policy.clone().into()).await.unwrap(), None);
     let seen = work(&*store, move |transaction| {
         let one = one.clone();
-        Box::pin(async move { transaction.key(&one).await.map(Ending::Keep) })
+        Box::pin(async move { transaction.hold(&[UserId(1)], &one).await.map(Ending::Keep) })
     });
-    assert_eq!(seen.await.unwrap().map(|(_, policy)| policy), Some(policy));
+    assert_eq!(seen.await.unwrap().1.map(|(_, policy)| policy), Some(policy));
 }
 
 pub(crate) async fn of_two_changes_of_a_policy_at_once_neither_is_lost(store: Arc<dyn Store>) {

@@ -137,7 +137,7 @@ async fn a_revocation_waits_for_what_is_being_paid_with_the_key() {
             let work = work(&*one, move |transaction| {
                 let (holds, mut end) = (holds.clone(), end.clone());
                 Box::pin(async move {
-                    transaction.key(&KeyId("a".to_owned())).await?.unwrap();
+                    transaction.hold(&[UserId(1)], &KeyId("a".to_owned())).await?.1.unwrap();
                     holds.send_replace(true);
                     end.wait_for(|end| *end).await.unwrap();
                     Ok(Ending::Keep(()))

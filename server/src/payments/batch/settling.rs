@@ -125,7 +125,8 @@ impl Work for Begin {
         }
         for payment in &batch.payments {
             // What its key may pay can change again, so that nothing fails for that.
-            let found = transaction.key(&payment.payment.key).await?;
+            let terms = &payment.payment;
+            let (_, found) = transaction.hold(&[terms.payer], &terms.key).await?;
             if let Err(refusal) = Intent::of(payment).fitting(found, self.now) {
                 return Ok(Ending::Undo(Err(in_place(&refusal, payment, batch.payments.len()))));
             }

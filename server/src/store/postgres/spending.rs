@@ -77,7 +77,8 @@ pub(super) async fn accounts(
 }
 
 /// Accounts, and then a key and what it may pay; nobody else changes any of it until the transaction ends. In this order,
-/// since those who pay with the same key would otherwise hold it all at once, which PostgreSQL has to keep a list of.
+/// since those who pay with the same key would otherwise hold it all at once: PostgreSQL has to keep a list of them, and lets
+/// the next one in beside them, whoever waits to change the key.
 pub(super) async fn hold(
     transaction: &impl GenericClient,
     users: &[UserId],
@@ -137,13 +138,6 @@ const POLICY: &str = "
 
 pub(super) async fn policy(client: &impl GenericClient, key: &KeyId) -> Result<PaymentPolicy, Failure> {
     read_policy(row(client, POLICY, &[&key.0]).await?.as_ref())
-}
-
-/// A key and what it may pay; nobody changes them until the transaction ends.
-pub(super) async fn hold_key(transaction: &impl GenericClient, key: &KeyId) -> Result<KeyAndPolicy, Failure> {
-    let of: Parameters<'_> = &[&key.0];
-    let [key, policy] = in_turn(transaction, [(keys::HOLD, of), (POLICY, of)]).await?;
-    read_key_and_policy(&key, &policy)
 }
 
 fn read_key_and_policy(key: &[Row], policy: &[Row]) -> Result<KeyAndPolicy, Failure> {

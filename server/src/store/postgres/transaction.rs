@@ -1,5 +1,5 @@
-//! Work on money. It runs at READ COMMITTED and locks what it decides on before it reads it, payments first and then
-//! accounts by their numbers: so every decision rests on what is there, and two pieces of work wait for each other in one
+//! Work on money. It runs at READ COMMITTED and locks what it decides on before it reads it, payments first, then accounts
+//! by their numbers, then keys: so every decision rests on what is there, and two pieces of work wait for each other in one
 //! direction only. What the locks do not cover, such as an idempotency key that two bring at once, a unique index refuses,
 //! and the work is begun again.
 
@@ -25,8 +25,8 @@ use crate::{
     money::Amount,
     store::{
         AccountState, AuditRecord, BatchId, Compensation, ErasedWork, Held, IdempotencyRecord, KeyId,
-        NewPayment, NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError,
-        StoredKey, StoredPayment, Transaction, UserId,
+        NewPayment, NewTransfer, PaymentChange, PaymentId, PostedTransfer, StoreError, StoredPayment,
+        Transaction, UserId,
     },
 };
 
@@ -160,11 +160,6 @@ impl Transaction for PostgresTransaction<'_> {
         let accounts = self.told("lock accounts", step).await?;
         self.accounts.clone_from(&accounts);
         Ok(accounts)
-    }
-
-    async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
-        let step = spending::hold_key(self.client, id);
-        self.told("read a key", step).await
     }
 
     async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError> {

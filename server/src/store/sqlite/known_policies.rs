@@ -82,7 +82,7 @@ mod tests {
         type Output = Option<i64>;
 
         async fn run(&self, transaction: &mut dyn Transaction) -> Result<Ending<Option<i64>>, StoreError> {
-            let found = transaction.key(&KeyId(KEY.to_owned())).await?;
+            let (_, found) = transaction.hold(&[UserId(1)], &KeyId(KEY.to_owned())).await?;
             Ok(Ending::Keep(found.map(|(_, policy)| policy.automatic_below_minor)))
         }
     }

@@ -20,9 +20,9 @@ use crate::{
     clock::UnixMillis,
     money::Amount,
     store::{
-        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, IdempotencyRecord, KeyId, NewPayment,
-        NewTransfer, PaymentChange, PaymentId, PaymentPolicy, PostedTransfer, StoreError, StoredKey,
-        StoredPayment, Transaction, UserId,
+        AccountState, AuditRecord, BatchId, Compensation, ErasedWork, Held, IdempotencyRecord, KeyId,
+        NewPayment, NewTransfer, PaymentChange, PaymentId, PostedTransfer, StoreError, StoredPayment,
+        Transaction, UserId,
     },
 };
 
@@ -71,11 +71,12 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(accounts)
     }
 
-    async fn key(&mut self, id: &KeyId) -> Result<Option<(StoredKey, PaymentPolicy)>, StoreError> {
+    async fn hold(&mut self, users: &[UserId], key: &KeyId) -> Result<Held, StoreError> {
+        let accounts = self.lock_accounts(users).await?;
         let found = self.on(|connection| {
-            self.known.look(connection, id).map_err(unavailable("read a key and what it may pay"))
+            self.known.look(connection, key).map_err(unavailable("read a key and what it may pay"))
         })?;
-        Ok(found.map(|found| (*found).clone()))
+        Ok((accounts, found.map(|found| (*found).clone())))
     }
 
     async fn lock_payment(&mut self, id: &PaymentId) -> Result<Option<StoredPayment>, StoreError> {
