@@ -221,20 +221,34 @@ async fn a_connection_whose_caller_went_away_is_not_given_to_another() {
     schema.drop().await;
 }
 
-/// Notes of what was used are in the way of no record, where somebody holds a row of that.
+/// Notes of what was used are in the way of no record, where somebody holds a row of that; nor is a sweep that waits for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_held_keeps_no_record_waiting() {
     let Some(schema) = Schema::create().await else { return };
     let store = open(&schema).await;
     people(&store, 1).await;
     store.put_key(key("a", 1, 1)).await.unwrap();
-    store.open_session(session(1, "a"), CAPS).await.unwrap();
-    let (holding, client) = schema.hold("SELECT FROM sessions FOR UPDATE").await;
-    store.touch_session(session(1, "a").hash, at(9_000)).await.unwrap();
+    let (live, expired) = (session(3, "a"), session(1, "a"));
+    for session in [&live, &expired] {
+        store.open_session(session.clone(), CAPS).await.unwrap();
+    }
+    let (holding, client) = schema.hold("SELECT FROM sessions WHERE seen_at = 3 FOR UPDATE").await;
+    store.touch_session(live.hash, at(9_000)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let appending = tokio::time::timeout(Duration::from_secs(2), store.append_audit(record(1))).await;
-    assert!(matches!(appending, Ok(Ok(()))), "{appending:?}");
-    drop(client);
+    let append = async |number| {
+        let appending =
+            tokio::time::timeout(Duration::from_secs(2), store.append_audit(record(number))).await;
+        assert!(matches!(appending, Ok(Ok(()))), "record {number}: {appending:?}");
+    };
+    append(1).await;
+    let sweep = async || store.end_expired_sessions(at(2), at(0), at(9_000), 9).await;
+    let let_go = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        append(2).await;
+        drop(client);
+    };
+    let (ended, ()) = tokio::join!(sweep(), let_go);
+    assert_eq!(ended.unwrap(), [expired.hash], "as soon as the notes are written");
     holding.await.unwrap();
     store.close().await.unwrap();
     assert_eq!(schema.ask("SELECT max(seen_at)::text FROM sessions").await, "9000");

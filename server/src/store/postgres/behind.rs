@@ -61,8 +61,7 @@ enum Job {
 #[derive(Debug)]
 pub(super) struct Behind {
     jobs: mpsc::Sender<Job>,
-    notes: Arc<Notes>,
-    arrived: Arc<Notify>,
+    writer: Writer,
     is_closed: AtomicBool,
     /// Stops the tasks beside the one that writes records.
     stop: CancellationToken,
@@ -89,19 +88,13 @@ impl Behind {
     pub(super) fn start(pool: &Pool) -> Self {
         let (jobs, queue) = mpsc::channel(PLACES);
         let (notes, arrived) = (Arc::new(Notes::default()), Arc::new(Notify::new()));
-        let writer = Writer { pool: pool.clone(), notes: Arc::clone(&notes), arrived: Arc::clone(&arrived) };
+        let writer = Writer { pool: pool.clone(), notes, arrived: Arc::clone(&arrived) };
         let stop = CancellationToken::new();
         tokio::spawn(writer.clone().note(stop.clone()));
-        tokio::spawn(writer.run(queue));
-        tokio::spawn(chain(pool.clone(), Arc::clone(&arrived), stop.clone()));
-        Self {
-            jobs,
-            notes,
-            arrived,
-            is_closed: AtomicBool::new(false),
-            _stops: stop.clone().drop_guard(),
-            stop,
-        }
+        tokio::spawn(writer.clone().run(queue));
+        tokio::spawn(chain(pool.clone(), arrived, stop.clone()));
+        let (is_closed, _stops) = (AtomicBool::new(false), stop.clone().drop_guard());
+        Self { jobs, writer, is_closed, stop, _stops }
     }
 
     /// Returns when the record is committed.
@@ -112,6 +105,17 @@ impl Behind {
     /// Returns when everything that came before is committed.
     pub(super) async fn flush(&self) -> Result<(), StoreError> {
         self.ask(Job::Flush).await
+    }
+
+    /// Returns when what was used before is written. No record waits for that, where somebody holds a row of it.
+    pub(super) async fn flush_notes(&self) -> Result<(), StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let writer = self.writer.clone();
+        // To its end, also where whoever asked goes away: while it is written it is noted nowhere else.
+        let writing = tokio::spawn(async move { writer.write_notes().await });
+        writing.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Takes nothing more; returns when everything that came before is committed.
@@ -147,18 +151,18 @@ impl Behind {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        let mut noted = self.notes.noted.lock();
+        let mut noted = self.writer.notes.noted.lock();
         note(&mut noted);
         if noted.since.is_none() {
             noted.since = Some(Instant::now());
-            self.notes.came.notify_one();
+            self.writer.notes.came.notify_one();
         }
         Ok(())
     }
 
     /// There is something in the inbox that belongs into the chain.
     pub(super) fn something_arrived(&self) {
-        self.arrived.notify_one();
+        self.writer.arrived.notify_one();
     }
 }
 
@@ -166,7 +170,7 @@ fn newer(kept: &mut UnixMillis, at: UnixMillis) {
     *kept = (*kept).max(at);
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Writer {
     pool: Pool,
     notes: Arc<Notes>,

@@ -186,7 +186,7 @@ impl SessionStore for PostgresStore {
         })?;
         let Some((idle_since, opened_before)) = found else { return Ok(Vec::new()) };
         // Those that were used just now are known to have been.
-        self.behind.flush().await?;
+        self.behind.flush_notes().await?;
         transact!(self, "end expired sessions", |transaction| {
             lock_all(&transaction).await?;
             let end = "DELETE FROM sessions WHERE hash IN (
