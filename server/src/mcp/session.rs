@@ -187,11 +187,19 @@ impl Session {
             && principal.permissions().covers(PermissionSet::from_bits(self.permissions))
     }
 
-    /// Whether it has been idle or open for too long. In use it is not idle.
-    pub(super) fn has_expired(&self, now: UnixMillis, idle: Duration, max: Duration) -> bool {
+    /// Whether it has been idle or open for too long. In use it is not idle. Another process may have used it for up to a
+    /// `grain` after the last use that the store knows of, so that it is idle only a grain after that.
+    pub(super) fn has_expired(
+        &self,
+        now: UnixMillis,
+        idle: Duration,
+        grain: Duration,
+        max: Duration,
+    ) -> bool {
         let unused = self.in_use.load(Ordering::Acquire) == 0;
-        let seen_at = UnixMillis::from_millis(self.seen_at.load(Ordering::Acquire));
-        now.since(self.created_at) >= max || (unused && now.since(seen_at) >= idle)
+        let since = |moment: &AtomicI64| now.since(UnixMillis::from_millis(moment.load(Ordering::Acquire)));
+        let is_idle = since(&self.seen_at) >= idle && since(&self.written_at) >= idle.saturating_add(grain);
+        now.since(self.created_at) >= max || (unused && is_idle)
     }
 
     /// The last look into the store at which it existed.
@@ -271,6 +279,7 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_millis(100);
+    const GRAIN: Duration = Duration::from_millis(10);
     const MAX: Duration = Duration::from_millis(1_000);
 
     fn at(millis: i64) -> UnixMillis {
@@ -304,13 +313,16 @@ mod tests {
     #[test]
     fn a_session_expires_when_idle_and_when_old_but_not_while_in_use() {
         let session = session();
-        assert!(!session.has_expired(at(99), IDLE, MAX));
-        assert!(session.has_expired(at(100), IDLE, MAX));
-        session.touch(at(60), IDLE);
-        assert!(!session.has_expired(at(159), IDLE, MAX));
+        let has_expired = |now| session.has_expired(at(now), IDLE, GRAIN, MAX);
+        assert!(!has_expired(109), "another process may have used it at 9, which was not written");
+        assert!(has_expired(110));
+        assert!(!session.touch(at(9), GRAIN), "so it is here");
+        assert!(!has_expired(109) && has_expired(110));
+        assert!(session.touch(at(60), GRAIN));
+        assert!(!has_expired(169) && has_expired(170));
         let activity = Activity::begin(Arc::clone(&session));
-        assert!(!session.has_expired(at(999), IDLE, MAX), "in use it is not idle");
-        assert!(session.has_expired(at(1_000), IDLE, MAX), "in use it is no less old");
+        assert!(!has_expired(999), "in use it is not idle");
+        assert!(has_expired(1_000), "in use it is no less old");
         drop(activity);
         assert!(!session.is_in_use());
     }
@@ -318,8 +330,7 @@ mod tests {
     #[test]
     fn the_store_is_told_once_a_grain() {
         let session = session();
-        let grain = Duration::from_millis(10);
-        let told: Vec<_> = (1..=30).filter(|now| session.touch(at(*now), grain)).collect();
+        let told: Vec<_> = (1..=30).filter(|now| session.touch(at(*now), GRAIN)).collect();
         assert_eq!(told, [10, 20, 30]);
     }
 

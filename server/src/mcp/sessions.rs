@@ -118,7 +118,7 @@ impl Sessions {
         if session.look().revised != self.revised.load(Ordering::SeqCst) {
             self.look_up(session.hash()).await?.ok_or(Refusal::SessionNotFound)?;
         }
-        self.touch(&session, now).await;
+        self.touch(&session, now, self.grain()).await;
         Ok(activity)
     }
 
@@ -140,13 +140,15 @@ impl Sessions {
             }
         }
         for session in self.in_use() {
-            self.touch(&session, now).await;
+            // Sooner than by a request: what the store knows is to be no older than a grain when the next sweep comes.
+            self.touch(&session, now, self.grain() / 2).await;
         }
         let SessionSettings { idle, max, .. } = self.settings;
         // The store's times may lag by a grain: what it holds to be idle for longer than that is idle. One that expired
         // just now may still have been found a moment ago, so it stays known for as long.
         let (idle_for, old) = (idle.saturating_add(self.grain()), max.saturating_add(self.grain()));
-        self.known.retain(|_, session| session.is_in_use() || !session.has_expired(now, idle_for, old));
+        let has_expired = |session: &Session| session.has_expired(now, idle_for, self.grain(), old);
+        self.known.retain(|_, session| session.is_in_use() || !has_expired(session));
         let (idle_since, opened_before) = (earlier(now, idle_for), earlier(now, max));
         loop {
             let step = self.store.end_expired_sessions(idle_since, opened_before, now, SWEEP_STEP).await;
@@ -196,7 +198,8 @@ impl Sessions {
             return Err(Refusal::SessionNotFound);
         }
         let session = self.look_up(hash(presented)).await?.ok_or(Refusal::SessionNotFound)?;
-        let expired = session.has_expired(now, self.settings.idle, self.settings.max);
+        let SessionSettings { idle, max, .. } = self.settings;
+        let expired = session.has_expired(now, idle, self.grain(), max);
         if expired || !session.belongs_to(principal) { Err(Refusal::SessionNotFound) } else { Ok(session) }
     }
 
@@ -244,8 +247,8 @@ impl Sessions {
         }
     }
 
-    async fn touch(&self, session: &Session, now: UnixMillis) {
-        if session.touch(now, self.grain())
+    async fn touch(&self, session: &Session, now: UnixMillis, grain: Duration) {
+        if session.touch(now, grain)
             && let Err(error) = self.store.touch_session(session.hash(), now).await
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "a session's use was not noted");

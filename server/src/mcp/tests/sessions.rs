@@ -166,7 +166,8 @@ async fn idle_and_old_sessions_are_refused_at_once_and_swept_later() {
     let settings = SessionSettings { idle, max: idle * 10, ..SessionSettings::default() };
     for (seen, created, found, swept) in [
         (idle / 2, idle, true, false),
-        (idle + idle / 20, idle * 2, false, false),
+        // The store may not know of its last use.
+        (idle + idle / 20, idle * 2, true, false),
         (idle + idle / 5, idle * 2, false, true),
         (idle / 2, idle * 11, false, true),
     ] {
@@ -231,6 +232,21 @@ async fn using_a_session_is_noted_in_the_store() {
     restarted.answer("customer", &session, &ping()).await;
     let seen_at = restarted.store.sessions.lock()[&hash].seen_at;
     assert!(UnixMillis::now().since(seen_at) < Duration::from_secs(60));
+}
+
+/// Other processes go by the store, also right after it is in use no more.
+#[tokio::test]
+async fn of_a_session_in_use_the_store_knows_before_a_grain_is_over() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let hash = crate::mcp::session::hash(session.as_bytes());
+    rewind(&stage, hash, Duration::from_secs(40), Duration::from_secs(40));
+    let restarted = stage_on(stage.store.clone(), SessionSettings::default());
+    let used = || UnixMillis::now().since(stage.store.sessions.lock()[&hash].seen_at);
+    let _stream = restarted.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
+    assert!(used() >= Duration::from_secs(40), "a request does not tell it so soon");
+    restarted.engine.sweep().await;
+    assert!(used() < Duration::from_secs(20));
 }
 
 /// A store that lost its last moment counts up to the same number again, by something else.
