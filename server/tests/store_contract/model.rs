@@ -3,7 +3,8 @@
 //! again: `MODEL_SEED=…`.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashSet,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -198,24 +199,60 @@ pub(crate) async fn any_order_of_payments_agrees_with_a_simple_reference(store: 
 }
 
 pub(crate) async fn payments_at_once_keep_the_books(store: Arc<dyn Store>) {
+    let carried_out = Mutex::new(HashSet::new());
     task::block_in_place(|| {
         hold(20, 60, |steps| {
             Handle::current().block_on(async {
                 let world = Arc::new(World::start(Arc::clone(&store), fresh()).await);
                 let made = Arc::new(Mutex::new(Vec::new()));
-                let mut running = task::JoinSet::new();
-                for step in steps {
-                    let (world, made) = (Arc::clone(&world), Arc::clone(&made));
-                    running.spawn(async move { world.take(&step, &made).await });
+                let mut acknowledged = Vec::new();
+                for step in (0..USERS).flat_map(before) {
+                    acknowledged.extend(world.take(&step, &made).await);
                 }
-                let mut acknowledged = BTreeMap::new();
-                for told in running.join_all().await.into_iter().flatten() {
-                    acknowledged.insert(told.0, told.1);
+                let mut running = task::JoinSet::new();
+                for step in (0..USERS).flat_map(rush).chain(steps) {
+                    let (world, made) = (Arc::clone(&world), Arc::clone(&made));
+                    running.spawn(async move { (mem::discriminant(&step), world.take(&step, &made).await) });
+                }
+                for (step, told) in running.join_all().await {
+                    if !told.is_empty() {
+                        carried_out.lock().insert(step);
+                    }
+                    acknowledged.extend(told);
                 }
                 world.books_hold(&acknowledged).await.map_err(TestCaseError::fail)
             })
         });
     });
+    for step in rush(0) {
+        let was_carried_out = carried_out.lock().contains(&mem::discriminant(&step));
+        assert!(was_carried_out, "nothing came of any step like {step:?}");
+    }
+}
+
+/// What somebody has made before everything happens at once: a payment that waits, and one that is paid.
+fn before(user: usize) -> [Step; 2] {
+    let (key, to) = (2 * user, (user + 1) % USERS);
+    let order = |amount| Order { to, amount };
+    [
+        Step::Create { key, order: order(5_000), name: None },
+        Step::Batch { key, orders: vec![order(4_000)], consent: Consent::Accept, name: None },
+    ]
+}
+
+/// Steps that are in each other's way: of the first three one decides about what waits, who comes first being another with
+/// everybody, and of two refunds of more than the half there is enough for one.
+fn rush(user: usize) -> [Step; 5] {
+    let (waiting, paid, payee) = (2 * user, 2 * user + 1, (user + 1) % USERS);
+    let mut decisions = [
+        Step::Cancel { by: user, payment: waiting },
+        Step::Confirm { by: user, payment: waiting, consent: Consent::Accept },
+        Step::Approve { payment: waiting },
+    ];
+    decisions.rotate_left(user);
+    let [first, second, third] = decisions;
+    let refund = || Step::Refund { by: payee, payment: paid, amount: Some(2_500), name: None };
+    [first, second, third, refund(), refund()]
 }
 
 /// Whether what was acknowledged can have become this.

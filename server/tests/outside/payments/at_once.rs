@@ -70,6 +70,38 @@ async fn one_handle_confirmed_by_fifty_at_once_is_one_transfer_and_forty_nine_re
     }
 }
 
+/// Whoever was quickest has decided, and everybody is told the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_that_is_confirmed_and_cancelled_at_once_is_either_paid_or_canceled() {
+    for books in Books::of_each_kind().await {
+        let (_, key) = books.key(&["--automatic-below", "100"]);
+        let (mut paid, mut moved) = (0, 0.0);
+        for round in 1..=10_u8 {
+            let payment = prepared(&books.caller(&key, 0), round.into()).await.unwrap();
+            let arguments = json!({ "paymentId": payment });
+            let ends = join_all((0..8).map(async |turn| {
+                let tool = ["confirmPayment", "cancelPayment"][(turn / 2 + usize::from(round)) % 2];
+                (tool, standing(&books.caller(&key, turn).call(tool, arguments.clone()).await))
+            }));
+            let ends = ends.await;
+            let is_paid = ends.contains(&("confirmPayment", "succeeded".to_owned()));
+            for (tool, end) in &ends {
+                let expected = match *tool {
+                    _ if !is_paid => "canceled",
+                    "confirmPayment" => "succeeded",
+                    _ => "invalid_state",
+                };
+                assert_eq!(end, expected, "{tool}: {ends:?}");
+            }
+            paid += usize::from(is_paid);
+            moved += if is_paid { f64::from(round) } else { 0.0 };
+        }
+        assert_eq!((books.count("succeeded"), books.count("canceled")), (paid, 10 - paid));
+        assert_eq!(books.balances().await, [-200.0 - moved, 180.0 + moved]);
+        books.verify();
+    }
+}
+
 /// A session's call to confirm that waits for its person's word, and the question's id.
 async fn asked_in_a_session(books: &Books, payment: &Value, turn: usize) -> (Client, Events, Value) {
     let address = books.servers[turn % 2].address;
@@ -236,6 +268,26 @@ async fn of_two_equal_batches_that_are_asked_about_in_sessions_the_second_is_ask
         let declined = answered(&client, (events, second["id"].clone()), "decline").await;
         assert_eq!(standing(&declined), "declined", "{declined}");
         assert_eq!(books.balances().await, [-210.0, 190.0]);
+        books.verify();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_refunds_of_twenty_at_once_two_are_given_of_a_payment_of_fifty() {
+    for books in Books::of_each_kind().await {
+        let create = ["keys", "create", "--user", "alice", "--role", "customer", "--automatic-below", "100"];
+        let made = books.told(&create);
+        let payment = prepared(&books.caller(BOB, 0), 50.0).await.unwrap();
+        assert_eq!(standing(&confirmed(&books.caller(BOB, 0), &payment).await), "succeeded");
+        let callers: Vec<_> = (0..50).map(|turn| books.caller(made["key"].as_str().unwrap(), turn)).collect();
+        let refund = json!({ "paymentId": payment, "amount": 20 });
+        let results = join_all(callers.iter().map(|caller| caller.call("refundPayment", refund.clone())));
+        let ends: Vec<_> = results.await.iter().map(standing).collect();
+        let times = |end: &str| ends.iter().filter(|other| *other == end).count();
+        assert_eq!((times("partially_refunded"), times("limit_exceeded")), (2, 48), "{ends:?}");
+        assert_eq!(books.balances().await, [-210.0, 190.0]);
+        let told = books.caller(BOB, 1).call("getPayment", json!({ "paymentId": payment })).await;
+        assert_eq!(told["structuredContent"]["refundedAmount"], 40, "{told}");
         books.verify();
     }
 }

@@ -63,7 +63,7 @@ impl World {
     /// Holds what was acknowledged against what is kept, and what is kept against itself.
     pub(in crate::model) async fn books_hold(
         &self,
-        acknowledged: &BTreeMap<PaymentId, PaymentStatus>,
+        acknowledged: &[(PaymentId, PaymentStatus)],
     ) -> Result<(), String> {
         let mut kept: BTreeMap<PaymentId, StoredPayment> = BTreeMap::new();
         for at in 0..USERS {
