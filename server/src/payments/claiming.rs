@@ -50,12 +50,13 @@ impl Payments {
             source: None,
         })?;
         let claim = IdempotencyClaim { user, tool, key: key.to_owned(), call };
-        if !claim_again(&*self.store, &claim).await? {
-            return Err(Refusal::KeyInFlight.into());
-        }
-        let stop = CancellationToken::new();
-        let renewing = tokio::spawn(renew(Arc::clone(&self.store), claim.clone(), stop.clone()));
-        Ok(Hold(Some(Held { store: Arc::clone(&self.store), claim, stop, renewing })))
+        // A claim that is on its way is made whether or not the call still waits for it: then nobody takes the hold, which
+        // lets go.
+        let taking = tokio::spawn(take(Arc::clone(&self.store), claim));
+        taking.await.map_err(|error| StoreError::Unavailable {
+            reason: "an idempotency key was not claimed to the end".to_owned(),
+            source: Some(error.into()),
+        })?
     }
 }
 
@@ -94,6 +95,15 @@ impl Held {
             tracing::debug!(error = &error as &dyn std::error::Error, "an idempotency key was not released");
         }
     }
+}
+
+async fn take(store: Arc<dyn Store>, claim: IdempotencyClaim) -> Result<Hold, PaymentError> {
+    if !claim_again(&*store, &claim).await? {
+        return Err(Refusal::KeyInFlight.into());
+    }
+    let stop = CancellationToken::new();
+    let renewing = tokio::spawn(renew(Arc::clone(&store), claim.clone(), stop.clone()));
+    Ok(Hold(Some(Held { store, claim, stop, renewing })))
 }
 
 async fn claim_again(store: &dyn Store, claim: &IdempotencyClaim) -> Result<bool, StoreError> {

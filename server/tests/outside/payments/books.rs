@@ -1,6 +1,7 @@
 //! Two servers on one database, of either kind, and what is written there.
 
 use futures_util::future::join_all;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -80,6 +81,17 @@ impl Books {
         }
     }
 
+    /// Until it ends, no server claims a key.
+    pub(super) async fn standstill(&self) -> Standstill {
+        if let Some(beside) = self.beside().await {
+            beside.execute("BEGIN; LOCK TABLE idempotency_claims").await;
+            return Standstill::Postgres(beside);
+        }
+        let beside = Connection::open(self.folder.path().join("payments.db")).unwrap();
+        beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Standstill::Sqlite(beside)
+    }
+
     /// Bob's and Alice's balances.
     pub(super) async fn balances(&self) -> [f64; 2] {
         let balance = async |key| {
@@ -105,6 +117,21 @@ impl Books {
     pub(super) fn verify(&self) {
         let verdict = self.operate(&["audit", "verify"]);
         assert!(verdict.status.success(), "{verdict:?}");
+    }
+}
+
+/// Somebody beside the servers who keeps them from what they would write.
+pub(super) enum Standstill {
+    Sqlite(Connection),
+    Postgres(Connected),
+}
+
+impl Standstill {
+    pub(super) async fn end(self) {
+        match self {
+            Self::Sqlite(beside) => beside.execute_batch("COMMIT").unwrap(),
+            Self::Postgres(beside) => beside.execute("COMMIT").await,
+        }
     }
 }
 

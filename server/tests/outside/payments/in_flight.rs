@@ -111,7 +111,7 @@ async fn between_the_rounds_of_a_call_its_key_is_held_by_nobody() {
 }
 
 /// Nothing of its answer was sent, so there is no stream to come back to, and nobody to be asked. On SQLite nothing holds a
-/// call up before it asks.
+/// call up between its claim and that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_whose_caller_went_away_before_it_was_asked_lets_go_of_its_key() {
     for books in Books::of_each_kind().await {
@@ -140,6 +140,29 @@ async fn a_call_whose_caller_went_away_before_it_was_asked_lets_go_of_its_key() 
                     caller.call(tool, arguments.clone()).await["resultType"] == "input_required"
                 });
                 join_all(calls).await.into_iter().all(|is_asked| is_asked)
+            })
+            .await;
+        }
+    }
+}
+
+/// Its turn to be claimed comes when nobody wants it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_caller_went_away_before_its_key_was_claimed_lets_go_of_it() {
+    for books in Books::of_each_kind().await {
+        for (tool, key, arguments) in each_tool(&books).await {
+            let standstill = books.standstill().await;
+            let caller = books.caller(key, 0);
+            let mut wire = Wire::connect(caller.address).await;
+            let call = caller.ask("tools/call", json!({ "name": tool, "arguments": arguments }));
+            wire.write(&call.bytes(caller.address)).await;
+            // Nothing shows from outside that it waits, and that the server has seen that it is left.
+            sleep(Duration::from_millis(500)).await;
+            drop(wire);
+            sleep(Duration::from_millis(500)).await;
+            standstill.end().await;
+            eventually("the key to be free", async || {
+                books.caller(key, 1).call(tool, arguments.clone()).await["resultType"] == "input_required"
             })
             .await;
         }
