@@ -87,14 +87,28 @@ impl Payments {
             text.push_str(&format!("\nMemo: {memo}"));
         }
         if let Some(similar) = &terms.duplicate_of {
-            text.push_str(&format!(
-                "\nPossible duplicate: {similar} to the same payee over the same amount was made within the last ten \
-                 minutes."
-            ));
+            text.push_str(&self.repeated(similar).await?);
         }
         let left = self.left_after(terms.payer).await?;
         text.push_str(&format!("\nAfter this {} can still be spent.", left.with_code()));
         Ok(text)
+    }
+
+    /// The line about another payment that the one in question seems to repeat: it may have been asked about long after.
+    async fn repeated(&self, similar: &PaymentId) -> Result<String, PaymentError> {
+        let mut line = format!(
+            "\nPossible duplicate: {similar} to the same payee over the same amount was made within the ten minutes before \
+             this one."
+        );
+        let standing = self.store.payment(similar).await?.map(|similar| {
+            let is_overdue =
+                similar.status().is_undecided() && similar.payment.expires_at <= UnixMillis::now();
+            if is_overdue { PaymentStatus::Expired } else { similar.status() }
+        });
+        if let Some(ended) = standing.filter(|status| !status.is_open() && !status.is_paid()) {
+            line.push_str(&format!(" It came to nothing: {}.", ended.as_str()));
+        }
+        Ok(line)
     }
 
     /// What can be spent beside everything that is open; the amount in question is set aside already.

@@ -17,6 +17,7 @@ use crate::support::{
     app::{App, spawn_app},
     changes::KeyChanges as _,
     client::BOB,
+    eventually,
 };
 
 fn named(payment: &Value) -> Value {
@@ -132,7 +133,7 @@ async fn the_same_within_ten_minutes_is_asked_about_and_what_is_older_is_not() {
                 assert_eq!(made["possibleDuplicateOf"], first, "{what}");
                 let own = format!(
                     "Pay 30.00 USD to alice?\nPossible duplicate: {} to the same payee over the same amount was made \
-                     within the last ten minutes.\nAfter this 740.00 USD can still be spent.",
+                     within the ten minutes before this one.\nAfter this 740.00 USD can still be spent.",
                     first.as_str().unwrap()
                 );
                 assert_eq!(question, Some(own), "{what}");
@@ -142,6 +143,48 @@ async fn the_same_within_ten_minutes_is_asked_about_and_what_is_older_is_not() {
                 assert_eq!((standing(&decided).as_str(), question), ("succeeded", None), "{}", bob.era());
             }
         }
+    }
+}
+
+/// What it seems to repeat was open when it was made, and need not be when its person is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_possible_duplicate_that_came_to_nothing_meanwhile_the_question_says_so() {
+    let app = spawn_app().await;
+    let bob = Person::bob(&app);
+    let ends = UnixMillis::now().plus(Duration::from_secs(2));
+    let overdue = kept(&app, 3, Duration::from_mins(5), ends).await;
+    let mut firsts = vec![("expired", 3, json!({ "paymentId": overdue }))];
+    for (standing, amount) in
+        [("requires_confirmation", 4), ("canceled", 5), ("declined", 6), ("succeeded", 7)]
+    {
+        let made = bob.prepares(json!({ "to": "alice", "amount": amount })).await;
+        firsts.push((standing, amount, named(&made)));
+    }
+    let mut seconds = Vec::new();
+    for (_, amount, first) in &firsts {
+        let made = bob.prepares(json!({ "to": "alice", "amount": amount })).await;
+        assert_eq!(made["possibleDuplicateOf"], first["paymentId"], "{made}");
+        seconds.push(named(&made));
+    }
+    assert_eq!(bob.does("cancelPayment", firsts[2].2.clone()).await, "canceled");
+    bob.answers("decline", "confirmPayment", firsts[3].2.clone()).await;
+    assert_eq!(bob.does("confirmPayment", firsts[4].2.clone()).await, "succeeded");
+    eventually("the end of its time", async || UnixMillis::now() > ends).await;
+    for ((standing, _, first), second) in firsts.iter().zip(seconds) {
+        let (_, question) = bob.answers("decline", "confirmPayment", second).await;
+        let came_to = match *standing {
+            "requires_confirmation" | "succeeded" => String::new(),
+            ended => format!(" It came to nothing: {ended}."),
+        };
+        let line = format!(
+            "\nPossible duplicate: {} to the same payee over the same amount was made within the ten minutes before this \
+             one.{came_to}\n",
+            first["paymentId"].as_str().unwrap()
+        );
+        assert!(
+            question.as_ref().is_some_and(|question| question.contains(&line)),
+            "{standing}: {question:?}"
+        );
     }
 }
 
