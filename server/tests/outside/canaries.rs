@@ -49,7 +49,9 @@ async fn rule_13_no_secret_is_in_the_log_the_files_or_the_answers() {
             ("answers".to_owned(), answers.into_bytes()),
         ];
         files(folder.path(), &mut written);
-        assert!(written.len() >= 3, "there is no database to search");
+        let is_database =
+            |(name, bytes): &(String, Vec<u8>)| name.ends_with("payments.db") && !bytes.is_empty();
+        assert!(written.iter().any(is_database), "there is no database to search");
         for (name, bytes) in &written {
             for secret in &secrets {
                 // The last four characters of a key are kept on purpose, to recognise it by.

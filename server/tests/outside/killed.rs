@@ -33,11 +33,12 @@ const MEASURED: usize = 10;
 
 /// A server that has an address of its own each time, and the address before it, which stays.
 struct Mortal {
+    // Before its folder, in which it is searched when both go.
+    program: Option<Program>,
     folder: TempDir,
     settings: Vec<(&'static str, String)>,
     now: Arc<Mutex<SocketAddr>>,
     front: SocketAddr,
-    program: Option<Program>,
 }
 
 impl Mortal {
@@ -54,7 +55,7 @@ impl Mortal {
         let program = Program::start(folder.path(), &borrowed(&settings));
         let now = Arc::new(Mutex::new(program.address));
         let front = before(Arc::clone(&now)).await;
-        Self { folder, settings, now, front, program: Some(program) }
+        Self { program: Some(program), folder, settings, now, front }
     }
 
     /// Killed, and started again on what it left.

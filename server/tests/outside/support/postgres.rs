@@ -14,9 +14,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, secrets};
 
-/// A PostgreSQL; it is killed when the test is over.
+/// A PostgreSQL; it is killed when the test is over. What is in its tables is searched for secrets then.
 pub(crate) struct Postgres {
     folder: TempDir,
     port: u16,
@@ -159,11 +159,54 @@ fn free_port() -> u16 {
     }
 }
 
+/// All that is in its tables; what is bytes, as far as it is text.
+async fn kept(url: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // Whoever has locked a table when the test is over would be waited for.
+    client.batch_execute("SET bytea_output = escape; SET lock_timeout = '10s'").await.unwrap();
+    let tables = "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables
+                  WHERE schemaname <> 'pg_catalog' AND schemaname <> 'information_schema'";
+    let mut kept = String::new();
+    for table in client.query(tables, &[]).await.unwrap() {
+        let rows = format!("SELECT t::text FROM {} t", table.get::<_, &str>(0));
+        for row in client.query(&rows, &[]).await.unwrap() {
+            kept.push_str(row.get(0));
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// The same for whoever cannot wait for it.
+fn kept_at_last(url: String) -> std::thread::Result<String> {
+    let read = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(kept(&url))
+    };
+    std::thread::spawn(read).join()
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            let _ = Command::new("kill").arg("-INT").arg(server.id().to_string()).status();
-            let _ = server.wait();
+        let Some(mut server) = self.server.take() else { return };
+        let kept = (!std::thread::panicking()).then(|| kept_at_last(self.url()));
+        let _ = Command::new("kill").arg("-INT").arg(server.id().to_string()).status();
+        let _ = server.wait();
+        if let Some(kept) = kept {
+            secrets::search("the tables of a PostgreSQL", &kept.expect("its tables can be read"));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_the_tables_of_a_postgresql_is_found_when_it_ends() {
+    for (column, is_secret) in [("text", true), ("bytea", true), ("text", false)] {
+        let Some(postgres) = Postgres::start() else { return };
+        let word = if is_secret { shared::demo::BOB_API_KEY } else { "nothing that is looked for" };
+        let keep = format!("CREATE TABLE a (b {column}); INSERT INTO a VALUES ('{word}')");
+        Connected::to(&postgres).await.execute(&keep).await;
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(postgres)));
+        assert_eq!(ended.is_err(), is_secret, "{column}");
     }
 }

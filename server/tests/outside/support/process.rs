@@ -1,6 +1,7 @@
 //! The real program, as a person or a supervisor starts it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -11,13 +12,15 @@ use std::{
 };
 
 use serde_json::Value;
+use server::store::sqlite::SqliteLocation;
 
 use super::{PATIENCE, secrets};
 
 /// A program that runs; it is killed when the test is over. What it wrote is searched for secrets then.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
-    folder: PathBuf,
+    /// What it keeps in a file, until that is searched.
+    database: Option<PathBuf>,
     child: Child,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
@@ -108,11 +111,16 @@ impl Program {
         });
         let stderr = collect(child.stderr.take().unwrap());
         match hears.recv_timeout(PATIENCE) {
-            Ok(address) => Ok(Self { address, folder: folder.to_owned(), child, stdout, stderr }),
+            Ok(address) => {
+                let database = database(folder, arguments, set);
+                Ok(Self { address, database, child, stdout, stderr })
+            }
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(stderr.join().unwrap())
+                let log = stderr.join().unwrap();
+                secrets::search("the log of a server that did not start", &log);
+                Err(log)
             }
         }
     }
@@ -149,7 +157,9 @@ impl Program {
         let written = (take(&mut self.stdout), take(&mut self.stderr));
         secrets::search("what a server printed", &written.0);
         secrets::search("the log of a server", &written.1);
-        secrets::search_files(&self.folder);
+        if let Some(database) = self.database.take() {
+            secrets::search_files(&database);
+        }
         written
     }
 }
@@ -162,6 +172,21 @@ impl Drop for Program {
         if !std::thread::panicking() {
             self.written();
         }
+    }
+}
+
+/// The file of a program's database, where it is in one: as its settings say, or else those in its folder.
+fn database(folder: &Path, arguments: &[&str], set: &[(&str, &str)]) -> Option<PathBuf> {
+    let (variable, default) = match arguments {
+        ["risk", ..] => ("RISK_DATABASE_URL", "sqlite://data/risk.db"),
+        _ => ("DATABASE_URL", "sqlite://data/payments.db"),
+    };
+    let dotenv = fs::read_to_string(folder.join(".env")).unwrap_or_default();
+    let in_folder = dotenv.lines().filter_map(|line| line.split_once('='));
+    let url = set.iter().copied().chain(in_folder).find(|(name, _)| *name == variable);
+    match url.map_or(default, |(_, url)| url).parse() {
+        Ok(SqliteLocation::File(path)) => Some(folder.join(path)),
+        Ok(SqliteLocation::Memory) | Err(_) => None,
     }
 }
 

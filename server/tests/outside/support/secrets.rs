@@ -1,8 +1,9 @@
 //! Rule 13 over the whole run: whatever a server of these tests writes, at its most talkative, is searched for secrets.
 //!
 //! A server in this process writes its log here, where every line is searched as it comes; of a program everything is
-//! searched when it has ended: what it printed, its log, and the files of its database. Looked for are keys and tokens,
-//! by their form, and every session id and request state that a server gave to a test.
+//! searched when it has ended: what it printed, its log, and the files of its database. A PostgreSQL is searched when no
+//! test needs it any more. Looked for are keys and tokens, by their form, and every session id and request state that a
+//! server gave to a test.
 
 use std::{
     collections::HashMap,
@@ -98,13 +99,18 @@ pub(crate) fn search(who: &str, text: &str) {
     panic!("{secret} is in {who}: {}", line.chars().take(500).collect::<String>());
 }
 
-/// That there is none in the files of the database in `folder`.
-pub(crate) fn search_files(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder.join("data")) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        // The files of a database come and go while a server runs on it.
-        let bytes = fs::read(&path).unwrap_or_default();
-        search(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
+/// That there is none in a database, which must be there, and in the files beside it.
+pub(crate) fn search_files(database: &Path) {
+    let kept = fs::metadata(database).unwrap_or_else(|error| panic!("{}: {error}", database.display()));
+    assert!(kept.len() > 0, "{} is empty", database.display());
+    for entry in fs::read_dir(database.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        match fs::read(&path) {
+            Ok(bytes) => search(&path.display().to_string(), &String::from_utf8_lossy(&bytes)),
+            // Others than the database itself come and go while a server runs on it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path != database => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
     }
 }
 
@@ -153,4 +159,18 @@ fn a_secret_is_found_wherever_it_is_and_nothing_else_is_one() {
     for text in ["", "eyJ", "session.hash=0123abcd", "mcpay_live_ in words", "request.id=00ff"] {
         assert_eq!(found_in(text), None, "{text}");
     }
+}
+
+#[test]
+fn a_database_that_cannot_be_searched_is_none_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("payments.db");
+    let is_passed = || std::panic::catch_unwind(|| search_files(&database)).is_ok();
+    assert!(!is_passed(), "there is none");
+    fs::write(&database, "").unwrap();
+    assert!(!is_passed(), "it is empty");
+    fs::write(&database, "nothing that is looked for").unwrap();
+    assert!(is_passed());
+    fs::write(folder.path().join("payments.db-wal"), shared::demo::BOB_API_KEY).unwrap();
+    assert!(!is_passed(), "a key is beside it");
 }
