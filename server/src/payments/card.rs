@@ -67,7 +67,8 @@ fn after_hexadecimal(text: &str) -> Option<&str> {
     }
     let bare = || after_parts(text, &[BARE]).filter(|_| has_letter(text));
     let after = after_parts(text, &UUID).or_else(|| after_parts(text, &TRACEPARENT)).or_else(bare)?;
-    after.chars().next().is_none_or(|next| !next.is_ascii_alphanumeric()).then_some(after)
+    let goes_on = |next: char| next.is_ascii_alphanumeric() || decimal_digit(next).is_some();
+    (!after.starts_with(goes_on)).then_some(after)
 }
 
 /// What follows parts of so many hexadecimal digits, with hyphens between them.
@@ -150,6 +151,8 @@ mod tests {
             "𝟒𝟏𝟏𝟏 1111 𝟣𝟣𝟣𝟣 １１１１",
             "４111111111111111aaaaaaaaaaaaaaaaa",
             "123e4567-e89b-42d3-a456-426614174000 4111111111111111",
+            "00000000-0000-0000-0000-aaaa41111111１１１１１１１１",
+            "aaaaaaaaaaaaaaaaaaaaaaaa41111111１１１１１１１１",
             "4111111111111111-",
             "4111111111111111 aaaaaaaaaaaaaaaa",
             "4111111111111111aaaaaaaaaaaaaaa",

@@ -165,8 +165,12 @@ async fn rule_17_a_card_number_is_refused_in_the_digits_of_any_script() {
     let program = Program::start(folder.path(), &[("RUST_LOG", "trace")]);
     let address = program.address;
     let (bob, stateless) = (Client::open(address, BOB).await, Caller::new(address, BOB));
-    let written =
-        ["４１１１ １１１１ １１１１ １１１１", "４１１１－１１１１－１１１１－１１１１", "٤١١١١١١١١١١١١١١١"];
+    let written = [
+        "４１１１ １１１１ １１１１ １１１１",
+        "４１１１－１１１１－１１１１－１１１１",
+        "٤١١١١١١١١١١١١١١١",
+        "aaaaaaaaaaaaaaaaaaaaaaaa41111111１１１１１１１１",
+    ];
     for card in written {
         let payment = json!({ "to": "alice", "amount": 1, "memo": card });
         let call = json!({ "name": "createPayment", "arguments": payment });
