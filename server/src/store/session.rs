@@ -191,7 +191,7 @@ pub trait SessionStore: Send + Sync {
     /// session that was not there is dropped.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]. Then the session goes on.
+    /// [`StoreError::Unavailable`]. Then the session goes on, unless the answer to the commit was lost.
     async fn record_end_of_session(
         &self,
         hash: &SessionHash,
