@@ -17,7 +17,7 @@ use std::str::FromStr;
 ///                 └─────────────────────────────▲
 /// ```
 ///
-/// From `requires_confirmation` to `failed` goes what may not be paid when the yes has come.
+/// From `requires_confirmation` to `failed` goes that for which the money or the budget is not there when the yes has come.
 /// The store enforces the picture: any other step is refused by the schema itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaymentStatus {
