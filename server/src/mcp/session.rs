@@ -227,6 +227,13 @@ impl Session {
                 .is_ok()
     }
 
+    /// Its last use here, where that is so long after the last one that the store was told of.
+    pub(super) fn untold(&self, grain: Duration) -> Option<UnixMillis> {
+        let moment = |moment: &AtomicI64| UnixMillis::from_millis(moment.load(Ordering::Acquire));
+        let (seen_at, written_at) = (moment(&self.seen_at), moment(&self.written_at));
+        (seen_at.since(written_at) >= grain).then_some(seen_at)
+    }
+
     /// Whether a request or a stream uses it at this moment.
     pub(super) fn is_in_use(&self) -> bool {
         self.in_use.load(Ordering::SeqCst) > 0

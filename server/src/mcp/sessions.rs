@@ -140,8 +140,12 @@ impl Sessions {
             }
         }
         for session in self.in_use() {
-            // Sooner than by a request: what the store knows is to be no older than a grain when the next sweep comes.
+            // Sooner than by a request, so that what the store knows is no older than a grain when the next sweep comes.
             self.touch(&session, now, self.grain() / 2).await;
+        }
+        // Where a grain is shorter than the time between two sweeps it is older, also of those that are in use no more.
+        for (session, seen_at) in self.untold() {
+            self.touch(&session, seen_at, self.grain()).await;
         }
         let SessionSettings { idle, max, .. } = self.settings;
         // The store's times may lag by a grain: what it holds to be idle for longer than that is idle. One that expired
@@ -186,6 +190,13 @@ impl Sessions {
     pub(super) fn in_use(&self) -> Vec<Arc<Session>> {
         let in_use = self.known.iter().filter(|session| session.is_in_use());
         in_use.map(|session| Arc::clone(session.value())).collect()
+    }
+
+    /// Those of whose last use the store does not know well enough, and when that was.
+    fn untold(&self) -> Vec<(Arc<Session>, UnixMillis)> {
+        let grain = self.grain();
+        let untold = |session: &Arc<Session>| session.untold(grain).map(|at| (Arc::clone(session), at));
+        self.known.iter().filter_map(|session| untold(session.value())).collect()
     }
 
     async fn owned(

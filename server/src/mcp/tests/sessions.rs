@@ -249,6 +249,25 @@ async fn of_a_session_in_use_the_store_knows_before_a_grain_is_over() {
     assert!(used() < Duration::from_secs(20));
 }
 
+#[tokio::test]
+async fn of_a_session_that_was_in_use_until_just_now_the_store_knows_with_the_next_sweep() {
+    let stage = stage();
+    let session = stage.open("customer", "2025-11-25").await;
+    let hash = crate::mcp::session::hash(session.as_bytes());
+    let grain = Duration::from_secs(1);
+    let settings = SessionSettings { idle: grain * 10, ..SessionSettings::default() };
+    let restarted = stage_on(stage.store.clone(), settings);
+    let stream = restarted.engine.open_stream(exchange("customer", Some(&session)), None).await.unwrap();
+    restarted.engine.sweep().await;
+    tokio::time::sleep(grain + grain / 10).await;
+    let in_use_at = UnixMillis::now();
+    drop(stream);
+    let seen_at = || stage.store.sessions.lock()[&hash].seen_at;
+    assert!(seen_at() < in_use_at);
+    restarted.engine.sweep().await;
+    assert!(seen_at() >= in_use_at);
+}
+
 /// A store that lost its last moment counts up to the same number again, by something else.
 #[tokio::test(start_paused = true)]
 async fn a_revision_of_the_same_number_is_another_one_after_the_store_failed() {
