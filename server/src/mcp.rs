@@ -339,23 +339,10 @@ impl Engine {
         keys.and(sessions).map(|()| revision)
     }
 
-    /// Looks every second at the resources that somebody watches, and at once after [`Self::nudge`], until the engine
-    /// stops.
+    /// Looks every second at the resources that somebody watches and hears of, until the engine stops.
     pub async fn watch(&self) {
-        while self.stop.run_until_cancelled(self.moment()).await.is_some() {
+        while self.stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             self.watching.look(&self.library).await;
-        }
-    }
-
-    /// Something may have changed that resources are made of.
-    pub fn nudge(&self) {
-        self.watching.nudge();
-    }
-
-    async fn moment(&self) {
-        tokio::select! {
-            () = self.watching.nudged() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
 

@@ -231,19 +231,32 @@ pub(super) fn written(method: &str, params: impl Serialize) -> Vec<u8> {
     serde_json::to_vec(&Notification::new(method, Some(params))).unwrap_or_default()
 }
 
+#[derive(Deserialize)]
+struct WithMeta<'a> {
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+impl<'a> WithMeta<'a> {
+    /// `_meta`, where a word is in the parameters that stands in it or is its name.
+    fn of(params: Option<&'a RawValue>, word: &str) -> Option<&'a str> {
+        let params = params.map(RawValue::get).filter(|params| params.contains(word))?;
+        serde_json::from_str::<Self>(params).ok()?.meta.map(RawValue::get)
+    }
+}
+
+/// Whether `_meta`, where there is one, is an object.
+pub(super) fn is_meta_sound(params: Option<&RawValue>) -> bool {
+    WithMeta::of(params, "_meta").is_none_or(|meta| meta.starts_with('{'))
+}
+
 /// What the sender of a request wants progress notifications to carry (utilities, "Progress").
 pub(super) fn progress_token(params: Option<&RawValue>) -> Option<ProgressToken> {
-    #[derive(Deserialize)]
-    struct Params<'a> {
-        #[serde(borrow, default, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
     #[derive(Deserialize)]
     struct Beside {
         #[serde(default, rename = "progressToken")]
         progress_token: Option<ProgressToken>,
     }
-    let params = params.map(RawValue::get).filter(|params| params.contains("progressToken"))?;
-    let meta = serde_json::from_str::<Params<'_>>(params).ok()?.meta?;
-    serde_json::from_str::<Object<Beside>>(meta.get()).ok()?.0.progress_token
+    let meta = WithMeta::of(params, "progressToken")?;
+    serde_json::from_str::<Object<Beside>>(meta).ok()?.0.progress_token
 }

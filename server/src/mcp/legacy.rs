@@ -1,10 +1,10 @@
 //! The revisions with sessions, 2025-03-26 to 2025-11-25: `initialize`, then everything in that session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::{json, value::RawValue};
 use shared::{
-    jsonrpc::{Incoming, MessageError, RequestId},
+    jsonrpc::{ErrorCode, Incoming, MessageError, RequestId},
     mcp::{ProtocolVersion, methods},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,10 +22,12 @@ use super::{
     outbox::{Next, Outbox, Progressing, Step},
     reply::{self, Lifetime, Refusal, Refused, Reply},
     run_to_end::RunToEnd,
-    session::Activity,
+    session::{Activity, Session},
     stopwatch::Stopwatch,
     streams::CannotResume,
+    watching::Sink,
 };
+use crate::identity::Permission;
 
 mod batch;
 mod initialize;
@@ -126,14 +128,7 @@ pub(super) async fn open_stream(
 async fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
     let streams = activity.session().streams();
     if !streams.watches_lists() {
-        let told = activity.weak();
-        let sink = move |permission| {
-            if let Some(session) = told.upgrade()
-                && session.streams().may(permission)
-            {
-                session.streams().notify(written(methods::RESOURCES_LIST_CHANGED, json!({})));
-            }
-        };
+        let sink = |permission| OfList(activity.weak(), permission);
         let watches = engine.watching.watch_families(&engine.library, &exchange.principal, sink).await;
         streams.watch_lists(watches);
     }
@@ -150,6 +145,26 @@ async fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -
     let presence = engine.live.enter(principal, principal.proven_until(), Arc::clone(&permitted));
     permitted(principal.permissions());
     presence
+}
+
+/// Tells a session that there are other resources, if its key may see them.
+struct OfList(Weak<Session>, Permission);
+
+impl Sink for OfList {
+    fn is_heard(&self) -> bool {
+        self.0.upgrade().is_some_and(|session| {
+            let streams = session.streams();
+            streams.is_heard() && streams.may(self.1)
+        })
+    }
+
+    fn tell(&self, _family: &str) {
+        if let Some(session) = self.0.upgrade()
+            && session.streams().may(self.1)
+        {
+            session.streams().notify(written(methods::RESOURCES_LIST_CHANGED, json!({})));
+        }
+    }
 }
 
 /// Whether the client knows events without data (since 2025-11-25).
@@ -267,6 +282,10 @@ fn context(
 
 /// Begins to answer: by a method of both eras, or by one that only a session has.
 fn begin(engine: &Engine, context: &RequestContext, method: &str, params: Option<&RawValue>) -> Begun {
+    if !asking::is_meta_sound(params) {
+        let refused = Answer::error(ErrorCode::INVALID_PARAMS, "`_meta` must be an object");
+        return Begun::counted(engine, context, async move { refused });
+    }
     match method {
         methods::PING => Begun::Over(reply::result(context, Lifetime::NONE, serde_json::Map::new())),
         methods::SUBSCRIBE if engine.library.is_watched() => subscribing::subscribe(engine, context, params),

@@ -138,11 +138,15 @@ impl Streams {
         self.0.lock().told.contains(permission)
     }
 
+    /// Whether what belongs to no request is read at the moment.
+    pub(super) fn is_heard(&self) -> bool {
+        self.0.lock().heard().is_some()
+    }
+
     /// Sends a message that belongs to no request: on one stream, or later on the next to be opened.
     pub(super) fn notify(&self, message: Vec<u8>) {
         let mut state = self.0.lock();
-        let newest = state.logs.iter().rev().find(|log| log.is_standing() && log.is_read());
-        if let Some(log) = newest {
+        if let Some(log) = state.heard() {
             log.push(&message);
         } else if !state.waiting.contains(&message) {
             state.waiting.push_back(message);
@@ -233,6 +237,11 @@ impl Streams {
 }
 
 impl State {
+    /// The newest stream for what belongs to no request that is read.
+    fn heard(&self) -> Option<&Arc<Log>> {
+        self.logs.iter().rev().find(|log| log.is_standing() && log.is_read())
+    }
+
     fn new_log(&mut self, standing: bool) -> Arc<Log> {
         self.opened = self.opened.wrapping_add(1);
         let log = Arc::new(Log::new(Position { epoch: self.epoch, standing, stream: self.opened, event: 0 }));

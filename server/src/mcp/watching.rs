@@ -1,7 +1,8 @@
 //! Who wants to be told when which resource changes, or which of them there are.
 //!
-//! A change is found by looking: while somebody watches a resource, its fingerprint is asked for every second, and at
-//! once when this process knows that something happened. So changes are found whoever made them, in whatever process.
+//! A change is found by looking: while somebody watches a resource and hears of it, its fingerprint is asked for every
+//! second. So changes are found whoever made them, in whatever process. What changed while nobody heard of it is found when
+//! somebody does again.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,6 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::{
     library::{Library, ShelvedTemplate},
@@ -25,14 +25,18 @@ pub(super) const WATCHED_MAX: usize = 100;
 /// How much of what is watched is looked at at once: with a store that is far away one after the other would be too slow.
 const AT_ONCE: usize = 8;
 
-/// Told the URI of a resource that has changed, or that of a family which has other members.
-pub(super) type Sink = Arc<dyn Fn(&str) + Send + Sync>;
+/// Who is told of what has changed.
+pub(super) trait Sink: Send + Sync {
+    /// Whether somebody hears of it at the moment.
+    fn is_heard(&self) -> bool;
+    /// Tells the URI of a resource that has changed, or that of a family which has other members.
+    fn tell(&self, uri: &str);
+}
 
 /// Everything that is watched.
 #[derive(Default)]
 pub(super) struct Watching {
     state: Mutex<State>,
-    nudged: Notify,
 }
 
 #[derive(Default)]
@@ -51,7 +55,13 @@ struct Key {
 struct Watched {
     principal: Principal,
     fingerprint: Option<String>,
-    sinks: Vec<(u64, Sink)>,
+    sinks: Vec<(u64, Arc<dyn Sink>)>,
+}
+
+impl Watched {
+    fn sinks(&self) -> Vec<Arc<dyn Sink>> {
+        self.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect()
+    }
 }
 
 /// Keeps somebody watching; dropped, they are told nothing more.
@@ -88,7 +98,7 @@ impl Watching {
         library: &Library,
         principal: &Principal,
         uri: &str,
-        sink: Sink,
+        sink: impl Sink + 'static,
     ) -> Watch {
         let key = Key { user: principal.user().0, uri: uri.to_owned() };
         let fingerprint = fingerprint(library, principal, uri).await;
@@ -100,45 +110,38 @@ impl Watching {
             fingerprint,
             sinks: Vec::new(),
         });
-        watched.sinks.push((number, sink));
+        watched.sinks.push((number, Arc::new(sink)));
         Watch { watching: Arc::downgrade(self), key, number }
     }
 
-    /// Tells `sink` from now on when `resources/list` is another one for this principal, because a family has other members:
-    /// the permission without which it is not seen. Whether the principal has it is not looked at here, for it may change.
-    pub(super) async fn watch_families(
+    /// Tells from now on when `resources/list` is another one for this principal, because a family has other members: the sink
+    /// that `sink` makes for the permission without which that family is not seen. Whether the principal has it is not looked at
+    /// here, for it may change.
+    pub(super) async fn watch_families<S: Sink + 'static>(
         self: &Arc<Self>,
         library: &Library,
         principal: &Principal,
-        sink: impl Fn(Permission) + Clone + Send + Sync + 'static,
+        sink: impl Fn(Permission) -> S,
     ) -> Vec<Watch> {
         let mut watches = Vec::new();
         for family in &library.templates {
-            let (sink, permission) = (sink.clone(), family.definition.permission);
-            let sink: Sink = Arc::new(move |_| sink(permission));
+            let sink = sink(family.definition.permission);
             watches.push(self.watch(library, principal, family.definition.uri, sink).await);
         }
         watches
     }
 
-    /// Something may have changed.
-    pub(super) fn nudge(&self) {
-        self.nudged.notify_one();
-    }
-
-    /// Returns when something may have changed.
-    pub(super) async fn nudged(&self) {
-        self.nudged.notified().await;
-    }
-
-    /// Looks at everything that is watched and tells of what has changed.
+    /// Looks at everything that is watched and heard of, and tells of what has changed.
     pub(super) async fn look(&self, library: &Library) {
         let all: Vec<_> = {
             let state = self.state.lock();
-            state.watched.iter().map(|(key, watched)| (key.clone(), watched.principal.clone())).collect()
+            let all = state.watched.iter();
+            all.map(|(key, watched)| (key.clone(), watched.principal.clone(), watched.sinks())).collect()
         };
-        let looks = stream::iter(all);
-        looks.for_each_concurrent(AT_ONCE, |(key, principal)| self.look_at(library, key, principal)).await;
+        // Asked with nothing locked: whoever is asked may be the last to hold a session, and with it its watches.
+        let heard = all.into_iter().filter(|(_, _, sinks)| sinks.iter().any(|sink| sink.is_heard()));
+        let looks = stream::iter(heard);
+        looks.for_each_concurrent(AT_ONCE, |(key, principal, _)| self.look_at(library, key, principal)).await;
     }
 
     async fn look_at(&self, library: &Library, key: Key, principal: Principal) {
@@ -151,10 +154,10 @@ impl Watching {
                 return;
             }
             watched.fingerprint = Some(now);
-            watched.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect::<Vec<_>>()
+            watched.sinks()
         };
         for sink in sinks {
-            sink(&key.uri);
+            sink.tell(&key.uri);
         }
     }
 }

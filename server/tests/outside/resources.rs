@@ -1,7 +1,10 @@
 //! Resources: balance and statements, per principal, in both eras.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -260,6 +263,45 @@ async fn a_subscriber_hears_of_what_could_not_be_looked_at_when_it_subscribed() 
     stream.one().await;
     let told = soon("the notification", stream.one()).await.json();
     assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &late));
+}
+
+/// A resource that counts how often it is looked at, and is another one each time.
+struct Counted(Arc<AtomicU32>);
+
+impl Resource for Counted {
+    const DEFINITION: ResourceDefinition = ResourceDefinition {
+        uri: "stage://counted",
+        name: "counted",
+        title: None,
+        description: "Counts how often it is looked at",
+        mime_type: None,
+        permission: Permission::BalanceRead,
+    };
+    const WATCHED: bool = true;
+
+    async fn read(&self, _context: RequestContext) -> Result<Parts, ToolError> {
+        Ok(Vec::new())
+    }
+
+    async fn fingerprint(&self, _principal: &Principal) -> Result<String, ToolError> {
+        Ok(self.0.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_hears_of_is_not_looked_at() {
+    let looks = Arc::new(AtomicU32::new(0));
+    let stage = spawn_stage_with(|builder| builder.resource(Counted(Arc::clone(&looks)))).await;
+    let bob = Client::open(stage.app.address, BOB).await;
+    let counted = json!({ "uri": "stage://counted" });
+    assert_eq!(ask(&bob, "resources/subscribe", counted.clone()).await["result"], json!({}));
+    // Whatever is looked at would be by then.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(looks.load(Ordering::Relaxed), 1, "when he subscribed");
+    let mut stream = Events::open(&bob.dress(Ask::get()), stage.app.address).await;
+    stream.one().await;
+    let told = soon("the notification", stream.one()).await.json();
+    assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &counted));
 }
 
 /// A resource whose source is away, or slow.

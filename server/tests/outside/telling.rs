@@ -48,11 +48,12 @@ async fn without_a_token_the_answer_is_plain_json() {
 #[tokio::test]
 async fn a_list_is_not_read_as_the_object_that_a_token_stands_in() {
     let stage = spawn_stage().await;
-    stage.gate.add_permits(1);
     let bob = Client::open(stage.app.address, BOB).await;
-    let params = json!({ "name": "patient", "arguments": { "told": 3 }, "_meta": ["progressToken"] });
-    let answer = bob.post(request(7, "tools/call", params)).send(stage.app.address).await;
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+    for meta in [json!(["progressToken"]), json!([]), json!("progressToken"), json!(1)] {
+        let params = json!({ "name": "patient", "arguments": { "told": 3 }, "_meta": meta });
+        let answer = bob.post(request(7, "tools/call", params)).send(stage.app.address).await;
+        assert_eq!(answer.code(), Some(-32602), "{answer:?}");
+    }
 }
 
 #[tokio::test]

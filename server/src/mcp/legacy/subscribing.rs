@@ -2,7 +2,7 @@
 //! "Subscriptions"). They count in this process, on streams that are read here, and end with the session and with the
 //! process: a client that has to open its stream anew subscribes anew, at the same server.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::Deserialize;
 use serde_json::{Map, json, value::RawValue};
@@ -15,6 +15,7 @@ use crate::mcp::{
     dispatch::{Answer, Begun},
     reading::nothing_there,
     reply::{self, Lifetime},
+    session::Session,
     watching::{Sink, WATCHED_MAX},
 };
 
@@ -47,12 +48,7 @@ pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Optio
         if session.streams().is_subscribed(&uri) {
             return reply::result(&context, Lifetime::NONE, Map::new());
         }
-        let told = activity.weak();
-        let sink: Sink = Arc::new(move |uri| {
-            if let Some(session) = told.upgrade() {
-                session.streams().notify(written(methods::RESOURCE_UPDATED, json!({ "uri": uri })));
-            }
-        });
+        let sink = OfResource(activity.weak());
         let watch = watching.watch(&library, context.principal(), &uri, sink).await;
         if session.streams().subscribe(watch) {
             reply::result(&context, Lifetime::NONE, Map::new())
@@ -64,6 +60,21 @@ pub(super) fn subscribe(engine: &Engine, context: &RequestContext, params: Optio
         }
     };
     Begun::counted(engine, counted, work)
+}
+
+/// Tells a session that a resource has changed.
+struct OfResource(Weak<Session>);
+
+impl Sink for OfResource {
+    fn is_heard(&self) -> bool {
+        self.0.upgrade().is_some_and(|session| session.streams().is_heard())
+    }
+
+    fn tell(&self, uri: &str) {
+        if let Some(session) = self.0.upgrade() {
+            session.streams().notify(written(methods::RESOURCE_UPDATED, json!({ "uri": uri })));
+        }
+    }
 }
 
 /// Begins to answer `resources/unsubscribe`. What was not subscribed to is not either afterwards.

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::identity::PermissionSet;
+use crate::identity::{Permission, PermissionSet};
 use crate::mcp::{
     Engine,
     asking::written,
@@ -134,11 +134,7 @@ async fn watch_resources(
     for uri in wanted {
         let found = engine.library.resource(context.principal(), &uri);
         if found.is_some_and(|found| found.is_watched) {
-            let told = Arc::clone(changed);
-            let sink: Sink = Arc::new(move |uri| {
-                told.uris.lock().insert(uri.to_owned());
-                told.news.notify_one();
-            });
+            let sink = OfResource(Arc::clone(changed));
             watches.push(engine.watching.watch(&engine.library, context.principal(), &uri, sink).await);
         }
     }
@@ -147,13 +143,37 @@ async fn watch_resources(
 
 /// Watches which resources there are.
 async fn watch_list(engine: &Engine, context: &RequestContext, changed: &Arc<Changed>) -> Vec<Watch> {
-    let told = Arc::clone(changed);
-    let sink = move |permission| {
-        if told.permissions.lock().contains(permission) {
-            told.note_lists(&[methods::RESOURCES_LIST_CHANGED]);
-        }
-    };
+    let sink = |permission| OfList(Arc::clone(changed), permission);
     engine.watching.watch_families(&engine.library, context.principal(), sink).await
+}
+
+/// Tells a listener that a resource has changed. Its watches end with it, so it hears of everything.
+struct OfResource(Arc<Changed>);
+
+impl Sink for OfResource {
+    fn is_heard(&self) -> bool {
+        true
+    }
+
+    fn tell(&self, uri: &str) {
+        self.0.uris.lock().insert(uri.to_owned());
+        self.0.news.notify_one();
+    }
+}
+
+/// Tells a listener that there are other resources, if its key may see them.
+struct OfList(Arc<Changed>, Permission);
+
+impl Sink for OfList {
+    fn is_heard(&self) -> bool {
+        self.0.permissions.lock().contains(self.1)
+    }
+
+    fn tell(&self, _family: &str) {
+        if self.is_heard() {
+            self.0.note_lists(&[methods::RESOURCES_LIST_CHANGED]);
+        }
+    }
 }
 
 /// Whoever listens.
