@@ -155,7 +155,6 @@ impl Application {
         identity: ServerIdentity,
         register: impl FnOnce(EngineBuilder, &Rooms) -> EngineBuilder,
     ) -> anyhow::Result<Self> {
-        let pepper = pepper(config.pepper.as_ref(), &config.database)?;
         let now = UnixMillis::now();
         if let Some(exposed) = config.exposed
             && store.keys().await?.iter().any(|key| key.mode == KeyMode::Demo && key.ended(now).is_none())
@@ -173,6 +172,7 @@ impl Application {
             .await
             .with_context(|| format!("cannot listen on {} (PORT=0 picks a free port)", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
+        let pepper = beginning::pepper(store.as_ref(), config.pepper.as_ref(), &config.database, now).await?;
         let demo_users = beginning::begin(store.as_ref(), config.demo.as_ref(), &pepper, now).await?;
 
         let stop = CancellationToken::new();
@@ -319,17 +319,28 @@ impl std::fmt::Debug for Application {
     }
 }
 
-/// The pepper that was set, or the one beside the database; a database in memory gets one that dies with it.
-pub(crate) fn pepper(set: Option<&SecretString>, database: &DatabaseUrl) -> anyhow::Result<Pepper> {
+/// The pepper that was set, or the one beside the database; `None` where none was made yet.
+pub(crate) fn pepper(set: Option<&SecretString>, database: &DatabaseUrl) -> anyhow::Result<Option<Pepper>> {
     match (set, database) {
-        (Some(secret), _) => Ok(Pepper::from_secret(secret)),
+        (Some(secret), _) => Ok(Some(Pepper::from_secret(secret))),
         (None, DatabaseUrl::Sqlite(SqliteLocation::File(path))) => {
-            Ok(Pepper::from_secret(&pepper_file::pepper_beside(path)?))
+            Ok(pepper_file::pepper_beside(path)?.as_ref().map(Pepper::from_secret))
         }
-        (None, DatabaseUrl::Sqlite(SqliteLocation::Memory)) => {
+        (None, DatabaseUrl::Sqlite(SqliteLocation::Memory)) => Ok(None),
+        (None, DatabaseUrl::Postgres(..)) => Err(ConfigError::PepperMissing.into()),
+    }
+}
+
+/// A fresh one, beside the database from now on; a database in memory gets one that dies with it.
+pub(crate) fn fresh_pepper(database: &DatabaseUrl) -> anyhow::Result<Pepper> {
+    match database {
+        DatabaseUrl::Sqlite(SqliteLocation::File(path)) => {
+            Ok(Pepper::from_secret(&pepper_file::make_beside(path)?))
+        }
+        DatabaseUrl::Sqlite(SqliteLocation::Memory) => {
             Pepper::generate().context("no randomness for a key pepper")
         }
-        (None, DatabaseUrl::Postgres(..)) => Err(ConfigError::PepperMissing.into()),
+        DatabaseUrl::Postgres(..) => Err(ConfigError::PepperMissing.into()),
     }
 }
 

@@ -69,7 +69,6 @@ pub struct Mistake(String);
 /// What a command works on.
 struct Desk<'a> {
     store: Arc<dyn Store>,
-    pepper: Pepper,
     config: &'a Config,
     out: &'a mut (dyn Write + Send),
 }
@@ -97,8 +96,7 @@ pub async fn run(
         return Err(mistake(text));
     }
     let store = config.database.open().await.context("cannot open the database")?;
-    let pepper = app::pepper(config.pepper.as_ref(), &config.database)?;
-    let mut desk = Desk { store: Arc::clone(&store), pepper, config, out };
+    let mut desk = Desk { store: Arc::clone(&store), config, out };
     let done = match command {
         Command::Keys(command) => keys::run(command, &mut desk).await,
         Command::Users(command) => users::run(command, &mut desk).await,
@@ -171,19 +169,24 @@ impl<'a> Deed<'a> {
 }
 
 impl Desk<'_> {
-    /// Refuses to work with another pepper than the servers on this database have. Where none was noted yet, this one is if
-    /// there is no key that was made with another.
-    async fn recognise_pepper(&self) -> anyhow::Result<()> {
-        let mark = self.pepper.mark();
-        match self.store.pepper().await? {
-            Some(noted) if noted == mark => {}
-            Some(_) => return Err(ConfigError::OtherPepper.into()),
-            None if self.store.keys().await?.is_empty() => {
-                self.store.note_pepper(mark, UnixMillis::now(), Vec::new()).await?;
-            }
-            None => {}
-        }
-        Ok(())
+    /// The pepper that the servers on this database have, and no other. Where none was noted yet, this one is if there is no
+    /// key that was made with another. Only commands that make a key, or look for one by its secret, need it; the others ask
+    /// for none, and make none beside what may be a copy.
+    async fn pepper(&self) -> anyhow::Result<Pepper> {
+        let noted = self.store.pepper().await?;
+        let is_bare = noted.is_none() && self.store.keys().await?.is_empty();
+        let pepper = match app::pepper(self.config.pepper.as_ref(), &self.config.database)? {
+            Some(pepper) => pepper,
+            None if is_bare => app::fresh_pepper(&self.config.database)?,
+            None => return Err(ConfigError::OtherPepper.into()),
+        };
+        let mark = pepper.mark();
+        let is_theirs = match noted {
+            None if is_bare => self.store.note_pepper(mark, UnixMillis::now(), Vec::new()).await?,
+            None => true,
+            Some(noted) => noted == mark,
+        };
+        if is_theirs { Ok(pepper) } else { Err(ConfigError::OtherPepper.into()) }
     }
 
     /// Ends a session, with the record of it, unless it has ended meanwhile.

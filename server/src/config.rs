@@ -200,21 +200,21 @@ impl Config {
             risk: risk::client(variables)?,
             log: log(variables)?,
         };
-        config.share_a_pepper()?;
+        config.share_a_pepper(!flags.listens_nowhere)?;
         if !flags.listens_nowhere {
             config.may_be_exposed()?;
         }
         Ok(config)
     }
 
-    /// Servers on one database have one pepper: in the demo a published one, like its keys.
-    fn share_a_pepper(&mut self) -> Result<(), ConfigError> {
+    /// Servers on one database have one pepper: in the demo a published one, like its keys. Whoever operates is asked for it
+    /// when they need it.
+    fn share_a_pepper(&mut self, serves: bool) -> Result<(), ConfigError> {
         match self.database {
             DatabaseUrl::Postgres(..) if self.pepper.is_none() => {
                 let is_demo = self.demo.is_some() && self.exposed.is_none();
-                let published = is_demo.then(|| SecretString::from(demo::KEY_PEPPER));
-                self.pepper = Some(published.ok_or(ConfigError::PepperMissing)?);
-                Ok(())
+                self.pepper = is_demo.then(|| SecretString::from(demo::KEY_PEPPER));
+                if serves && self.pepper.is_none() { Err(ConfigError::PepperMissing) } else { Ok(()) }
             }
             DatabaseUrl::Postgres(..) | DatabaseUrl::Sqlite(_) => Ok(()),
         }

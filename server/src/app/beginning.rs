@@ -1,14 +1,36 @@
 //! What a database is made to be before it is served: one whose pepper is known, and the demo's where that is wanted.
 
 use anyhow::Context as _;
+use secrecy::SecretString;
 
 use crate::{
     clock::UnixMillis,
     config::{ConfigError, DemoConfig},
     identity::{ApiKey, Pepper},
     payments::demo::{DemoKey, DemoKeys, SeedError, is_for_the_demo, seed_demo},
-    store::Store,
+    store::{DEMO_KEY_IDS, DatabaseUrl, KeyMode, Store, StoredKey},
 };
+
+/// The pepper that the keys of a database are made with. Where there is none, one is made, unless good keys need the one
+/// that was noted: the new one would lie where theirs belongs, and be taken for it.
+pub(super) async fn pepper(
+    store: &dyn Store,
+    set: Option<&SecretString>,
+    database: &DatabaseUrl,
+    now: UnixMillis,
+) -> anyhow::Result<Pepper> {
+    if let Some(pepper) = super::pepper(set, database)? {
+        return Ok(pepper);
+    }
+    let is_of_the_demo =
+        |key: &StoredKey| key.mode == KeyMode::Demo && DEMO_KEY_IDS.contains(&key.id.0.as_str());
+    let needs_it = |key: &StoredKey| key.ended(now).is_none() && !is_of_the_demo(key);
+    if store.pepper().await?.is_some() && store.keys().await?.iter().any(needs_it) {
+        // Unless another process has made it meanwhile.
+        return super::pepper(set, database)?.ok_or_else(|| ConfigError::OtherPepper.into());
+    }
+    super::fresh_pepper(database)
+}
 
 /// Notes the pepper and seeds the demo; neither of both where one is refused. The users of the demo, where it is wanted.
 pub(super) async fn begin(

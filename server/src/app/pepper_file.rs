@@ -41,17 +41,34 @@ pub enum PepperFileError {
     Randomness(#[source] getrandom::Error),
 }
 
-/// The pepper beside `database`; makes one at the first call. Processes that start at once agree on one.
+/// The pepper beside `database`; `None` where none was made yet.
 ///
 /// # Errors
 /// [`PepperFileError`].
-pub(super) fn pepper_beside(database: &Path) -> Result<SecretString, PepperFileError> {
+pub(super) fn pepper_beside(database: &Path) -> Result<Option<SecretString>, PepperFileError> {
+    match read(beside(database)) {
+        Err(PepperFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Makes the pepper beside `database`. Processes that do so at once agree on one.
+///
+/// # Errors
+/// [`PepperFileError`].
+pub(super) fn make_beside(database: &Path) -> Result<SecretString, PepperFileError> {
+    let path = beside(database);
+    make(&path)?;
+    read(path)
+}
+
+fn beside(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".pepper");
-    let path = PathBuf::from(name);
-    if !path.exists() {
-        make(&path)?;
-    }
+    PathBuf::from(name)
+}
+
+fn read(path: PathBuf) -> Result<SecretString, PepperFileError> {
     let text =
         fs::read_to_string(&path).map_err(|source| PepperFileError::Io { path: path.clone(), source })?;
     let text = Zeroizing::new(text);
@@ -115,9 +132,12 @@ mod tests {
     fn it_is_made_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("p.db");
-        let first = pepper_beside(&database).unwrap();
-        assert_eq!(pepper_beside(&database).unwrap().expose_secret(), first.expose_secret());
-        let other = pepper_beside(&folder.path().join("q.db")).unwrap();
+        assert!(pepper_beside(&database).unwrap().is_none(), "it is not made by looking for it");
+        let first = make_beside(&database).unwrap();
+        for again in [pepper_beside(&database).unwrap().unwrap(), make_beside(&database).unwrap()] {
+            assert_eq!(again.expose_secret(), first.expose_secret());
+        }
+        let other = make_beside(&folder.path().join("q.db")).unwrap();
         assert_ne!(other.expose_secret(), first.expose_secret());
         let files: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -138,7 +158,7 @@ mod tests {
         let peppers: std::collections::HashSet<String> = std::thread::scope(|scope| {
             let one = || {
                 start.wait();
-                pepper_beside(&database).unwrap().expose_secret().to_owned()
+                make_beside(&database).unwrap().expose_secret().to_owned()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()

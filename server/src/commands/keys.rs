@@ -95,10 +95,6 @@ pub enum Keys {
 }
 
 pub(super) async fn run(command: Keys, desk: &mut Desk<'_>) -> anyhow::Result<()> {
-    // The others know keys by their ids.
-    if matches!(command, Keys::Create(_) | Keys::Rotate { .. } | Keys::ReportLeaked { .. }) {
-        desk.recognise_pepper().await?;
-    }
     match command {
         Keys::Create(create) => make(create, desk).await,
         Keys::List { json } => list(json, desk).await,
@@ -161,6 +157,7 @@ fn in_words(set: PermissionSet) -> String {
 }
 
 async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
+    let pepper = desk.pepper().await?;
     let old = find(desk, id).await?;
     if let Some(service) = &old.service {
         return Err(mistake(format!("key {id} has no secret: what proves it is the {service}; rotate that")));
@@ -169,7 +166,7 @@ async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) ->
     let now = UnixMillis::now();
     let replacement = Replacement {
         id: new_id,
-        digest: desk.pepper.digest(&secret),
+        digest: pepper.digest(&secret),
         last_four: secret.last_four().to_owned(),
         created_at: now,
     };
@@ -189,6 +186,7 @@ async fn rotate(id: &str, overlap: Duration, json: bool, desk: &mut Desk<'_>) ->
 }
 
 async fn report_leaked(key: Option<SecretString>, json: bool, desk: &mut Desk<'_>) -> anyhow::Result<()> {
+    let pepper = desk.pepper().await?;
     let text = match key {
         Some(key) => key,
         None => {
@@ -199,7 +197,7 @@ async fn report_leaked(key: Option<SecretString>, json: bool, desk: &mut Desk<'_
     };
     let not_ours = || mistake("this is no key of this server, so nothing was revoked");
     let key = ApiKey::new(text).map_err(|_| not_ours())?;
-    let found = desk.store.key_by_digest(&desk.pepper.digest(&key)).await?.ok_or_else(not_ours)?;
+    let found = desk.store.key_by_digest(&pepper.digest(&key)).await?.ok_or_else(not_ours)?;
     let revoke = KeyChange::Revoke(found.id.clone(), UnixMillis::now());
     let revoked = change(desk, "report-leaked", &found, revoke, None).await?;
     let revoked = revoked.done().ok_or_else(not_ours)?;

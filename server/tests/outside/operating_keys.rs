@@ -1,13 +1,14 @@
 //! Keys and users on the command line: what is refused, and what is not said.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 use server::store::{AccountHolder, KeyStore as _, Store as _, UserId, sqlite::SqliteStore};
 
 use crate::support::{
+    client::{BOB, Client},
     postgres::{Connected, Postgres},
-    process::{operate, run, told},
+    process::{Program, operate, run, told},
 };
 
 #[test]
@@ -125,6 +126,80 @@ async fn rule_05_what_cannot_be_recorded_is_not_done_to_a_key() {
         beside.execute(refuse).await;
     })
     .await;
+}
+
+fn stop(program: Program) {
+    program.signal("TERM");
+    assert!(program.ended().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_pepper_is_made_where_the_one_belongs_that_the_keys_were_made_with() {
+    let real = [("PAYMENTS_DEMO", "false")];
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let pepper = |folder: &Path| folder.join("data/payments.db.pepper");
+    let create = ["keys", "create", "--user", "dana", "--role", "customer"];
+    let program = Program::start(folder.path(), &real);
+    for arguments in [&["users", "create", "dana"][..], &create] {
+        assert!(run(folder.path(), arguments, &real).status.success());
+    }
+    stop(program);
+
+    // The database alone, as out of a backup.
+    fs::create_dir(copy.path().join("data")).unwrap();
+    fs::copy(folder.path().join("data/payments.db"), copy.path().join("data/payments.db")).unwrap();
+    for arguments in [["audit", "verify"], ["keys", "list"], ["users", "list"], ["sessions", "list"]] {
+        let ended = run(copy.path(), &arguments, &real);
+        assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+        assert!(!pepper(copy.path()).exists(), "{arguments:?}");
+    }
+
+    // Lost, and found again.
+    let kept = fs::read(pepper(folder.path())).unwrap();
+    fs::remove_file(pepper(folder.path())).unwrap();
+    for (arguments, set) in [(&["serve"][..], &real[..]), (&["serve"], &[]), (&create, &real)] {
+        let ended = run(folder.path(), arguments, set);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("put the file back"), "{arguments:?}: {ended:?}");
+        assert!(!pepper(folder.path()).exists(), "{arguments:?}");
+    }
+    fs::write(pepper(folder.path()), kept).unwrap();
+    stop(Program::start(folder.path(), &real));
+    assert!(run(folder.path(), &create, &real).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_has_lost_its_pepper_gets_another_one_when_it_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let pepper = folder.path().join("data/payments.db.pepper");
+    stop(Program::start(folder.path(), &[]));
+    fs::remove_file(&pepper).unwrap();
+    let ended = operate(folder.path(), &["keys", "create", "--user", "bob", "--role", "customer"]);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("another pepper") && !pepper.exists(), "{ended:?}");
+    let program = Program::start(folder.path(), &[]);
+    Client::open(program.address, BOB).await;
+    assert!(pepper.is_file());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgresql_whoever_makes_a_key_is_asked_for_the_pepper_and_nobody_else_is() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (url, folder) = (postgres.url(), tempfile::tempdir().unwrap());
+    let pepper = ("KEY_PEPPER", "the pepper of the server, long enough");
+    let set = [("DATABASE_URL", url.as_str()), ("PAYMENTS_DEMO", "false"), pepper];
+    for arguments in [&["migrate"][..], &["users", "create", "dana"], &["keys", "list"], &["audit", "verify"]]
+    {
+        let ended = run(folder.path(), arguments, &set[..2]);
+        assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+    }
+    let create = ["keys", "create", "--user", "dana", "--role", "customer"];
+    for arguments in [&create[..], &["serve"]] {
+        let ended = run(folder.path(), arguments, &set[..2]);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("KEY_PEPPER must be set"), "{arguments:?}: {ended:?}");
+    }
+    assert!(run(folder.path(), &create, &set).status.success());
 }
 
 /// As when the database goes away after the key is in it.

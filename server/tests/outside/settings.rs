@@ -158,6 +158,7 @@ fn a_port_that_is_taken_is_no_mistake_in_the_settings() {
     let ended = run(folder.path(), &["serve"], &[("PORT", &port)]);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", ended.stderr);
+    assert!(!folder.path().join("data/payments.db.pepper").exists(), "nothing needs one yet");
 }
 
 #[test]

@@ -92,6 +92,7 @@ enum Mode {
 
 /// Makes a key, and tells it.
 pub(super) async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
+    let pepper = desk.pepper().await?;
     let holders = desk.store.holders().await?;
     let holder = holders.into_iter().find(|holder| holder.username == create.user);
     let holder = holder.ok_or_else(|| {
@@ -110,8 +111,8 @@ pub(super) async fn make(create: Create, desk: &mut Desk<'_>) -> anyhow::Result<
     let (id, secret) = ApiKey::generate(mode).context("there is no randomness for a key")?;
     let service = service(&create, desk)?;
     let digest = match &service {
-        Some(name) => desk.pepper.digest_of_service(name),
-        None => desk.pepper.digest(&secret),
+        Some(name) => pepper.digest_of_service(name),
+        None => pepper.digest(&secret),
     };
     let set = create.allowed.set();
     may_have(set, service.is_some())?;
