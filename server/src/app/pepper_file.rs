@@ -81,7 +81,8 @@ fn read(path: PathBuf) -> Result<SecretString, PepperFileError> {
 }
 
 /// Writes a whole pepper under another name and links it into place: nobody ever sees half a file, and of several
-/// processes one wins.
+/// processes one wins. When it returns the disk has the pepper and its name: keys that are made with it would be lost with
+/// either.
 fn make(path: &Path) -> Result<(), PepperFileError> {
     let mut random = Zeroizing::new([0; PEPPER_BYTES + 8]);
     getrandom::fill(&mut *random).map_err(PepperFileError::Randomness)?;
@@ -89,15 +90,29 @@ fn make(path: &Path) -> Result<(), PepperFileError> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", HEXLOWER.encode(suffix)));
     let draft = PathBuf::from(draft);
-    let written = write_private(&draft, &Zeroizing::new(HEXLOWER.encode(pepper)))
-        .and_then(|()| fs::hard_link(&draft, path));
+    let linked = write_private(&draft, &Zeroizing::new(HEXLOWER.encode(pepper))).and_then(|()| {
+        match fs::hard_link(&draft, path) {
+            // The one that won may not have come to the next step yet.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        }
+    });
     // The draft may not exist; and what could not be removed is as private as the file itself.
     let _ = fs::remove_file(&draft);
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(PepperFileError::Io { path: path.to_owned(), source }),
-    }
+    linked
+        .and_then(|()| sync_folder_of(path))
+        .map_err(|source| PepperFileError::Io { path: path.to_owned(), source })
+}
+
+#[cfg(unix)]
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder_of(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
