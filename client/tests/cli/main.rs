@@ -25,3 +25,4 @@ mod reading;
 mod server;
 #[cfg(unix)]
 mod services;
+mod settings;
