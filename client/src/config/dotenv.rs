@@ -15,9 +15,17 @@ const NAME: &str = ".env";
 /// Why the settings of a file `.env` were not taken. No variant repeats a line: it may hold a key.
 #[derive(Debug, thiserror::Error)]
 pub enum DotEnvError {
-    /// It cannot be read, or a line is not a setting.
+    /// A line is not a setting.
     #[error("the file .env in this folder or above it cannot be read")]
     Unreadable,
+    /// Whether there is one, or what is in it, is not for whoever runs the program to see.
+    #[error("{path:?} cannot be looked at: {reason}")]
+    OutOfReach {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        reason: ErrorKind,
+    },
     /// Neither root, nor whoever runs the program, nor the owner of its folder put it there.
     #[error("{0:?} belongs to somebody else, who could set anything with it")]
     Foreign(PathBuf),
@@ -29,6 +37,9 @@ impl DotEnvError {
     pub const fn next(&self) -> &'static str {
         match self {
             Self::Unreadable => "write each setting as NAME=value on a line of its own",
+            Self::OutOfReach { .. } => {
+                "start from a folder that you may enter, or make that file readable to you"
+            }
             Self::Foreign(_) => "remove it, or write a .env of your own, in this folder",
         }
     }
@@ -43,7 +54,7 @@ pub fn load() -> Result<(), DotEnvError> {
     let folder = match env::current_dir() {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(_) => return Err(DotEnvError::Unreadable),
+        Err(error) => return Err(out_of_reach(Path::new(NAME), &error)),
     };
     match nearest(&folder)? {
         Some(file) => dotenvy::from_read(file).map_err(|_| DotEnvError::Unreadable),
@@ -58,13 +69,17 @@ fn nearest(folder: &Path) -> Result<Option<File>, DotEnvError> {
             Ok(found) if found.is_file() => {}
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(_) => return Err(DotEnvError::Unreadable),
+            Err(error) => return Err(out_of_reach(&path, &error)),
         }
-        let file = File::open(&path).map_err(|_| DotEnvError::Unreadable)?;
-        let counts = counts(&path, folder, &file).map_err(|_| DotEnvError::Unreadable)?;
+        let file = File::open(&path).map_err(|error| out_of_reach(&path, &error))?;
+        let counts = counts(&path, folder, &file).map_err(|error| out_of_reach(&path, &error))?;
         return if counts { Ok(Some(file)) } else { Err(DotEnvError::Foreign(path)) };
     }
     Ok(None)
+}
+
+fn out_of_reach(path: &Path, error: &io::Error) -> DotEnvError {
+    DotEnvError::OutOfReach { path: path.to_owned(), reason: error.kind() }
 }
 
 /// Whether what was opened, and the link to it where it is one, is of somebody who has a say in `folder`.

@@ -45,3 +45,39 @@ fn settings_that_somebody_else_left_are_refused_unless_the_folder_is_theirs() {
     chown(above.path(), Some(65_534), None).unwrap();
     assert_eq!(tools().code, 0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_may_not_be_entered_and_a_file_that_may_not_be_read_are_named() {
+    use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let whom = ["--reuid=65534", "--clear-groups", env!("CARGO_BIN_EXE_client")];
+        let mut command = Command::new("setpriv");
+        command.args(whom).args(arguments).current_dir(folder.path()).env_clear().output().unwrap()
+    };
+    mode(0o755);
+    if !as_nobody(&["--version"]).status.success() {
+        eprintln!("SKIPPED: only root can be somebody else, who must be able to run the program");
+        return;
+    }
+    let refused = |which: &str| {
+        let ended = as_nobody(&["tools", "--as", "bob"]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{which}: {said}");
+        assert!(
+            said.contains(&format!("{path:?} cannot be looked at: permission denied")),
+            "{which}: {said}"
+        );
+        assert!(said.contains("next: start from a folder that you may enter"), "{which}: {said}");
+    };
+    mode(0o700);
+    refused("a folder of root's");
+    mode(0o755);
+    fs::write(&path, "CAROL_API_KEY=hunter22\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    refused("a file of root's");
+}

@@ -19,12 +19,13 @@ const NAME: &str = ".env";
 ///
 /// # Errors
 /// [`ConfigError::DotEnv`] when a line is not a setting. It is not shown: it may hold a key.
+/// [`ConfigError::DotEnvOutOfReach`] when the folder may not be entered, or the file not be read.
 /// [`ConfigError::ForeignDotEnv`] when neither root, nor whoever runs the program, nor the owner of its folder wrote it.
 pub fn load_dotenv() -> Result<(), ConfigError> {
     let folder = match env::current_dir() {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(_) => return Err(ConfigError::DotEnv),
+        Err(error) => return Err(out_of_reach(Path::new(NAME), &error)),
     };
     match nearest(&folder)? {
         Some(file) => dotenvy::from_read(file).map_err(|_| ConfigError::DotEnv),
@@ -39,13 +40,17 @@ fn nearest(folder: &Path) -> Result<Option<File>, ConfigError> {
             Ok(found) if found.is_file() => {}
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(_) => return Err(ConfigError::DotEnv),
+            Err(error) => return Err(out_of_reach(&path, &error)),
         }
-        let file = File::open(&path).map_err(|_| ConfigError::DotEnv)?;
-        let counts = counts(&path, folder, &file).map_err(|_| ConfigError::DotEnv)?;
+        let file = File::open(&path).map_err(|error| out_of_reach(&path, &error))?;
+        let counts = counts(&path, folder, &file).map_err(|error| out_of_reach(&path, &error))?;
         return if counts { Ok(Some(file)) } else { Err(ConfigError::ForeignDotEnv(path)) };
     }
     Ok(None)
+}
+
+fn out_of_reach(path: &Path, error: &io::Error) -> ConfigError {
+    ConfigError::DotEnvOutOfReach { path: path.to_owned(), reason: error.kind() }
 }
 
 /// Whether what was opened, and the link to it where it is one, is of somebody who has a say in `folder`.

@@ -1,6 +1,6 @@
 //! What is wrong with a setting, in one sentence that never shows its value.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use super::{Exposed, PEPPER_MIN_BYTES};
 
@@ -99,6 +99,17 @@ pub enum ConfigError {
     /// A file with settings could not be read.
     #[error(".env cannot be read: every line must be NAME=value, with quotes around a value that has spaces")]
     DotEnv,
+    /// Whether there is such a file, or what is in it, is not for whoever starts the program to see.
+    #[error(
+        "{path:?} cannot be looked at ({reason}): start from a folder that you may enter, or make the file readable to \
+         whoever starts the program"
+    )]
+    DotEnvOutOfReach {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::ErrorKind,
+    },
     /// A file with settings that somebody put there who has no say in them.
     #[error(
         "{0:?} belongs to somebody else, who could set anything with it: remove it, or write a .env of your own, in \

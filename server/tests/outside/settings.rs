@@ -196,6 +196,43 @@ fn a_dotenv_file_that_cannot_be_read_is_named_and_not_shown() {
     refuses(folder.path(), &["serve"], &[], ".env");
 }
 
+/// Where whoever runs the program may not look, nobody can tell whether there is a file of settings.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_may_not_be_entered_and_a_dotenv_file_that_may_not_be_read_are_named() {
+    use std::{os::unix::fs::PermissionsExt as _, process::Command};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let whom = ["--reuid=65534", "--clear-groups", env!("CARGO_BIN_EXE_server")];
+        let mut command = Command::new("setpriv");
+        command.args(whom).args(arguments).current_dir(folder.path()).env_clear().output().unwrap()
+    };
+    mode(0o755);
+    if !as_nobody(&["--version"]).status.success() {
+        eprintln!("SKIPPED: only root can be somebody else, who must be able to run the program");
+        return;
+    }
+    let refused = |which: &str| {
+        let ended = as_nobody(&["users", "list"]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), said.lines().count()), (Some(2), 1), "{which}: {said}");
+        assert!(
+            said.contains(&format!("{path:?} cannot be looked at (permission denied)")),
+            "{which}: {said}"
+        );
+        assert!(said.contains("start from a folder that you may enter"), "{which}: {said}");
+    };
+    mode(0o700);
+    refused("a folder of root's");
+    mode(0o755);
+    fs::write(&path, "PAYMENTS_DEMO=canary\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    refused("a file of root's");
+}
+
 /// Gives something to a user who is nobody here. Only root can.
 #[cfg(unix)]
 fn give_away(path: &Path) -> bool {
