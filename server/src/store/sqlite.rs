@@ -70,9 +70,9 @@ pub use self::{
     settings::SqliteSettings,
 };
 use super::{
-    AccountHolder, AuditEntry, AuditFilter, AuditRecord, AuditStore, KeyChange, KeyChanged, KeyDigest, KeyId,
-    KeyStore, KnownSecret, Migration, OpenSession, Revision, SessionCaps, SessionFilter, SessionHash,
-    SessionStore, Store, StoreError, StoredKey, StoredSession,
+    AccountHolder, AuditRecord, KeyChange, KeyChanged, KeyDigest, KeyId, KeyStore, KnownSecret, Migration,
+    OpenSession, Revision, SessionCaps, SessionFilter, SessionHash, SessionStore, Store, StoreError,
+    StoredKey, StoredSession,
     known_keys::{Knowledge, KnownKeys},
 };
 use crate::clock::UnixMillis;
@@ -368,35 +368,5 @@ impl SessionStore for SqliteStore {
 
     async fn count_sessions(&self) -> Result<u64, StoreError> {
         self.read(sessions::total)?.map_err(unavailable("count the sessions"))
-    }
-}
-
-#[async_trait]
-impl AuditStore for SqliteStore {
-    async fn append_audit(&self, record: AuditRecord) -> Result<(), StoreError> {
-        self.queue.push(Job::Behind(Behind::Audit(Box::new(record)))).await
-    }
-
-    async fn flush_audit(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.push(Job::Flush(answer)).await?;
-        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
-    }
-
-    async fn audit_page(
-        &self,
-        filter: AuditFilter,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read_confirmed(|connection| audit::page(connection, &filter, before, limit))
-            .await?
-            .map_err(unavailable("read the audit trail"))
-    }
-
-    async fn audit_after(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read_confirmed(|connection| audit::after(connection, after, limit))
-            .await?
-            .map_err(unavailable("read the audit trail"))
     }
 }

@@ -1,13 +1,21 @@
-//! SQL of the audit trail.
+//! The audit trail, and its SQL.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params, types::Value};
+use tokio::sync::oneshot;
 
-use super::{audit_blocks::search, failure::unavailable, sessions::protocol};
+use super::{
+    SqliteStore,
+    audit_blocks::search,
+    failure::{refused, unavailable},
+    job::{Behind, Job},
+    sessions::protocol,
+};
 use crate::{
     clock::UnixMillis,
     store::{
-        AuditEntry, AuditFilter, AuditRecord, ChainHash, KeyId, Outcome, SessionHash, StoreError, UserId,
-        audit::first_after,
+        AuditEntry, AuditFilter, AuditRecord, AuditStore, ChainHash, KeyId, Outcome, SessionHash, StoreError,
+        UserId, audit::first_after,
     },
 };
 
@@ -16,6 +24,36 @@ const COLUMNS: &str = "seq, at, request_id, user_id, username, key_id, session_h
 
 /// How many records one statement appends: what a statement costs by itself is shared by so many.
 pub(super) const TOGETHER: [usize; 3] = [32, 8, 1];
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn append_audit(&self, record: AuditRecord) -> Result<(), StoreError> {
+        self.queue.push(Job::Behind(Behind::Audit(Box::new(record)))).await
+    }
+
+    async fn flush_audit(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(Job::Flush(answer)).await?;
+        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
+    }
+
+    async fn audit_page(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read_confirmed(|connection| page(connection, &filter, before, limit))
+            .await?
+            .map_err(unavailable("read the audit trail"))
+    }
+
+    async fn audit_after(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read_confirmed(|connection| self::after(connection, after, limit))
+            .await?
+            .map_err(unavailable("read the audit trail"))
+    }
+}
 
 /// Appends records and chains each to the one before. Writers come one after the other: the transaction that this runs in
 /// is the only one that writes. Cheapest for as many as [`TOGETHER`] says; all of them are appended or none.
