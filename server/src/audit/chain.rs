@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 
-use crate::store::{AuditEntry, ChainHash, Store, StoreError};
+use crate::store::{AuditEntry, AuditStore, ChainHash, StoreError};
 
 /// How many records are looked at in one step.
 const STEP: u32 = 1_000;
@@ -65,11 +65,11 @@ pub enum Verdict {
 }
 
 /// Looks through the whole trail, oldest first. With `known`, a head from an earlier look, also whether it still has
-/// that record.
+/// that record. The head that it tells survives the loss of power: kept elsewhere, one that was lost would look cut off.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, StoreError> {
+pub async fn verify(store: &dyn AuditStore, known: Option<Head>) -> Result<Verdict, StoreError> {
     let mut look = Look { chained: 0, before: 0, last: None, known };
     let (mut after, mut step) = (None, STEP);
     loop {
@@ -98,6 +98,7 @@ pub async fn verify(store: &dyn Store, known: Option<Head>) -> Result<Verdict, S
     if let Some(known) = look.known {
         return Ok(Verdict::Broken { seq: known.seq, reason: "it was there before and is gone" });
     }
+    store.flush_audit().await?;
     Ok(Verdict::Whole { chained: look.chained, before: look.before, head: look.last })
 }
 
@@ -140,5 +141,50 @@ impl Look {
         self.last = Some(head);
         self.chained = self.chained.saturating_add(1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::store::{AuditFilter, AuditRecord};
+
+    /// A trail without records, on a disk that fails.
+    struct Failing;
+
+    fn worn_out() -> StoreError {
+        StoreError::Unavailable { reason: "worn out".to_owned(), source: None }
+    }
+
+    #[async_trait]
+    impl AuditStore for Failing {
+        async fn append_audit(&self, _: AuditRecord) -> Result<(), StoreError> {
+            Err(worn_out())
+        }
+
+        async fn flush_audit(&self) -> Result<(), StoreError> {
+            Err(worn_out())
+        }
+
+        async fn audit_page(
+            &self,
+            _: AuditFilter,
+            _: Option<i64>,
+            _: u32,
+        ) -> Result<Vec<AuditEntry>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn audit_after(&self, _: Option<i64>, _: u32) -> Result<Vec<AuditEntry>, StoreError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_trail_that_the_disk_does_not_confirm_is_not_told_to_be_whole() {
+        let told = verify(&Failing, None).await;
+        assert!(matches!(told, Err(StoreError::Unavailable { .. })), "{told:?}");
     }
 }

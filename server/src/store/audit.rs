@@ -198,7 +198,8 @@ pub trait AuditStore: Send + Sync {
     /// [`StoreError::Unavailable`] when the queue no longer writes.
     async fn append_audit(&self, record: AuditRecord) -> Result<(), StoreError>;
 
-    /// Waits until every record queued before this call is committed.
+    /// Waits until every record queued before this call is committed, and survives the loss of power, as does then every
+    /// record that was read before this call, whichever process wrote it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

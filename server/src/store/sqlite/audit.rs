@@ -8,7 +8,7 @@ use super::{
     SqliteStore,
     audit_blocks::search,
     failure::{refused, unavailable},
-    job::{Behind, Job},
+    job::{Behind, Durability, Job},
     sessions::protocol,
 };
 use crate::{
@@ -34,7 +34,9 @@ impl AuditStore for SqliteStore {
     async fn flush_audit(&self) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
         self.queue.push(Job::Flush(answer)).await?;
-        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))
+        answered.await.unwrap_or_else(|_| Err(refused("the writer stopped before it answered")))?;
+        // The disk confirms the whole log, whoever wrote what is in it.
+        self.write(Durability::Power, |_| Ok(())).await
     }
 
     async fn audit_page(

@@ -4,7 +4,8 @@
 //! writer runs the next group. Whoever waits for a write that has to survive the loss of power is answered when the disk has
 //! confirmed it, and so is whoever reads what may come of it: nothing that this process says of money can be undone by a loss
 //! of power. The log holds commits in their order (<https://sqlite.org/wal.html>), so that none is confirmed without those it
-//! builds on. A command that looks into the file beside the server sees a commit a moment before it is confirmed.
+//! builds on. A command that looks into the file beside the server sees a commit a moment before it is confirmed, and has the
+//! disk confirm it itself where it says what has to last: the head of the audit trail.
 //!
 //! What a disk has once failed to confirm may be gone though it confirms what comes later. So from then on nothing is written
 //! or read of money until the store is opened anew, which writes what it finds into the database before anything follows it.
@@ -222,8 +223,8 @@ mod tests {
     use crate::{
         money::{Amount, Currency},
         store::{
-            AccountHolder, KeyStore as _, LedgerStore as _, NewTransfer, Store as _, UserId,
-            sqlite::{Durability, SqliteLocation, SqliteSettings, SqliteStore, ledger},
+            AccountHolder, AuditStore as _, KeyStore as _, LedgerStore as _, NewTransfer, Store as _, UserId,
+            sqlite::{Durability, SqliteLocation, SqliteSettings, SqliteStore, ledger, tests::record},
         },
     };
 
@@ -335,6 +336,27 @@ mod tests {
         assert_eq!(store.balance(UserId(2)).await.unwrap().balance.minor(), 100, "the disk had it after all");
         store.post(transfer()).await.unwrap();
         store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_another_process_has_written_is_flushed_when_the_disk_has_confirmed_it() {
+        let (folder, told) = (tempfile::tempdir().unwrap(), Told::default());
+        let path = folder.path().join("p.db");
+        let store = open(&path, &told).await;
+        let beside = SqliteStore::open(&SqliteLocation::File(path)).await.unwrap();
+        beside.append_audit(record(1)).await.unwrap();
+        let is_read = async { while store.audit_after(None, 1).await.unwrap().is_empty() {} };
+        timeout(Duration::from_secs(30), is_read).await.unwrap();
+        told.to(TAKES_ITS_TIME);
+        let flushed = timeout(Duration::from_millis(100), store.flush_audit()).await;
+        assert!(flushed.is_err(), "{flushed:?} was said of what the disk may not have");
+        told.to(CONFIRMS);
+        store.flush_audit().await.unwrap();
+        told.to(FAILS);
+        let failed = store.flush_audit().await;
+        assert!(matches!(failed, Err(StoreError::Unavailable { .. })), "{failed:?}");
+        store.close().await.unwrap();
+        beside.close().await.unwrap();
     }
 
     #[tokio::test]

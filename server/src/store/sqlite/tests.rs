@@ -28,7 +28,7 @@ fn holder(number: i64) -> AccountHolder {
     }
 }
 
-fn record(number: i64) -> AuditRecord {
+pub(super) fn record(number: i64) -> AuditRecord {
     AuditRecord {
         at: UnixMillis::from_millis(number),
         request_id: "x".repeat(2_000).into(),
