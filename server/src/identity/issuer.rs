@@ -5,7 +5,14 @@
 //! cannot be read for a while does no harm; after an hour its keys are no longer believed. A URL is asked beside the
 //! requests, so that one that is slow keeps nobody waiting whose key is known.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -113,6 +120,21 @@ impl FromStr for KeySource {
     }
 }
 
+impl KeySource {
+    /// What asks for the keys. In the clear nobody but this machine may answer: no proxy is asked, nor who `localhost` is.
+    fn client(&self) -> reqwest::Result<Client> {
+        let builder = Client::builder().redirect(Policy::none()).timeout(ANSWER_WITHIN);
+        match self {
+            Self::Url(url) if url.scheme() == "http" => {
+                let local =
+                    [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
+                builder.no_proxy().resolve_to_addrs("localhost", &local).build()
+            }
+            Self::Url(_) | Self::File(_) => builder.build(),
+        }
+    }
+}
+
 /// Why an issuer's keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -157,8 +179,7 @@ impl Issuer {
         super::signatures::install();
         // Another one that is there does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().redirect(Policy::none()).timeout(ANSWER_WITHIN);
-        let client = client.build().map_err(KeysError::Client)?;
+        let client = settings.keys.client().map_err(KeysError::Client)?;
         let issuer = Arc::new(Self { settings, client, known: RwLock::default(), asked: Arc::default() });
         match issuer.ask(&mut *issuer.asked.lock().await).await {
             Err(error @ (KeysError::Url(_) | KeysError::Client(_))) => {

@@ -159,6 +159,21 @@ async fn the_issuers_keys_may_be_behind_a_url() {
     assert!(u64::from(asked) <= most, "asked {asked} times in {:?}", began.elapsed());
 }
 
+/// Keys that a proxy gives out are those of whoever runs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_proxy_is_asked_for_the_keys_of_an_issuer_on_this_machine() {
+    let (signer, stranger) = (Signer::ed25519("one"), Signer::ed25519("one"));
+    let (source, proxy) = (Source::start(&[&signer]).await, Source::start(&[&stranger]).await);
+    let mut trust = source.trusted(&signer);
+    trust.set.extend(["HTTP_PROXY", "ALL_PROXY"].map(|name| (name, proxy.url)));
+    let program = trust.start();
+    let both = (
+        status(&program, &signer.token(&claims())).await,
+        status(&program, &stranger.token(&claims())).await,
+    );
+    assert_eq!((both, proxy.asked()), ((200, 401), 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_issuers_keys_behind_a_url_are_rotated_without_a_restart() {
     let (old, new) = (Signer::ed25519("old"), Signer::ed25519("new"));
