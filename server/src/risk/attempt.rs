@@ -7,7 +7,7 @@ use client::mcp::{
 };
 use shared::{
     jsonrpc::ErrorCode,
-    mcp::{JsonObject, lifecycle::Implementation},
+    mcp::{JsonObject, lifecycle::Implementation, tools::CallToolResult},
 };
 use tokio::{sync::Mutex, time::timeout};
 
@@ -89,7 +89,7 @@ pub(super) struct Peer {
     settings: RiskSettings,
     token: Option<Arc<TokenSource>>,
     /// Opened with the first attempt, and again after one that our credentials may have failed: then they are read anew.
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<Arc<Connection>>>,
 }
 
 impl Peer {
@@ -103,35 +103,54 @@ impl Peer {
 
     /// Asks once.
     pub(super) async fn ask(&self, question: Question) -> Result<Answer, Failed> {
-        let Question { payment, is_release, arguments, trace } = question;
-        let asking = async {
-            let connection = self.connection().await?;
-            let options = CallOptions { repeatable: true, trace, ..CallOptions::default() };
-            connection.call_tool(TOOL, arguments, options).await
-        };
-        let answered = timeout(self.settings.timeout, asking).await;
+        let answered = timeout(self.settings.timeout, self.call(&question)).await;
         match answered.unwrap_or(Err(McpError::TimedOut(TimedOut::Call))) {
-            Ok(result) => answer::read(&payment, is_release, result),
-            Err(error) => {
-                // Since TLS 1.3 a certificate is refused after the handshake, where a request is under way already.
-                if matches!(
-                    error,
-                    McpError::Unauthorized(_)
-                        | McpError::Forbidden(_)
-                        | McpError::Unreachable { .. }
-                        | McpError::Broken(_)
-                ) {
-                    *self.connection.lock().await = None;
-                }
-                Err(Failed::NoAnswer(error))
-            }
+            Ok(result) => answer::read(&question.payment, question.is_release, result),
+            Err(error) => Err(Failed::NoAnswer(error)),
         }
     }
 
-    async fn connection(&self) -> Result<Connection, McpError> {
+    /// Calls the tool. A connection that was there before still shows the certificate of then: that this one is refused
+    /// says nothing of the one that is there now.
+    async fn call(&self, question: &Question) -> Result<CallToolResult, McpError> {
+        let (connection, was_there) = self.connection().await?;
+        match self.call_on(&connection, question).await {
+            Err(McpError::Unauthorized(_))
+                if was_there && self.settings.credentials.certificate.is_some() =>
+            {
+                let (connection, _) = self.connection().await?;
+                self.call_on(&connection, question).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn call_on(
+        &self,
+        connection: &Arc<Connection>,
+        question: &Question,
+    ) -> Result<CallToolResult, McpError> {
+        let options = CallOptions { repeatable: true, trace: question.trace, ..CallOptions::default() };
+        let answered = connection.call_tool(TOOL, question.arguments.clone(), options).await;
+        // Since TLS 1.3 a certificate is refused after the handshake, where a request is under way already.
+        if matches!(
+            answered,
+            Err(McpError::Unauthorized(_)
+                | McpError::Forbidden(_)
+                | McpError::Unreachable { .. }
+                | McpError::Broken(_))
+        ) {
+            // Somebody else may have opened another one meanwhile.
+            self.connection.lock().await.take_if(|current| Arc::ptr_eq(current, connection));
+        }
+        answered
+    }
+
+    /// The connection, and whether it was there before.
+    async fn connection(&self) -> Result<(Arc<Connection>, bool), McpError> {
         let mut current = self.connection.lock().await;
         if let Some(connection) = &*current {
-            return Ok(connection.clone());
+            return Ok((Arc::clone(connection), true));
         }
         let credentials = self.settings.credentials.read(self.token.as_ref());
         let limit = self.settings.timeout;
@@ -145,7 +164,7 @@ impl Peer {
             ..ConnectOptions::default()
         };
         let connection = Connection::open(self.settings.endpoint.clone(), options).await?;
-        Ok(current.insert(connection).clone())
+        Ok((Arc::clone(current.insert(Arc::new(connection))), false))
     }
 }
 

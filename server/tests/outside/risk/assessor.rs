@@ -198,6 +198,23 @@ async fn a_certificate_that_has_expired_is_read_again_when_it_was_renewed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_was_renewed_in_time_costs_no_payment_when_the_old_one_ends() {
+    let risk = Certifying::start().await;
+    let seconds = || UnixMillis::now().as_millis() / 1_000;
+    let ends = seconds() + 4;
+    let certificate = risk.certify(Validity(u64::try_from(ends).unwrap()));
+    let settings = risk.settings(risk.app.address.port(), Some(certificate), Some(risk.path("ca.pem")));
+    let assessor = risk::assessor(&settings).unwrap();
+    assert_eq!(ask(&assessor, "pay_1").await, "approved");
+    risk.certify(Validity::NOW);
+    // The connection is never idle for so long that it would be opened anew.
+    while seconds() <= ends + 2 {
+        assert_eq!(ask(&assessor, "pay_1").await, "approved");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_asked_again_where_that_may_help_and_otherwise_not() {
     let say = |payment: &str, decision: &str| Act::Say(json!({ "payment": payment, "decision": decision }));
     for (acts, expected, attempts) in [
