@@ -311,13 +311,16 @@ impl Spoken {
     }
 }
 
-/// Says what to do about a server that does not speak without sessions.
+/// Says what to do about a server that does not speak without sessions. One that failed has said nothing of that, and may
+/// be asked again.
 fn no_such_era(error: McpError) -> McpError {
+    let has_failed = matches!(&error, McpError::ServerFailed { .. })
+        || matches!(&error, McpError::Rpc(error) if error.code == ErrorCode::INTERNAL_ERROR);
     match stateless::verdict(&error) {
-        Verdict::Refused => error,
-        Verdict::HasSessions => McpError::Protocol(format!(
+        Verdict::HasSessions if !has_failed => McpError::Protocol(format!(
             "it does not speak 2026-07-28 ({error}); `--protocol auto` finds out what it speaks"
         )),
+        Verdict::HasSessions | Verdict::Refused => error,
     }
 }
 

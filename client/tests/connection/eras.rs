@@ -86,3 +86,15 @@ async fn asked_to_speak_without_sessions_it_says_that_the_server_does_not() {
     assert!(error.to_string().contains("does not speak 2026-07-28"), "{error}");
     assert_eq!(server.count("initialize"), 0);
 }
+
+#[tokio::test]
+async fn a_server_that_fails_does_not_say_what_it_speaks() {
+    let reported = refusal(200, json!({ "code": -32603, "message": "no" }));
+    for (act, words) in [(status(502, &[], "", ""), "HTTP status 502"), (reported, "reported an error")] {
+        let server = TestServer::start().await;
+        server.arm_always("server/discover", act);
+        let error = Connection::open(endpoint(server.url()), stateless()).await.unwrap_err();
+        assert!(matches!(error, McpError::ServerFailed { .. } | McpError::Rpc(_)), "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

@@ -164,6 +164,8 @@ impl Peer {
             ..ConnectOptions::default()
         };
         let connection = Connection::open(self.settings.endpoint.clone(), options).await?;
+        // A call would list them and say of any failure only that the call has not run, and not whether it may pass.
+        connection.list_tools().await?;
         Ok((Arc::clone(current.insert(Arc::new(connection))), false))
     }
 }

@@ -262,6 +262,18 @@ async fn it_is_asked_again_where_that_may_help_and_otherwise_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_before_the_first_question_is_asked_again_too_where_that_may_help() {
+    for method in ["server/discover", "tools/list"] {
+        for act in [Act::Status(500, None), Act::Status(502, None), Act::Cut, Act::Hang, Act::Error(-32603)] {
+            let counterpart = Counterpart::start().await;
+            counterpart.arm_once(method, act.clone());
+            let assessor = risk::assessor(&counterpart.settings()).unwrap();
+            assert_eq!(ask(&assessor, "pay_1").await, "approved", "{method}: {act:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_there_is_no_approval_and_a_release_is_repeated_like_a_question() {
     let mut counterpart = Counterpart::start().await;
     let assessor = risk::assessor(&counterpart.settings()).unwrap();

@@ -55,6 +55,8 @@ pub(super) enum Act {
 struct Script {
     next: VecDeque<Act>,
     otherwise: Act,
+    /// What becomes of the next request of a method, whatever is said of calls.
+    once: Vec<(&'static str, Act)>,
     seen: Vec<Value>,
 }
 
@@ -69,8 +71,8 @@ pub(super) struct Counterpart {
 impl Counterpart {
     /// Starts it; it agrees to everything.
     pub(super) async fn start() -> Self {
-        let script =
-            Arc::new(Mutex::new(Script { next: VecDeque::new(), otherwise: Act::Agree, seen: Vec::new() }));
+        let (next, once, seen) = (VecDeque::new(), Vec::new(), Vec::new());
+        let script = Arc::new(Mutex::new(Script { next, otherwise: Act::Agree, once, seen }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = serve(listener, Arc::clone(&script));
@@ -89,6 +91,12 @@ impl Counterpart {
     /// Does this with every call that nothing else is said about.
     pub(super) fn always(&self, act: Act) -> &Self {
         self.script.lock().unwrap().otherwise = act;
+        self
+    }
+
+    /// Does this with the next request of this method.
+    pub(super) fn arm_once(&self, method: &'static str, act: Act) -> &Self {
+        self.script.lock().unwrap().once.push((method, act));
         self
     }
 
@@ -144,7 +152,16 @@ async fn answer(request: &Value, script: &Mutex<Script>) -> Response<Body> {
         result["resultType"] = json!("complete");
         json_body(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }))
     };
-    match request["method"].as_str().unwrap() {
+    let method = request["method"].as_str().unwrap();
+    let once = {
+        let mut script = script.lock().unwrap();
+        let place = script.once.iter().position(|(armed, _)| *armed == method);
+        place.map(|place| script.once.remove(place).1)
+    };
+    if let Some(act) = once {
+        return play(act, request, &request["params"]["arguments"], complete).await;
+    }
+    match method {
         "server/discover" => complete(json!({
             "ttlMs": 0, "cacheScope": "private", "supportedVersions": [STATELESS],
             "capabilities": { "tools": {} },
