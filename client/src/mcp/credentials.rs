@@ -112,10 +112,14 @@ pub enum TokenOrigin {
 /// A source of tokens, and the one that is good now.
 pub struct TokenSource {
     origin: TokenOrigin,
-    current: Mutex<Option<Current>>,
-    /// The latest tokens. Beside `current`, which is locked while a token is read.
-    sent: std::sync::Mutex<VecDeque<SecretString>>,
+    current: Arc<Mutex<Option<Current>>>,
+    /// Beside `current`, which is locked while a token is read.
+    sent: Sent,
 }
+
+/// The latest tokens.
+#[derive(Clone, Default)]
+struct Sent(Arc<std::sync::Mutex<VecDeque<SecretString>>>);
 
 struct Current {
     token: HeaderValue,
@@ -131,48 +135,57 @@ impl TokenSource {
     /// A source; nothing is read yet.
     #[must_use]
     pub fn new(origin: TokenOrigin) -> Self {
-        Self { origin, current: Mutex::new(None), sent: std::sync::Mutex::default() }
+        Self { origin, current: Arc::default(), sent: Sent::default() }
     }
 
-    /// The value of `Authorization`, as fresh as it must be. `refused` is the value that the server did not take.
+    /// The value of `Authorization`, as fresh as it must be. `refused` is the value that the server did not take. A caller
+    /// that no longer waits leaves the token that is being read to the next one.
     pub(super) async fn bearer(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, NoToken> {
-        let mut current = self.current.lock().await;
+        let mut current = Arc::clone(&self.current).lock_owned().await;
         if let Some(known) = current.as_ref()
             && known.until > Instant::now()
             && refused != Some(&known.token)
         {
             return Ok(known.token.clone());
         }
-        let text = SecretString::from(self.read().await?.trim());
-        let fresh = Current::of(&text)?;
-        let token = fresh.token.clone();
-        self.remember(text);
-        *current = Some(fresh);
-        Ok(token)
-    }
-
-    fn remember(&self, token: SecretString) {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.retain(|known| known.expose_secret() != token.expose_secret());
-        sent.push_front(token);
-        sent.truncate(REMEMBERED);
+        let (origin, sent) = (self.origin.clone(), self.sent.clone());
+        let reading = tokio::spawn(async move {
+            let text = SecretString::from(origin.read().await?.trim());
+            let fresh = Current::of(&text)?;
+            let token = fresh.token.clone();
+            sent.remember(text);
+            *current = Some(fresh);
+            Ok::<_, NoToken>(token)
+        });
+        reading.await.unwrap_or_else(|_| Err(NoToken("reading it was broken off".to_owned())))
     }
 
     /// `text` without the token, wherever it repeats it, nor one that was replaced lately.
     pub(super) fn hide<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
-        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = self.sent.0.lock().unwrap_or_else(PoisonError::into_inner);
         sent.iter().map(ExposeSecret::expose_secret).fold(text, |text, token| {
             if text.contains(token) { Cow::Owned(text.replace(token, HIDDEN)) } else { text }
         })
     }
+}
 
+impl TokenOrigin {
     async fn read(&self) -> Result<String, NoToken> {
-        match &self.origin {
-            TokenOrigin::File(path) => {
+        match self {
+            Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| NoToken(format!("{}: {error}", path.display())))
             }
-            TokenOrigin::Command(command) => printed(command).await,
+            Self::Command(command) => printed(command).await,
         }
+    }
+}
+
+impl Sent {
+    fn remember(&self, token: SecretString) {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.retain(|known| known.expose_secret() != token.expose_secret());
+        sent.push_front(token);
+        sent.truncate(REMEMBERED);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::mcp::Endpoint;
+use client::mcp::{Endpoint, TokenOrigin};
 use serde_json::json;
 use server::{
     app::Application,
@@ -80,6 +80,22 @@ async fn a_token_that_is_not_taken_is_read_again_when_it_was_renewed() {
     assert_eq!(ask(&assessor, "pay_1").await, "unavailable");
     std::fs::write(&path, risk.token(PAYMENTS.0)).unwrap();
     assert_eq!(ask(&assessor, "pay_1").await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_takes_longer_than_an_attempt_still_prints_its_token() {
+    let risk = RiskServer::start().await;
+    let settings = RiskSettings { timeout: Duration::from_millis(200), ..risk.settings() };
+    let command = format!(
+        "cd {} && echo run >> runs && until [ -e go ]; do sleep 0.02; done && cat token.jwt",
+        risk.folder.path().display()
+    );
+    let credentials = RiskCredentials { token: Some(TokenOrigin::Command(command)), ..settings.credentials };
+    let assessor = risk::assessor(&RiskSettings { credentials, ..settings }).unwrap();
+    assert_eq!(ask(&assessor, "pay_1").await, "unavailable");
+    std::fs::write(risk.folder.path().join("go"), "").unwrap();
+    eventually("the token", async || ask(&assessor, "pay_1").await == "approved").await;
+    assert_eq!(std::fs::read_to_string(risk.folder.path().join("runs")).unwrap(), "run\n");
 }
 
 /// A risk service that knows its caller by a certificate, and where the files for that are.
