@@ -106,4 +106,25 @@ impl McpError {
             | Self::Cancelled => true,
         }
     }
+
+    /// Why the request was given up although an answer may still come, in words for the server; `None` where it was not.
+    pub(super) const fn why_given_up(&self) -> Option<&'static str> {
+        match self {
+            Self::Cancelled => Some("cancelled by the caller"),
+            Self::TimedOut(TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call) => {
+                Some("timed out")
+            }
+            Self::TimedOut(TimedOut::Connect)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Unreachable { .. }
+            | Self::NotMcp { .. }
+            | Self::Protocol(_)
+            | Self::Rpc(_)
+            | Self::Busy { .. }
+            | Self::ServerFailed { .. }
+            | Self::Broken(_)
+            | Self::SessionEnded => None,
+        }
+    }
 }

@@ -350,23 +350,7 @@ impl Peer {
             // Closing the stream has told it.
             return;
         }
-        let reason = match error {
-            McpError::Cancelled => "cancelled by the caller",
-            McpError::TimedOut(
-                TimedOut::FirstByte | TimedOut::Idle | TimedOut::Progress | TimedOut::Call,
-            ) => "timed out",
-            McpError::TimedOut(TimedOut::Connect)
-            | McpError::Unauthorized(_)
-            | McpError::Forbidden(_)
-            | McpError::Unreachable { .. }
-            | McpError::NotMcp { .. }
-            | McpError::Protocol(_)
-            | McpError::Rpc(_)
-            | McpError::Busy { .. }
-            | McpError::ServerFailed { .. }
-            | McpError::Broken(_)
-            | McpError::SessionEnded => return,
-        };
+        let Some(reason) = error.why_given_up() else { return };
         let params = CancelledNotificationParams {
             request_id: id.clone(),
             reason: Some(reason.to_owned()),
