@@ -229,15 +229,15 @@ async fn what_changed_while_nobody_read_is_told_to_whoever_goes_on_with_the_stre
     assert!(resumed.rest().await.is_empty(), "it is told once");
 }
 
-/// A resource that cannot be looked at the first time, and never changes after that.
-struct Late(AtomicBool);
+/// A resource that is watched, and how it looks each time.
+struct Watched<F>(F);
 
-impl Resource for Late {
+impl<F: Fn() -> Result<String, ToolError> + Send + Sync + 'static> Resource for Watched<F> {
     const DEFINITION: ResourceDefinition = ResourceDefinition {
-        uri: "stage://late",
-        name: "late",
+        uri: "stage://watched",
+        name: "watched",
         title: None,
-        description: "Can be looked at the second time",
+        description: "Looks as a test says",
         mime_type: None,
         permission: Permission::BalanceRead,
     };
@@ -248,16 +248,20 @@ impl Resource for Late {
     }
 
     async fn fingerprint(&self, _principal: &Principal) -> Result<String, ToolError> {
-        let is_there = self.0.swap(true, Ordering::Relaxed);
-        if is_there { Ok("the same".to_owned()) } else { Err(ToolError::Unavailable("not yet".into())) }
+        (self.0)()
     }
 }
 
 #[tokio::test]
 async fn a_subscriber_hears_of_what_could_not_be_looked_at_when_it_subscribed() {
-    let stage = spawn_stage_with(|builder| builder.resource(Late(AtomicBool::new(false)))).await;
+    let is_there = AtomicBool::new(false);
+    let look = move || {
+        let looks = is_there.swap(true, Ordering::Relaxed).then(|| "the same".to_owned());
+        looks.ok_or_else(|| ToolError::Unavailable("not yet".into()))
+    };
+    let stage = spawn_stage_with(|builder| builder.resource(Watched(look))).await;
     let bob = Client::open(stage.app.address, BOB).await;
-    let late = json!({ "uri": "stage://late" });
+    let late = json!({ "uri": "stage://watched" });
     assert_eq!(ask(&bob, "resources/subscribe", late.clone()).await["result"], json!({}));
     let mut stream = Events::open(&bob.dress(Ask::get()), stage.app.address).await;
     stream.one().await;
@@ -265,35 +269,14 @@ async fn a_subscriber_hears_of_what_could_not_be_looked_at_when_it_subscribed() 
     assert_eq!((&told["method"], &told["params"]), (&json!("notifications/resources/updated"), &late));
 }
 
-/// A resource that counts how often it is looked at, and is another one each time.
-struct Counted(Arc<AtomicU32>);
-
-impl Resource for Counted {
-    const DEFINITION: ResourceDefinition = ResourceDefinition {
-        uri: "stage://counted",
-        name: "counted",
-        title: None,
-        description: "Counts how often it is looked at",
-        mime_type: None,
-        permission: Permission::BalanceRead,
-    };
-    const WATCHED: bool = true;
-
-    async fn read(&self, _context: RequestContext) -> Result<Parts, ToolError> {
-        Ok(Vec::new())
-    }
-
-    async fn fingerprint(&self, _principal: &Principal) -> Result<String, ToolError> {
-        Ok(self.0.fetch_add(1, Ordering::Relaxed).to_string())
-    }
-}
-
 #[tokio::test]
 async fn what_nobody_hears_of_is_not_looked_at() {
     let looks = Arc::new(AtomicU32::new(0));
-    let stage = spawn_stage_with(|builder| builder.resource(Counted(Arc::clone(&looks)))).await;
+    let counts = Arc::clone(&looks);
+    let look = move || Ok(counts.fetch_add(1, Ordering::Relaxed).to_string());
+    let stage = spawn_stage_with(|builder| builder.resource(Watched(look))).await;
     let bob = Client::open(stage.app.address, BOB).await;
-    let counted = json!({ "uri": "stage://counted" });
+    let counted = json!({ "uri": "stage://watched" });
     assert_eq!(ask(&bob, "resources/subscribe", counted.clone()).await["result"], json!({}));
     // Whatever is looked at would be by then.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
