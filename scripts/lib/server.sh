@@ -56,16 +56,16 @@ stop() {
 }
 
 # with_ctrl_c PROGRAM...: runs a program that makes of Ctrl-C what it means to, be it that it goes on; the script goes on
-# after it. Every other signal ends both at once: Bash heeds none while it waits for what runs in the foreground.
+# after it. Every other signal ends both at once: Bash heeds none while it waits for what runs in the foreground. Ctrl-C is
+# ignored here, not trapped: a wait that a trap has interrupted may never tell how the program ended.
 with_ctrl_c() {
     local pid status=0
-    trap : INT
+    trap '' INT
     "$@" <&0 &
     pid=$!
     at_exit stop "$pid"
-    until gone "$pid"; do wait "$pid" || true; done
-    trap 'exit 130' INT
     wait "$pid" || status=$?
+    trap 'exit 130' INT
     return "$status"
 }
 
