@@ -135,16 +135,15 @@ stop_server() {
 }
 
 # answers_ready URL: whether the server behind URL answers GET /readyz with 200. Bash alone, so that a bare machine will
-# do.
+# do; in a shell of its own, which a server that goes away while it is asked may end.
 answers_ready() {
-    local authority=${1#*://} status
+    local authority=${1#*://}
     authority=${authority%%/*}
     # With TLS a connection is all that Bash can try.
     [[ $1 != https:* ]] || { : 3<>"/dev/tcp/${authority%:*}/${authority##*:}"; } 2>/dev/null || return 1
     [[ $1 != https:* ]] || return 0
-    {
+    (
         printf 'GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" >&3
-        read -r -t 5 status <&3
-    } 2>/dev/null 3<>"/dev/tcp/${authority%:*}/${authority##*:}" || return 1
-    case $status in *' 200 '*) return 0 ;; *) return 1 ;; esac
+        read -r -t 5 status <&3 && [[ $status == *' 200 '* ]]
+    ) 2>/dev/null 3<>"/dev/tcp/${authority%:*}/${authority##*:}"
 }
