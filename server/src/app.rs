@@ -19,7 +19,7 @@ use crate::{
     clock::UnixMillis,
     config::{Config, ConfigError, Exposed, SessionConfig},
     http::{
-        self, Access, HttpState,
+        self, Access, HttpState, Routes,
         health::Health,
         serve::{ServeLimits, Serving, serve},
         tls::Tls,
@@ -56,7 +56,7 @@ const STORE_IS_CLOSED: Duration = Duration::from_millis(9_250);
 pub struct Application {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    routes: Routes,
     engine: Arc<Engine>,
     store: Arc<dyn Store>,
     payments: Payments,
@@ -194,12 +194,12 @@ impl Application {
         let access = Access { authenticator, guard: config.guard, limits, proxies: config.trusted_proxies };
         let state =
             HttpState::new(Arc::clone(&engine), access, health.clone(), Arc::clone(&metrics), BODY_LIMIT);
-        let router = http::router(state);
+        let routes = Routes::new(state);
         let reloading = Reloading { tls, issuer };
         Ok(Self {
             listener,
             address,
-            router,
+            routes,
             engine,
             store,
             payments,
@@ -215,7 +215,7 @@ impl Application {
     /// The same server with `layer` around its routes.
     #[must_use]
     pub fn wrapped(mut self, layer: impl FnOnce(Router) -> Router) -> Self {
-        self.router = layer(self.router);
+        self.routes = self.routes.wrapped(layer);
         self
     }
 
@@ -259,7 +259,7 @@ impl Application {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
         let refusals = self.engine.refusals().clone();
         let serving = Serving { limits: ServeLimits::default(), tls: self.reloading.tls, refusals };
-        let mut serving = tokio::spawn(serve(self.listener, self.router, serving, self.stop.clone()));
+        let mut serving = tokio::spawn(serve(self.listener, self.routes, serving, self.stop.clone()));
         let sweeping = tokio::spawn(sweeps::sessions(
             Arc::clone(&self.engine),
             Arc::clone(&self.store),

@@ -7,14 +7,18 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
-    Router,
+    BoxError, Router,
+    body::Body,
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use shared::headers;
+use tower::{ServiceExt as _, service_fn};
 use tracing::Instrument;
 
 use crate::{
@@ -37,13 +41,15 @@ pub mod tls;
 pub use guard::{Guard, GuardError};
 
 use health::Health;
-use peer::TrustedProxies;
+use peer::{Peer, TrustedProxies};
 
 /// The path of the MCP endpoint.
 pub const MCP_PATH: &str = "/mcp";
 
 /// The same endpoint, where clients of the original demo look for it.
 const STREAM_PATH: &str = "/stream";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
 
 /// What the routes need. Clones share it.
 #[derive(Clone)]
@@ -114,26 +120,79 @@ pub struct Access {
     pub proxies: TrustedProxies,
 }
 
-/// Every route of the server.
-pub fn router(state: HttpState) -> Router {
-    let beside = Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics_page))
-        .route("/.well-known/{*rest}", any(nothing_well_known))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(only_get)
-        .layer(middleware::from_fn_with_state(state.clone(), observed));
-    Router::new().route(MCP_PATH, any(mcp)).route(STREAM_PATH, any(mcp)).merge(beside).with_state(state)
+/// Every route of the server. Clones share what the routes need.
+#[derive(Debug, Clone)]
+pub struct Routes(Way);
+
+/// How a request comes to its route.
+#[derive(Debug, Clone)]
+enum Way {
+    /// The endpoint is called as it is, as nearly every request is for it: on the way through a router each would be packed
+    /// up twice.
+    Straight { state: HttpState, beside: Router },
+    /// All routes behind somebody's layers.
+    Through(Router),
+}
+
+impl Routes {
+    /// The routes of one server.
+    #[must_use]
+    pub fn new(state: HttpState) -> Self {
+        let beside = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics_page))
+            .route("/.well-known/{*rest}", any(nothing_well_known))
+            .fallback(nothing_here)
+            .method_not_allowed_fallback(only_get)
+            .layer(middleware::from_fn_with_state(state.clone(), observed))
+            .with_state(state.clone());
+        Self(Way::Straight { state, beside })
+    }
+
+    /// The same routes with `layer` around them.
+    #[must_use]
+    pub fn wrapped(self, layer: impl FnOnce(Router) -> Router) -> Self {
+        let inner = service_fn(move |mut request: Request| {
+            let routes = self.clone();
+            async move {
+                let peer = request.extensions_mut().remove().unwrap_or(Peer::UNKNOWN);
+                Ok(routes.answer(&peer, request).await)
+            }
+        });
+        Self(Way::Through(layer(Router::new().fallback_service(inner))))
+    }
+
+    /// Answers one request of this peer's.
+    async fn answer<B>(&self, peer: &Peer, mut request: http::Request<B>) -> Response
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+    {
+        let router = match &self.0 {
+            Way::Straight { state, beside } => match request.uri().path() {
+                MCP_PATH | STREAM_PATH => return mcp(state, peer, request).await,
+                _ => beside,
+            },
+            Way::Through(router) => {
+                request.extensions_mut().insert(peer.clone());
+                router
+            }
+        };
+        let answer = router.clone().oneshot(request.map(Body::new)).boxed();
+        answer.await.unwrap_or_else(|never| match never {})
+    }
 }
 
 /// The MCP endpoint, under both of its names.
-async fn mcp(State(state): State<HttpState>, request: Request) -> Response {
+async fn mcp<B>(state: &HttpState, peer: &Peer, request: http::Request<B>) -> Response
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
     let started = Instant::now();
     let request_id = request_id::fresh();
     let span = tracing::debug_span!("request", request.id = &*request_id, method = %request.method());
     let answer = async {
-        let answer = endpoint::answer(&state, &request_id, request).await;
+        let answer = endpoint::answer(state, &request_id, peer, request).await;
         answer.unwrap_or_else(|refusal| refusal.into_response(&request_id))
     };
     let mut response = answer.instrument(span).await;
@@ -152,7 +211,7 @@ async fn mcp(State(state): State<HttpState>, request: Request) -> Response {
 fn finish(response: &mut Response, request_id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(headers::REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

@@ -8,9 +8,12 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc};
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, StreamExt as _};
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header, header::AsHeaderName,
+    request::Parts,
+};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Frame};
+use hyper::body::Frame;
 use shared::headers;
 use tokio::task::yield_now;
 
@@ -22,15 +25,25 @@ use crate::{
     store::{KeyId, Outcome},
 };
 
+const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static(headers::LAST_EVENT_ID);
+
+/// What a request carries: in pieces, each of which may have to be waited for.
+pub(super) trait Sent: hyper::body::Body<Data = Bytes> + Unpin {}
+
+impl<B: hyper::body::Body<Data = Bytes> + Unpin> Sent for B {}
+
 /// Answers one request to the endpoint.
-pub(super) async fn answer(
+pub(super) async fn answer<B: Sent>(
     state: &HttpState,
     request_id: &Arc<str>,
-    request: Request<Body>,
+    peer: &Peer,
+    request: Request<B>,
 ) -> Result<Response, Refusal> {
-    let from = state.proxies().origin_of(&request);
+    let from = state.proxies().origin_of(peer, request.headers());
     let admitted = match state.guard().check(&request) {
-        Ok(()) => authenticate(state, request.headers(), request.extensions(), from).await,
+        Ok(()) => authenticate(state, request.headers(), peer, from).await,
         Err(not_allowed) => Err(not_allowed.into()),
     };
     let principal = match admitted {
@@ -41,11 +54,12 @@ pub(super) async fn answer(
             return Err(refusal);
         }
     };
-    let session = request.headers().get(headers::SESSION_ID).cloned();
-    let answered = serve(state, request_id, request, principal.clone(), from).await;
+    let (parts, body) = request.into_parts();
+    let answered = serve(state, request_id, peer, &parts, body, principal.clone(), from).await;
     answered.inspect_err(|refusal| {
         let sender = Sender::known(&principal);
-        let session = session.map(|presented| SessionId::hash_of(presented.as_bytes()));
+        let presented = parts.headers.get(SESSION_ID);
+        let session = presented.map(|presented| SessionId::hash_of(presented.as_bytes()));
         note(state, refusal, RefusedRequest { sender, session, ..unnoted(from, request_id) });
     })
 }
@@ -54,11 +68,10 @@ pub(super) async fn answer(
 async fn authenticate(
     state: &HttpState,
     headers: &HeaderMap,
-    extensions: &Extensions,
+    peer: &Peer,
     address: IpAddr,
 ) -> Result<Principal, Refusal> {
-    let certificate = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_deref());
-    let sender = identity::Sender { address, certificate };
+    let sender = identity::Sender { address, certificate: peer.certificate.as_deref() };
     match state.authenticator().authenticate(headers, sender).await {
         Err(AuthError::Invalid(key)) => match state.limits().refused_key(sender.address) {
             Ok(()) => Err(AuthError::Invalid(key).into()),
@@ -81,46 +94,42 @@ fn note(state: &HttpState, refusal: &Refusal, request: RefusedRequest<'_>) {
 }
 
 /// Answers a request of somebody who may come in.
-async fn serve(
+async fn serve<B: Sent>(
     state: &HttpState,
     request_id: &Arc<str>,
-    request: Request<Body>,
+    peer: &Peer,
+    parts: &Parts,
+    body: B,
     principal: Principal,
     from: IpAddr,
 ) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
-    let header = |name: &str| {
-        let mut values = parts.headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Header::Absent,
-            (Some(value), None) => Header::Once(value.as_bytes()),
-            (Some(_), Some(_)) => Header::Repeated,
-        }
+    let session_id = match sent(&parts.headers, SESSION_ID) {
+        Header::Absent => None,
+        Header::Once(id) => Some(id),
+        Header::Repeated => return Err(Refusal::Repeated("Mcp-Session-Id")),
     };
-    if matches!(header(headers::SESSION_ID), Header::Repeated) {
-        return Err(Refusal::Repeated("Mcp-Session-Id"));
-    }
+    let header = |name: &str| sent(&parts.headers, name);
     let mut exchange = Exchange {
         principal,
         from,
         request_id: Arc::clone(request_id),
-        session_id: bytes_of(&parts.headers, headers::SESSION_ID),
-        protocol_version: header(headers::PROTOCOL_VERSION),
+        session_id,
+        protocol_version: sent(&parts.headers, PROTOCOL_VERSION),
         headers: &header,
     };
     match parts.method {
         Method::POST => {
-            let (body, is_late) = acceptable(state, &parts, body, exchange.principal.lineage()).await?;
+            let (body, is_late) = acceptable(state, parts, body, exchange.principal.lineage()).await?;
             if is_late {
                 // What holds of the key may have changed while its holder took their time.
-                exchange.principal = authenticate(state, &parts.headers, &parts.extensions, from).await?;
+                exchange.principal = authenticate(state, &parts.headers, peer, from).await?;
             }
             // Requests that have come are read one after the other, and then answered one after the other: what does the
             // one and what does the other is closer at hand for the next.
             yield_now().await;
             post(state, exchange, &body).await
         }
-        Method::GET => get(state, exchange, &parts.headers, header(headers::LAST_EVENT_ID)).await,
+        Method::GET => get(state, exchange, &parts.headers).await,
         Method::DELETE => {
             state.engine().end_session(exchange).await?;
             Ok(empty(StatusCode::NO_CONTENT))
@@ -130,10 +139,10 @@ async fn serve(
 }
 
 /// The body of a POST that can be answered, and whether it had to be waited for.
-async fn acceptable(
+async fn acceptable<B: Sent>(
     state: &HttpState,
     Parts { headers, .. }: &Parts,
-    body: Body,
+    body: B,
     lineage: &KeyId,
 ) -> Result<(Bytes, bool), Refusal> {
     if !negotiation::accepts_an_answer(headers) {
@@ -161,7 +170,7 @@ async fn post(state: &HttpState, exchange: Exchange<'_>, body: &[u8]) -> Result<
             let mut response = json(message);
             if let Ok(mut id) = HeaderValue::from_str(session.expose()) {
                 id.set_sensitive(true);
-                response.headers_mut().insert(headers::SESSION_ID, id);
+                response.headers_mut().insert(SESSION_ID, id);
             }
             Ok(response)
         }
@@ -170,16 +179,11 @@ async fn post(state: &HttpState, exchange: Exchange<'_>, body: &[u8]) -> Result<
     }
 }
 
-async fn get(
-    state: &HttpState,
-    exchange: Exchange<'_>,
-    sent: &HeaderMap,
-    last_event_id: Header<'_>,
-) -> Result<Response, Refusal> {
-    if !negotiation::accepts_a_stream(sent) {
+async fn get(state: &HttpState, exchange: Exchange<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+    if !negotiation::accepts_a_stream(headers) {
         return Err(Refusal::AcceptStream);
     }
-    let last_event_id = match last_event_id {
+    let last_event_id = match sent(headers, LAST_EVENT_ID) {
         Header::Absent => None,
         Header::Once(id) => Some(id),
         Header::Repeated => return Err(Refusal::Repeated("Last-Event-ID")),
@@ -190,8 +194,8 @@ async fn get(
 
 /// Reads a body of at most `limit` bytes. A longer one is refused as soon as that is known: by what it says of itself,
 /// or when the byte too many arrives. Where it has to be waited for, `late` is called once, and may refuse that.
-async fn read(
-    mut body: Body,
+async fn read<B: Sent>(
+    mut body: B,
     limit: usize,
     late: impl FnOnce() -> Result<(), Refusal>,
 ) -> Result<Bytes, Refusal> {
@@ -231,7 +235,7 @@ async fn read(
 /// The next piece of a body, or its end; `None` where that has not come yet. The connection hands over what it has read
 /// before it asks for the answer, and looks for more each time that whoever reads has given way: what is not there by then
 /// has to be waited for.
-async fn at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Error>>> {
+async fn at_hand<B: Sent>(body: &mut B) -> Option<Option<Result<Frame<Bytes>, B::Error>>> {
     if let Some(frame) = body.frame().now_or_never() {
         return Some(frame);
     }
@@ -239,8 +243,14 @@ async fn at_hand(body: &mut Body) -> Option<Option<Result<Frame<Bytes>, axum::Er
     body.frame().now_or_never()
 }
 
-fn bytes_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    headers.get(name).map(HeaderValue::as_bytes)
+/// The header of this name.
+fn sent(headers: &HeaderMap, name: impl AsHeaderName) -> Header<'_> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Header::Absent,
+        (Some(value), None) => Header::Once(value.as_bytes()),
+        (Some(_), Some(_)) => Header::Repeated,
+    }
 }
 
 fn json(message: Vec<u8>) -> Response {

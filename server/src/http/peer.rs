@@ -9,18 +9,23 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of a connection; stands beside each of its requests.
+/// The other end of a connection.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// Its address.
     pub(super) address: IpAddr,
     /// Its certificate in DER, where it presented one that holds.
     pub(super) certificate: Option<Arc<[u8]>>,
+}
+
+impl Peer {
+    /// Somebody of whom nothing is known.
+    pub(super) const UNKNOWN: Self = Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), certificate: None };
 }
 
 /// Whose word is taken about where a request comes from.
@@ -40,11 +45,10 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Where a request comes from.
-    pub(super) fn origin_of<B>(&self, request: &Request<B>) -> IpAddr {
-        let peer = request.extensions().get::<Peer>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.to_canonical());
-        if self.trusts(peer) { self.forwarded_for(request.headers()).unwrap_or(peer) } else { peer }
+    /// Where a request comes from that this peer sent, with these headers.
+    pub(super) fn origin_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.address.to_canonical();
+        if self.trusts(peer) { self.forwarded_for(headers).unwrap_or(peer) } else { peer }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -82,13 +86,13 @@ mod tests {
 
     fn origin(peer: &str, forwarded: &[&str]) -> String {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
-        let mut request = Request::new(());
-        request.extensions_mut().insert(Peer { address: peer.parse().unwrap(), certificate: None });
+        let peer = Peer { address: peer.parse().unwrap(), certificate: None };
+        let mut headers = HeaderMap::new();
         for value in forwarded {
             let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            request.headers_mut().append(FORWARDED_FOR, value);
+            headers.append(FORWARDED_FOR, value);
         }
-        proxies.origin_of(&request).to_string()
+        proxies.origin_of(&peer, &headers).to_string()
     }
 
     #[test]

@@ -6,18 +6,14 @@
 //! (RFC 9112, 9.6). Running out of file descriptors is survived. And a shutdown ends: a connection without a request gets a
 //! moment to flush, one with a request gets the drain time, and none gets more.
 
-use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,
-    service::{Service, service_fn},
+    service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -27,6 +23,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    Routes,
     peer::Peer,
     tls::{self, Tls},
 };
@@ -92,9 +89,9 @@ pub struct Serving {
     pub refusals: Refusals,
 }
 
-/// Serves `router` on `listener` until `stop`; returns when the last connection has ended, which takes no longer than
+/// Serves `routes` on `listener` until `stop`; returns when the last connection has ended, which takes no longer than
 /// `limits.drain` from then.
-pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, routes: Routes, serving: Serving, stop: CancellationToken) {
     let limits = serving.limits;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -105,10 +102,10 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                let (http, router) = (http.clone(), router.clone());
+                let (http, routes) = (http.clone(), routes.clone());
                 let address = peer.ip().to_canonical();
                 let connection =
-                    Connection { http, router, serving: serving.clone(), address, stop: stop.clone() };
+                    Connection { http, routes, serving: serving.clone(), address, stop: stop.clone() };
                 connections.spawn(connection.begin(stream));
             }
             Err(error) if concerns_one_connection(&error) => {
@@ -133,7 +130,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 /// One accepted connection, and what it needs.
 struct Connection {
     http: http1::Builder,
-    router: Router,
+    routes: Routes,
     serving: Serving,
     address: IpAddr,
     stop: CancellationToken,
@@ -174,23 +171,22 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let routes = TowerToHyperService::new(self.router.clone());
         let limits = self.serving.limits;
         let peer = Peer { address: self.address, certificate };
         let standing = Standing::default();
-        let service = service_fn(|mut request: http::Request<Incoming>| {
+        let (peer, routes) = (&peer, &self.routes);
+        let service = service_fn(|request: http::Request<Incoming>| {
             let answering = standing.begin(!request.body().is_end_stream());
-            request.extensions_mut().insert(peer.clone());
-            let timely = |body| Body::new(Timely::new(body, limits.body_read, standing.clone()));
-            let (answer, standing) = (routes.call(request.map(timely)), standing.clone());
+            let timely = |body| Timely::new(body, limits.body_read, standing.clone());
+            let (request, standing) = (request.map(timely), standing.clone());
             async move {
-                let response = answer.await;
+                let response = routes.answer(peer, request).await;
                 if standing.is_unread() {
                     // The connection looks whether the rest has come. Where it has not, there is no telling where the next
                     // request begins, and the head of the answer says that it ends with that.
                     yield_now().await;
                 }
-                response.map(|response| response.map(|body| Counted::new(body, answering)))
+                Ok::<_, Infallible>(response.map(|body| Counted::new(body, answering)))
             }
         });
         let stream = TokioIo::new(Together::new(Lingering::new(stream, standing.clone())));

@@ -16,6 +16,8 @@ use crate::{
     store::{KeyEnd, KeyMode, Store, StoreError, StoredKey},
 };
 
+const API_KEY: HeaderName = HeaderName::from_static(headers::API_KEY);
+
 /// How finely it is known when a key was last used.
 const USE_GRAIN: Duration = Duration::from_secs(60);
 
@@ -219,7 +221,7 @@ fn is_at_home(networks: &[String], address: IpAddr) -> bool {
 
 /// The one credential that the request carries. What it says of itself goes before what its connection says.
 pub(super) fn presented<'a>(headers: &HeaderMap, sender: Sender<'a>) -> Result<Credential<'a>, AuthError> {
-    let own = single(headers, &HeaderName::from_static(headers::API_KEY), "repeated x-api-key header")?
+    let own = single(headers, &API_KEY, "repeated x-api-key header")?
         .map(|value| value.as_bytes().trim_ascii())
         .filter(|key| !key.is_empty());
     let bearer =
