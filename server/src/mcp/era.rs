@@ -13,21 +13,21 @@ pub(super) fn is_stateless(message: &str, announced: Option<ProtocolVersion>, in
     if !in_session && announced.is_some_and(|version| !version.has_sessions()) {
         return true;
     }
-    // JSON may write any of these characters as an escape, and a slash with one before it.
-    (message.contains('\\') || has_a_word(message)) && says_so(message)
+    may_say_so(message.as_bytes()) && says_so(message)
 }
 
-/// Whether one of the words is in it. Each has one slash, and so has hardly anything else in a message.
-fn has_a_word(message: &str) -> bool {
-    let words = [meta::PROTOCOL_VERSION, methods::DISCOVER, methods::LISTEN];
-    message.match_indices('/').any(|(at, _)| {
-        let (before, after) = message.split_at(at);
-        let stands_here = |word: &&str| {
+/// Whether one of the words may be in it. Each has one slash, and so has hardly anything else in a message; but JSON may
+/// write any of these characters as an escape, and a slash with one before it.
+fn may_say_so(message: &[u8]) -> bool {
+    const WORDS: [&str; 3] = [meta::PROTOCOL_VERSION, methods::DISCOVER, methods::LISTEN];
+    memchr::memchr2_iter(b'/', b'\\', message).any(|at| {
+        let Some((before, [b'/', after @ ..])) = message.split_at_checked(at) else { return true };
+        let stands_here = |word: &str| {
             word.split_once('/').is_some_and(|(first, second)| {
-                before.ends_with(first) && after.get(1..).is_some_and(|after| after.starts_with(second))
+                before.ends_with(first.as_bytes()) && after.starts_with(second.as_bytes())
             })
         };
-        words.iter().any(stands_here)
+        WORDS.into_iter().any(stands_here)
     })
 }
 
