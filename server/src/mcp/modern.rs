@@ -72,7 +72,8 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn answer(&self, engine: &Engine, exchange: Exchange<'_>) -> Result<Reply, Refusal> {
-        let mut meta = meta::read(self.params)?;
+        let (meta, members) = Members::with_meta(self.params)?;
+        let mut meta = meta::read(meta)?;
         headers::check_version(&exchange, &meta.protocol_version)?;
         let protocol = meta::spoken(&meta.protocol_version)?;
         let capabilities = meta.capabilities()?;
@@ -80,7 +81,7 @@ impl Request<'_> {
         if !known(engine, self.method) {
             return Err(not_found(self.method).into());
         }
-        let members = Members::of(self.params)?;
+        let members = members?;
         let subject = headers::check_name(&exchange, self.method, &members)?;
         if self.method == methods::CALL_TOOL {
             headers::check_arguments(engine, &exchange, subject, &members)?;

@@ -46,20 +46,13 @@ impl Meta {
 }
 
 /// Reads `_meta`.
-pub(super) fn read(params: Option<&RawValue>) -> Result<Meta, ErrorObject> {
-    #[derive(Deserialize)]
-    struct Params<'a> {
-        #[serde(borrow, default, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
+pub(super) fn read(meta: Option<&RawValue>) -> Result<Meta, ErrorObject> {
     #[derive(Deserialize)]
     struct Version {
         #[serde(rename = "io.modelcontextprotocol/protocolVersion", default)]
         version: Option<serde_json::Value>,
     }
-    let read = params.map(|params| serde_json::from_str::<Params<'_>>(params.get())).transpose();
-    let meta = read.map_err(|error| invalid(format!("`params` cannot be read: {error}")))?;
-    let meta = meta.and_then(|params| params.meta).ok_or_else(|| lacks(meta::PROTOCOL_VERSION))?;
+    let meta = meta.ok_or_else(|| lacks(meta::PROTOCOL_VERSION))?;
     serde_json::from_str(meta.get()).map(|Object(read)| read).map_err(|error| {
         // Without its revision nothing of it has a meaning, so that is said first.
         match serde_json::from_str(meta.get()) {
