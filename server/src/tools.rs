@@ -111,9 +111,9 @@ struct Transaction {
     /// The transaction's number
     id: i64,
     /// Who paid
-    from: String,
+    from: Arc<str>,
     /// Who was paid
-    to: String,
+    to: Arc<str>,
     /// How much, in major units of the currency
     amount: Number,
     /// When, as YYYY-MM-DD
@@ -174,8 +174,8 @@ mod tests {
     fn transactions() -> Transactions {
         Transactions::of(vec![PostedTransfer {
             id: TransferId(1),
-            from: "bob".to_owned(),
-            to: "alice".to_owned(),
+            from: "bob".into(),
+            to: "alice".into(),
             amount: Amount::from_minor(10_000, Currency::USD),
             date: "2024-03-15".parse().unwrap(),
         }])

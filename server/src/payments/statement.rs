@@ -1,5 +1,7 @@
 //! A statement: what was on an account when a month began, what moved, and what was on it when it ended.
 
+use std::sync::Arc;
+
 use crate::{
     money::Amount,
     store::{Month, MonthlyTransfers, PostedTransfer, StoreError},
@@ -11,7 +13,7 @@ pub struct Statement {
     /// Which month.
     pub month: Month,
     /// Whose account it is.
-    pub username: String,
+    pub username: Arc<str>,
     /// What was on it when the month began.
     pub opening: Amount,
     /// What came in.
@@ -37,8 +39,8 @@ impl Statement {
             let mut amounts = transfers.iter().filter(|one| counts(one)).map(|one| one.amount.minor());
             amounts.try_fold(earlier, i64::checked_add).ok_or(StoreError::OutOfRange)
         };
-        let paid_in = sum(earlier.map_or(0, |sums| sums.paid_in_minor), &|one| one.to == username)?;
-        let paid_out = sum(earlier.map_or(0, |sums| sums.paid_out_minor), &|one| one.from == username)?;
+        let paid_in = sum(earlier.map_or(0, |sums| sums.paid_in_minor), &|one| *one.to == *username)?;
+        let paid_out = sum(earlier.map_or(0, |sums| sums.paid_out_minor), &|one| *one.from == *username)?;
         let closing = opening.minor().checked_add(paid_in).and_then(|sum| sum.checked_sub(paid_out));
         let amount = |minor| Amount::from_minor(minor, opening.currency());
         Ok(Self {

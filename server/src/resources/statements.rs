@@ -141,7 +141,7 @@ fn for_people(statement: &Statement) -> String {
         lines.push(format!("Earlier transactions are left out: these are the newest {count} of the month."));
     }
     for one in &statement.transfers {
-        let (with, sign) = if one.from == statement.username {
+        let (with, sign) = if *one.from == *statement.username {
             (format!("to {}", one.to), "-")
         } else {
             (format!("from {}", one.from), "+")

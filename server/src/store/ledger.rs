@@ -1,6 +1,6 @@
 //! The ledger, as it is kept: double entry in whole minor units, append-only.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::civil::Date;
@@ -40,9 +40,9 @@ pub struct PostedTransfer {
     /// Its number.
     pub id: TransferId,
     /// The payer's name.
-    pub from: String,
+    pub from: Arc<str>,
     /// The payee's name.
-    pub to: String,
+    pub to: Arc<str>,
     /// How much, more than zero.
     pub amount: Amount,
     /// The business date.
@@ -53,7 +53,7 @@ pub struct PostedTransfer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountBalance {
     /// Whose it is.
-    pub username: String,
+    pub username: Arc<str>,
     /// The sum of its entries; may be below zero.
     pub balance: Amount,
 }
@@ -114,7 +114,7 @@ impl FromStr for Month {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthlyTransfers {
     /// Whose account it is.
-    pub username: String,
+    pub username: Arc<str>,
     /// What was on it when the month began, by date.
     pub opening: Amount,
     /// The month's newest transfers, no more than were asked for, by date, earliest first; on one date the first posted first.

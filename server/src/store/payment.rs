@@ -173,7 +173,7 @@ impl AccountState {
     /// What is on the account of `user`, if it is among these.
     pub(in crate::store) fn on_one(accounts: &[Self], user: UserId) -> Option<AccountBalance> {
         let account = accounts.iter().find(|account| account.user == user)?;
-        Some(AccountBalance { username: account.username.clone(), balance: account.balance })
+        Some(AccountBalance { username: account.username.as_str().into(), balance: account.balance })
     }
 }
 

@@ -1,5 +1,7 @@
 //! `getAccountBalance`: what is on the caller's account.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Number;
@@ -21,7 +23,7 @@ pub(super) struct GetAccountBalance {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Balance {
     /// Whose account it is
-    username: String,
+    username: Arc<str>,
     /// What is on it, in major units of the currency; below zero is owed
     balance: Number,
 }

@@ -42,8 +42,8 @@ pub(crate) async fn a_transfer_moves_money_once_from_one_account_to_the_other(st
         posted,
         PostedTransfer {
             id: TransferId(7),
-            from: "user1".to_owned(),
-            to: "user2".to_owned(),
+            from: "user1".into(),
+            to: "user2".into(),
             amount: usd(1_250),
             date: DAY,
         }
@@ -219,7 +219,7 @@ pub(crate) async fn a_month_opens_with_what_was_before_and_holds_its_own_transfe
     ] {
         let found = store.month(UserId(1), month.parse().unwrap(), 9).await.unwrap();
         assert_eq!((found.opening.minor(), numbers(&found.transfers)), (opening, ids), "{month}");
-        assert_eq!((found.username.as_str(), found.earlier), ("user1", None));
+        assert_eq!((&*found.username, found.earlier), ("user1", None));
     }
     for (user, limit, ids, earlier) in [
         (1, 3, vec![4, 5, 2], None),

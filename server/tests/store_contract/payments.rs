@@ -332,7 +332,7 @@ pub(crate) async fn work_on_the_same_accounts_waits_its_turn_and_never_in_a_circ
     for user in 1..=3 {
         let transfers = store.transfers(UserId(user), u32::MAX).await.unwrap();
         let name = format!("user{user}");
-        let own: i64 = transfers.iter().map(|one| if one.from == name { -10 } else { 10 }).sum();
+        let own: i64 = transfers.iter().map(|one| if *one.from == *name { -10 } else { 10 }).sum();
         assert_eq!(store.balance(UserId(user)).await.unwrap().balance.minor(), own);
         sum += own;
     }

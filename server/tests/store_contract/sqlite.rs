@@ -107,10 +107,7 @@ async fn two_stores_on_one_file_seed_once_and_see_each_other() {
             let account = store.balance(UserId(user)).await.unwrap();
             balances.push((account.username, account.balance.minor()));
         }
-        assert_eq!(
-            balances,
-            [("bob".to_owned(), -20_000), ("charlie".to_owned(), 2_000), ("alice".to_owned(), 18_000)]
-        );
+        assert_eq!(balances, [("bob".into(), -20_000), ("charlie".into(), 2_000), ("alice".into(), 18_000)]);
         assert_eq!(store.keys().await.unwrap().len(), 4);
     }
     one.open_session(session(1, "1"), CAPS).await.unwrap();

@@ -1,5 +1,7 @@
 //! The ledger.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
@@ -222,7 +224,7 @@ fn posted_as(
     payer: &AccountBalance,
     payee: &AccountBalance,
 ) -> PostedTransfer {
-    let (from, to) = (payer.username.clone(), payee.username.clone());
+    let (from, to) = (Arc::clone(&payer.username), Arc::clone(&payee.username));
     PostedTransfer { id, from, to, amount: transfer.amount, date: transfer.date }
 }
 
@@ -257,8 +259,8 @@ async fn is_same(
     transfer: &NewTransfer,
     posted: &PostedTransfer,
 ) -> Result<bool, Failure> {
-    Ok(balance(transaction, transfer.from).await?.username == posted.from
-        && balance(transaction, transfer.to).await?.username == posted.to
+    Ok(*balance(transaction, transfer.from).await?.username == *posted.from
+        && *balance(transaction, transfer.to).await?.username == *posted.to
         && transfer.amount == posted.amount
         && transfer.date == posted.date)
 }
@@ -275,14 +277,14 @@ pub(super) async fn balance(client: &impl GenericClient, user: UserId) -> Result
     let found = row(client, wanted, &[&user.0]).await?;
     let found = found.ok_or_else(|| StoreError::NoSuchAccount(user.0.to_string()))?;
     let balance = Amount::from_minor(cell(&found, 2)?, currency(&found, 1)?);
-    Ok(AccountBalance { username: cell(&found, 0)?, balance })
+    Ok(AccountBalance { username: cell::<String>(&found, 0)?.into(), balance })
 }
 
 fn read_transfer(row: &Row) -> Result<PostedTransfer, Failure> {
     Ok(PostedTransfer {
         id: TransferId(cell(row, 0)?),
-        from: cell(row, 1)?,
-        to: cell(row, 2)?,
+        from: cell::<String>(row, 1)?.into(),
+        to: cell::<String>(row, 2)?.into(),
         amount: Amount::from_minor(cell(row, 3)?, currency(row, 4)?),
         date: word(row, 5)?,
     })

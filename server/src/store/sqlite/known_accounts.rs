@@ -18,7 +18,7 @@ const KNOWN_MAX: usize = 10_000;
 /// What stays as it is of an account.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) username: String,
+    pub(super) username: Arc<str>,
     pub(super) currency: Currency,
 }
 

@@ -66,8 +66,8 @@ pub(super) fn post_between(
         .map_err(unavailable("post a transfer"))?;
     Ok(PostedTransfer {
         id,
-        from: payer.username.clone(),
-        to: payee.username.clone(),
+        from: Arc::clone(&payer.username),
+        to: Arc::clone(&payee.username),
         amount: transfer.amount,
         date: transfer.date,
     })
@@ -202,8 +202,8 @@ fn read(
     let (payer, payee) = (of(1)?, of(2)?);
     Ok(PostedTransfer {
         id: TransferId(row.get(0)?),
-        from: payer.username.clone(),
-        to: payee.username.clone(),
+        from: Arc::clone(&payer.username),
+        to: Arc::clone(&payee.username),
         amount: Amount::from_minor(row.get(3)?, payer.currency),
         date: text(row, 4)?.parse().map_err(|error: jiff::Error| bad_column(4, error))?,
     })

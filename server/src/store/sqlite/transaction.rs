@@ -88,8 +88,9 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     async fn insert_payment(&mut self, payment: &NewPayment) -> Result<StoredPayment, StoreError> {
-        let name = |connection: &Connection, user| match AccountState::on_one(&self.accounts, user) {
-            Some(known) => Ok(known.username),
+        let known = |user| self.accounts.iter().find(|account| account.user == user);
+        let name = |connection: &Connection, user| match known(user) {
+            Some(account) => Ok(account.username.clone()),
             None => spending::account(connection, user).map(|account| account.username),
         };
         self.on(|connection| {
