@@ -28,11 +28,17 @@ use crate::{
 
 /// Parameters of `tools/call`, with the arguments as they arrived.
 #[derive(Deserialize)]
-struct Params<'a> {
+pub(super) struct Params<'a> {
     #[serde(borrow)]
-    name: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "present")]
-    arguments: Option<&'a RawValue>,
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl<'a> Params<'a> {
+    pub(super) fn of(params: Option<&'a RawValue>) -> serde_json::Result<Self> {
+        serde_json::from_str(params.map_or("{}", RawValue::get))
+    }
 }
 
 /// Tells `null` from an absent member.
@@ -44,9 +50,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 pub(super) fn begin(
     engine: &Engine,
     context: RequestContext,
-    params: Option<&RawValue>,
+    params: serde_json::Result<Params<'_>>,
 ) -> BoxFuture<'static, Answer> {
-    let params: Result<Params<'_>, _> = serde_json::from_str(params.map_or("{}", RawValue::get));
     let (name, arguments) =
         params.as_ref().map_or(("", None), |params| (params.name.as_ref(), params.arguments));
     let (listed, shown) = (engine.toolbox.find(name), arguments.map_or("", RawValue::get));

@@ -74,7 +74,7 @@ pub(super) fn begin(
         return refused;
     }
     match method {
-        methods::CALL_TOOL => Begun::Running(call::begin(engine, context.clone(), params)),
+        methods::CALL_TOOL => Begun::Running(call::begin(engine, context.clone(), call::Params::of(params))),
         methods::LIST_TOOLS => lists::tools(engine, context, params),
         methods::LIST_RESOURCES => lists::resources(engine, context, params),
         methods::LIST_RESOURCE_TEMPLATES => lists::templates(engine, context, params),
@@ -84,6 +84,17 @@ pub(super) fn begin(
         methods::COMPLETE => reading::completion(engine, context, params),
         unknown => Begun::Over(not_found(unknown)),
     }
+}
+
+/// The same for `tools/call`, where what it names was read already.
+pub(super) fn begin_call(
+    engine: &Engine,
+    context: &RequestContext,
+    params: Option<&RawValue>,
+    read: call::Params<'_>,
+) -> Begun {
+    screening::refused(engine, context, methods::CALL_TOOL, params)
+        .unwrap_or_else(|| Begun::Running(call::begin(engine, context.clone(), Ok(read))))
 }
 
 /// The method of this name, if [`begin`] knows it.

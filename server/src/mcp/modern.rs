@@ -14,7 +14,7 @@ use shared::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Engine, Exchange,
+    Engine, Exchange, call,
     commitment::Commitment,
     context::{Peer, RequestContext, Scope},
     depth,
@@ -118,7 +118,7 @@ impl Request<'_> {
         if self.method == methods::LISTEN {
             return Ok(Reply::Stream(listen::open(engine, context, self.params).await?));
         }
-        match self.begin(engine, &context) {
+        match self.begin(engine, &context, &members) {
             Begun::Over(Answer::Limited(limited)) => Err(limited.into()),
             Begun::Over(answer) => Ok(Reply::Message(finish(engine, &context, &binding, answer)?)),
             Begun::Running(work) => {
@@ -128,10 +128,14 @@ impl Request<'_> {
         }
     }
 
-    fn begin(&self, engine: &Engine, context: &RequestContext) -> Begun {
-        match self.method {
-            methods::DISCOVER => Begun::Over(discover::answer(engine, context)),
-            other => dispatch::begin(engine, context, other, self.params),
+    fn begin(&self, engine: &Engine, context: &RequestContext, members: &Members<'_>) -> Begun {
+        match (self.method, members.name.as_deref()) {
+            (methods::DISCOVER, _) => Begun::Over(discover::answer(engine, context)),
+            (methods::CALL_TOOL, Some(name)) => {
+                let read = call::Params { name: name.into(), arguments: members.arguments };
+                dispatch::begin_call(engine, context, self.params, read)
+            }
+            (other, _) => dispatch::begin(engine, context, other, self.params),
         }
     }
 }

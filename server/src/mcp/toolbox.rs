@@ -1,6 +1,6 @@
 //! The tools of an engine with their types erased, and their descriptions as `tools/list` sends them, written once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{FutureExt, future::BoxFuture};
 use serde::Serialize;
@@ -93,10 +93,7 @@ pub(super) struct ListedTool {
 
 /// The tools of an engine, in the order in which they were added.
 #[derive(Default)]
-pub(super) struct Toolbox {
-    tools: Vec<ListedTool>,
-    by_name: HashMap<&'static str, usize>,
-}
+pub(super) struct Toolbox(Vec<ListedTool>);
 
 /// A tool as `tools/list` describes it.
 #[derive(Serialize)]
@@ -122,7 +119,7 @@ impl Toolbox {
         if ![Some(&arguments), output.as_ref()].into_iter().flatten().all(schema::describes_an_object) {
             return Err(BuildError::NotAnObject(name));
         }
-        if self.by_name.insert(name, self.tools.len()).is_some() {
+        if self.find(name).is_some() {
             return Err(BuildError::DuplicateTool(name));
         }
         let shape = Shape::new(name, T::REFUSAL_CODE, &arguments)
@@ -140,7 +137,7 @@ impl Toolbox {
         };
         let later = Description { title: definition.title, output_schema: output.as_ref(), ..first };
         let (first, later) = (to_raw_value(&first), to_raw_value(&later));
-        self.tools.push(ListedTool {
+        self.0.push(ListedTool {
             definition,
             tool: Arc::new(Typed { tool, shape }),
             headers,
@@ -152,7 +149,7 @@ impl Toolbox {
 
     /// The tool of this name, whoever may call it.
     pub(super) fn find(&self, name: &str) -> Option<&ListedTool> {
-        self.by_name.get(name).and_then(|index| self.tools.get(*index))
+        self.0.iter().find(|listed| listed.definition.name == name)
     }
 
     /// Which parameters of a tool are repeated in headers. Of a tool that the principal may not call nothing is told.
@@ -168,7 +165,7 @@ impl Toolbox {
         protocol: ProtocolVersion,
     ) -> impl Iterator<Item = &'a RawValue> {
         let callable = |listed: &&ListedTool| principal.authorize(listed.definition.permission).is_ok();
-        self.tools.iter().filter(callable).map(move |listed| match protocol {
+        self.0.iter().filter(callable).map(move |listed| match protocol {
             ProtocolVersion::V2025_03_26 => &*listed.first,
             ProtocolVersion::V2025_06_18 | ProtocolVersion::V2025_11_25 | ProtocolVersion::V2026_07_28 => {
                 &*listed.later

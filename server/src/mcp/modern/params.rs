@@ -16,7 +16,7 @@ pub(super) struct Members<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "text")]
     pub(super) uri: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     pub(super) arguments: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(super) input_responses: Option<&'a RawValue>,
