@@ -27,6 +27,8 @@ use crate::{
 
 const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
+const METHOD: HeaderName = HeaderName::from_static(headers::METHOD);
+const NAME: HeaderName = HeaderName::from_static(headers::NAME);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static(headers::LAST_EVENT_ID);
 
 /// What a request carries: in pieces, each of which may have to be waited for.
@@ -108,7 +110,12 @@ async fn serve<B: Sent>(
         Header::Once(id) => Some(id),
         Header::Repeated => return Err(Refusal::Repeated("Mcp-Session-Id")),
     };
-    let header = |name: &str| sent(&parts.headers, name);
+    // To be looked up by its text, a name must be read as one first.
+    let header = |name: &str| match name {
+        headers::METHOD => sent(&parts.headers, METHOD),
+        headers::NAME => sent(&parts.headers, NAME),
+        other => sent(&parts.headers, other),
+    };
     let mut exchange = Exchange {
         principal,
         from,

@@ -5,6 +5,8 @@ use http::{HeaderMap, header};
 /// What almost every MCP client sends, in the order of the specification.
 const USUAL_ACCEPT: &[u8] = b"application/json, text/event-stream";
 
+const USUAL_CONTENT_TYPE: &[u8] = b"application/json";
+
 /// Whether a POST says that it can read both forms that an answer may have.
 pub(super) fn accepts_an_answer(headers: &HeaderMap) -> bool {
     let usual = headers.get(header::ACCEPT).is_some_and(|value| value.as_bytes() == USUAL_ACCEPT);
@@ -53,6 +55,9 @@ fn has_weight_zero(parameters: &str) -> bool {
 pub(super) fn sends_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
+    if value.as_bytes() == USUAL_CONTENT_TYPE {
+        return true;
+    }
     let Ok(value) = value.to_str() else { return false };
     let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
     let is_utf_8 = |parameter: &str| match parameter.split_once('=') {
