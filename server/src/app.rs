@@ -172,8 +172,8 @@ impl Application {
             .await
             .with_context(|| format!("cannot listen on {} (PORT=0 picks a free port)", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
-        let pepper = beginning::pepper(store.as_ref(), config.pepper.as_ref(), &config.database, now).await?;
-        let demo_users = beginning::begin(store.as_ref(), config.demo.as_ref(), &pepper, now).await?;
+        let (set, demo) = (config.pepper.as_ref(), config.demo.as_ref());
+        let (pepper, demo_users) = beginning::begin(store.as_ref(), set, &config.database, demo, now).await?;
 
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::new());

@@ -11,46 +11,54 @@ use crate::{
     store::{DEMO_KEY_IDS, DatabaseUrl, KeyMode, Store, StoredKey},
 };
 
-/// The pepper that the keys of a database are made with. Where there is none, one is made, unless good keys need the one
-/// that was noted: the new one would lie where theirs belongs, and be taken for it.
-pub(super) async fn pepper(
+/// Notes the pepper, which is made where there is none, and seeds the demo; nothing of it where one is refused. The pepper,
+/// and the users of the demo where it is wanted.
+pub(super) async fn begin(
     store: &dyn Store,
     set: Option<&SecretString>,
     database: &DatabaseUrl,
-    now: UnixMillis,
-) -> anyhow::Result<Pepper> {
-    if let Some(pepper) = super::pepper(set, database)? {
-        return Ok(pepper);
-    }
-    let is_of_the_demo =
-        |key: &StoredKey| key.mode == KeyMode::Demo && DEMO_KEY_IDS.contains(&key.id.0.as_str());
-    let needs_it = |key: &StoredKey| key.ended(now).is_none() && !is_of_the_demo(key);
-    if store.pepper().await?.is_some() && store.keys().await?.iter().any(needs_it) {
-        // Unless another process has made it meanwhile.
-        return super::pepper(set, database)?.ok_or_else(|| ConfigError::OtherPepper.into());
-    }
-    super::fresh_pepper(database)
-}
-
-/// Notes the pepper and seeds the demo; neither of both where one is refused. The users of the demo, where it is wanted.
-pub(super) async fn begin(
-    store: &dyn Store,
     demo: Option<&DemoConfig>,
-    pepper: &Pepper,
     now: UnixMillis,
-) -> anyhow::Result<&'static [&'static str]> {
+) -> anyhow::Result<(Pepper, &'static [&'static str])> {
     let context = "cannot seed the demo";
+    let found = found_pepper(store, set, database, now).await?;
     if demo.is_some() {
         is_for_the_demo(store).await.map_err(told).context(context)?;
     }
-    let keys = demo.map(|keys| kept(keys, pepper));
+    let pepper = match found {
+        Some(pepper) => pepper,
+        None => super::fresh_pepper(database)?,
+    };
+    let keys = demo.map(|keys| kept(keys, &pepper));
     let secrets = keys.as_ref().map(DemoKeys::secrets).unwrap_or_default();
     if !store.note_pepper(pepper.mark(), now, secrets).await? {
         return Err(ConfigError::OtherPepper.into());
     }
-    let Some(keys) = keys else { return Ok(&[]) };
+    let Some(keys) = keys else { return Ok((pepper, &[])) };
     seed_demo(store, &keys).await.map_err(told).context(context)?;
-    Ok(&["bob", "alice", "charlie", "auditor"])
+    Ok((pepper, &["bob", "alice", "charlie", "auditor"]))
+}
+
+/// The pepper that the keys of a database are made with; `None` where one may be made. It may not where good keys need the
+/// one that is missing, whether that was noted or not: the new one would lie where theirs belongs, and be taken for it.
+async fn found_pepper(
+    store: &dyn Store,
+    set: Option<&SecretString>,
+    database: &DatabaseUrl,
+    now: UnixMillis,
+) -> anyhow::Result<Option<Pepper>> {
+    if let Some(pepper) = super::pepper(set, database)? {
+        return Ok(Some(pepper));
+    }
+    let is_of_the_demo =
+        |key: &StoredKey| key.mode == KeyMode::Demo && DEMO_KEY_IDS.contains(&key.id.0.as_str());
+    let needs_it = |key: &StoredKey| key.ended(now).is_none() && !is_of_the_demo(key);
+    if !store.keys().await?.iter().any(needs_it) {
+        return Ok(None);
+    }
+    // Unless another process has made it meanwhile.
+    let pepper = super::pepper(set, database)?.ok_or(ConfigError::OtherPepper)?;
+    Ok(Some(pepper))
 }
 
 /// What is kept of the demo's keys.

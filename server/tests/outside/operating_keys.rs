@@ -154,17 +154,23 @@ async fn no_pepper_is_made_where_the_one_belongs_that_the_keys_were_made_with() 
         assert!(!pepper(copy.path()).exists(), "{arguments:?}");
     }
 
-    // Lost, and found again.
+    // Lost, and found again; also where it was never noted.
     let kept = fs::read(pepper(folder.path())).unwrap();
-    fs::remove_file(pepper(folder.path())).unwrap();
-    for (arguments, set) in [(&["serve"][..], &real[..]), (&["serve"], &[]), (&create, &real)] {
-        let ended = run(folder.path(), arguments, set);
-        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
-        assert!(ended.stderr.contains("put the file back"), "{arguments:?}: {ended:?}");
-        assert!(!pepper(folder.path()).exists(), "{arguments:?}");
+    for was_noted in [true, false] {
+        if !was_noted {
+            let connection = rusqlite::Connection::open(folder.path().join("data/payments.db")).unwrap();
+            assert_eq!(connection.execute("DELETE FROM peppers", []).unwrap(), 1);
+        }
+        fs::remove_file(pepper(folder.path())).unwrap();
+        for (arguments, set) in [(&["serve"][..], &real[..]), (&["serve"], &[]), (&create, &real)] {
+            let ended = run(folder.path(), arguments, set);
+            assert_eq!(ended.status.code(), Some(2), "{arguments:?}, {was_noted}: {ended:?}");
+            assert!(ended.stderr.contains("put the file back"), "{arguments:?}, {was_noted}: {ended:?}");
+            assert!(!pepper(folder.path()).exists(), "{arguments:?}, {was_noted}");
+        }
+        fs::write(pepper(folder.path()), &kept).unwrap();
+        stop(Program::start(folder.path(), &real));
     }
-    fs::write(pepper(folder.path()), kept).unwrap();
-    stop(Program::start(folder.path(), &real));
     assert!(run(folder.path(), &create, &real).status.success());
 }
 

@@ -95,6 +95,7 @@ fn a_real_deployments_database_is_not_served_with_the_demo() {
     let ended = run(folder.path(), &["serve"], &[]);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(ended.stderr.contains("PAYMENTS_DEMO=false"), "{}", ended.stderr);
+    assert!(!folder.path().join("data/payments.db.pepper").exists(), "it is left to whoever serves it");
 }
 
 #[test]
