@@ -68,6 +68,8 @@ fn beside(database: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// When it returns the disk has the pepper's name too, whoever made it, where that folder can be synced: keys that are made
+/// with the pepper would be lost with its name.
 fn read(path: PathBuf) -> Result<SecretString, PepperFileError> {
     let text =
         fs::read_to_string(&path).map_err(|source| PepperFileError::Io { path: path.clone(), source })?;
@@ -77,12 +79,15 @@ fn read(path: PathBuf) -> Result<SecretString, PepperFileError> {
         return Err(PepperFileError::Damaged { path });
     }
     warn_if_others_can_read(&path);
+    if let Err(error) = sync_folder_of(&path) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, path = %path.display(), "the folder of the key pepper cannot be synced");
+    }
     Ok(SecretString::from(pepper))
 }
 
 /// Writes a whole pepper under another name and links it into place: nobody ever sees half a file, and of several
-/// processes one wins. When it returns the disk has the pepper and its name: keys that are made with it would be lost with
-/// either.
+/// processes one wins. What is in it is on the disk by then.
 fn make(path: &Path) -> Result<(), PepperFileError> {
     let mut random = Zeroizing::new([0; PEPPER_BYTES + 8]);
     getrandom::fill(&mut *random).map_err(PepperFileError::Randomness)?;
@@ -92,16 +97,13 @@ fn make(path: &Path) -> Result<(), PepperFileError> {
     let draft = PathBuf::from(draft);
     let linked = write_private(&draft, &Zeroizing::new(HEXLOWER.encode(pepper))).and_then(|()| {
         match fs::hard_link(&draft, path) {
-            // The one that won may not have come to the next step yet.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
         }
     });
     // The draft may not exist; and what could not be removed is as private as the file itself.
     let _ = fs::remove_file(&draft);
-    linked
-        .and_then(|()| sync_folder_of(path))
-        .map_err(|source| PepperFileError::Io { path: path.to_owned(), source })
+    linked.map_err(|source| PepperFileError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(unix)]

@@ -174,6 +174,42 @@ async fn no_pepper_is_made_where_the_one_belongs_that_the_keys_were_made_with() 
     assert!(run(folder.path(), &create, &real).status.success());
 }
 
+/// Whoever may not open the folder cannot have the disk confirm what is in it, and has a pepper all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pepper_is_made_and_found_in_a_folder_that_cannot_be_synced() {
+    use std::{
+        os::unix::fs::{PermissionsExt as _, chown},
+        process::Command,
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(&data).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let whom = ["--reuid=65534", "--clear-groups", env!("CARGO_BIN_EXE_server")];
+        let mut command = Command::new("setpriv");
+        command.args(whom).args(arguments).current_dir(folder.path()).env_clear().output().unwrap()
+    };
+    if chown(&data, Some(65_534), None).is_err() || !as_nobody(&["--version"]).status.success() {
+        eprintln!("SKIPPED: only root can be somebody else, who must be able to run the program");
+        return;
+    }
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o300)).unwrap();
+    assert!(as_nobody(&["users", "create", "dana"]).status.success());
+    for which in ["made", "found"] {
+        let ended = as_nobody(&["keys", "create", "--user", "dana", "--role", "customer"]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success() && data.join("payments.db.pepper").is_file(), "{which}: {said}");
+        assert_eq!(
+            said.matches("the folder of the key pepper cannot be synced").count(),
+            1,
+            "{which}: {said}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_that_has_lost_its_pepper_gets_another_one_when_it_is_served() {
     let folder = tempfile::tempdir().unwrap();
