@@ -7,7 +7,7 @@
 
 use std::{
     fmt,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
     sync::Arc,
@@ -111,21 +111,18 @@ impl FromStr for KeySource {
             return Ok(Self::File(text.into()));
         }
         let url: Url = text.parse().map_err(|_| NotASource)?;
-        let is_loopback = match url.host_str() {
-            Some(host) => ["localhost", "127.0.0.1", "[::1]"].contains(&host),
-            None => false,
-        };
-        let is_trusted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+        let is_trusted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
         if is_trusted { Ok(Self::Url(url)) } else { Err(NotASource) }
     }
 }
 
 impl KeySource {
-    /// What asks for the keys. In the clear nobody but this machine may answer: no proxy is asked, nor who `localhost` is.
+    /// What asks for the keys. Where they are on this machine nobody else may answer: no proxy is asked, nor who `localhost`
+    /// is.
     fn client(&self) -> reqwest::Result<Client> {
         let builder = Client::builder().redirect(Policy::none()).timeout(ANSWER_WITHIN);
         match self {
-            Self::Url(url) if url.scheme() == "http" => {
+            Self::Url(url) if is_loopback(url) => {
                 let local =
                     [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
                 builder.no_proxy().resolve_to_addrs("localhost", &local).build()
@@ -133,6 +130,14 @@ impl KeySource {
             Self::Url(_) | Self::File(_) => builder.build(),
         }
     }
+}
+
+/// Whether this is on this machine.
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    })
 }
 
 /// Why an issuer's keys cannot be read.
@@ -315,8 +320,14 @@ mod tests {
         for text in ["keys.json", "/etc/keys.json", "https://issuer.example/keys", "http://127.0.0.1:80/k"] {
             assert!(text.parse::<KeySource>().is_ok(), "{text}");
         }
+        for host in ["LOCALHOST", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"] {
+            assert!(format!("http://{host}:80/k").parse::<KeySource>().is_ok(), "{host}");
+        }
         for text in ["http://issuer.example/keys", "ftp://127.0.0.1/", "https://", "file:///etc/keys.json"] {
             assert!(text.parse::<KeySource>().is_err(), "{text}");
+        }
+        for host in ["localhost.example", "127.0.0.1.example", "192.0.2.1", "[::2]"] {
+            assert!(format!("http://{host}/k").parse::<KeySource>().is_err(), "{host}");
         }
     }
 

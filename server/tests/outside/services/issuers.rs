@@ -138,6 +138,30 @@ impl Source {
     }
 }
 
+/// Somebody who hangs up on all who call.
+struct Called {
+    port: u16,
+    times: Arc<AtomicU32>,
+}
+
+impl Called {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, times) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&times);
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Self { port, times }
+    }
+
+    fn times(&self) -> u32 {
+        self.times.load(Ordering::SeqCst)
+    }
+}
+
 /// A token that names a key which nobody has.
 fn made_up(signer: &Signer) -> String {
     signer.token_with(&json!({ "alg": "EdDSA", "kid": "made-up" }), &claims())
@@ -172,6 +196,18 @@ async fn no_proxy_is_asked_for_the_keys_of_an_issuer_on_this_machine() {
         status(&program, &stranger.token(&claims())).await,
     );
     assert_eq!((both, proxy.asked()), ((200, 401), 0));
+
+    // Over TLS it is enough to see who is called.
+    for host in ["localhost", "127.0.0.1"] {
+        let (source, proxy) = (Called::start().await, Called::start().await);
+        let mut trust = Trust::new(&signer);
+        trust.set.retain(|(name, _)| *name != "SERVICE_KEYS");
+        trust.set.push(("SERVICE_KEYS", format!("https://{host}:{}/keys", source.port).leak()));
+        let url: &str = format!("http://127.0.0.1:{}", proxy.port).leak();
+        trust.set.extend(["HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, url)));
+        trust.start();
+        assert!(source.times() > 0 && proxy.times() == 0, "{host}: {}, {}", source.times(), proxy.times());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
