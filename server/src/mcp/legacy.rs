@@ -18,7 +18,7 @@ use super::{
     dispatch::{self, Answer, Begun},
     event_stream::EventStream,
     live::{Permitted, Presence},
-    log::{Log, Reader, Seat},
+    log::{Log, Position, Reader, Seat},
     outbox::{Next, Outbox, Progressing, Step},
     reply::{self, Lifetime, Refusal, Refused, Reply},
     run_to_end::RunToEnd,
@@ -106,6 +106,11 @@ pub(super) async fn open_stream(
     refuse_stateless(exchange)?;
     let activity = session(engine, exchange).await?;
     let streams = activity.session().streams();
+    let is_of_standing = |id| Position::parse(id).is_some_and(|position| position.standing);
+    if last_event_id.is_none_or(is_of_standing) {
+        // Before there is a seat: what waited for one would be lost with a client that goes away meanwhile.
+        watch_lists(engine, exchange, &activity).await;
+    }
     let seat = match last_event_id.map(|id| streams.resume(id)) {
         Some(Err(CannotResume::Unknown)) => return Err(Refusal::CannotResume),
         Some(Ok(seat)) => seat,
@@ -114,7 +119,7 @@ pub(super) async fn open_stream(
         }
     };
     let presence = if seat.is_standing() {
-        listen(engine, exchange, &activity).await
+        listen(engine, exchange, &activity)
     } else {
         engine.live.wait(&exchange.principal)
     };
@@ -122,16 +127,19 @@ pub(super) async fn open_stream(
     Ok(EventStream::of(Reader::begin(seat, primed, activity, presence, engine.stop.clone())))
 }
 
-/// Tells a session that its lists are others when the key may do something else than the client was last told of: now,
-/// and as long as the presence lives; and from now on when there are other resources. However many streams it has open, it
-/// is told once.
-async fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
+/// Tells a session from now on when there are other resources. However many streams it has open, it is told once.
+async fn watch_lists(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) {
     let streams = activity.session().streams();
     if !streams.watches_lists() {
         let sink = |permission| OfList(activity.weak(), permission);
         let watches = engine.watching.watch_families(&engine.library, &exchange.principal, sink).await;
         streams.watch_lists(watches);
     }
+}
+
+/// Tells a session that its lists are others when the key may do something else than the client was last told of: now,
+/// and as long as the presence lives. However many streams it has open, it is told once.
+fn listen(engine: &Engine, exchange: &Exchange<'_>, activity: &Activity) -> Presence {
     let told = activity.weak();
     let changes = engine.list_changes();
     let permitted: Permitted = Arc::new(move |permissions| {

@@ -117,7 +117,8 @@ impl Streams {
         if position.epoch != state.epoch {
             return Err(unknown);
         }
-        let log = state.logs.iter().find(|log| log.number() == position.stream).map(Arc::clone);
+        let is_it = |log: &Log| log.number() == position.stream && log.is_standing() == position.standing;
+        let log = state.logs.iter().find(|log| is_it(log)).map(Arc::clone);
         let next = position.event.saturating_add(1);
         let seat = log.as_ref().and_then(|log| Seat::resume(Arc::clone(log), next));
         let (Some(log), Some(seat)) = (log, seat) else { return Err(unknown) };
@@ -337,5 +338,19 @@ mod tests {
         let _seat = streams.resume(start.as_bytes()).unwrap();
         streams.notify(b"4".to_vec());
         assert_eq!(waiting(), 0);
+    }
+
+    #[test]
+    fn an_event_is_none_of_a_stream_of_the_other_kind() {
+        let streams = Streams::new(PermissionSet::default());
+        let _seat = streams.open_standing().unwrap();
+        let _log = streams.open_reply();
+        let resume = |event: &str| {
+            let id = format!("{:08x}-{event}", streams.0.lock().epoch);
+            streams.resume(id.as_bytes()).map(drop)
+        };
+        assert!(resume("s-1-0").is_ok() && resume("r-2-0").is_ok());
+        assert!(matches!(resume("r-1-0"), Err(CannotResume::Unknown)));
+        assert!(matches!(resume("s-2-0"), Err(CannotResume::Standing)));
     }
 }

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::double::Double;
 use super::{
-    Definition, Engine, Exchange, Recorded, Refusal, Refused, Reply, RequestContext, ServerIdentity,
-    SessionSettings, Tool, ToolError,
+    Definition, Engine, EngineBuilder, Exchange, Recorded, Refusal, Refused, Reply, RequestContext,
+    ServerIdentity, SessionSettings, Tool, ToolError,
 };
 use crate::{
     audit::AuditTrail,
@@ -156,17 +156,24 @@ fn stage() -> Stage {
 }
 
 fn stage_on(store: Arc<Double>, settings: SessionSettings) -> Stage {
+    stage_with(store, settings, |builder| builder)
+}
+
+fn stage_with(
+    store: Arc<Double>,
+    settings: SessionSettings,
+    change: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> Stage {
     let (go, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let identity = ServerIdentity { name: "test".to_owned(), version: "1".to_owned(), instructions: None };
     let metrics = Arc::new(Metrics::new());
     let audit = Arc::new(AuditTrail::new(store.clone(), Arc::clone(&metrics)));
-    let engine = Engine::builder(identity)
+    let builder = Engine::builder(identity)
         .tool(Obedient { go: Arc::clone(&go) })
         .tool(Operators)
         .sessions(settings)
-        .tool_timeout(TOOL_TIMEOUT)
-        .build(store.clone(), audit, stop.clone())
-        .unwrap();
+        .tool_timeout(TOOL_TIMEOUT);
+    let engine = change(builder).build(store.clone(), audit, stop.clone()).unwrap();
     Stage { engine, store, go, stop, metrics }
 }
 

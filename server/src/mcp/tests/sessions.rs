@@ -1,9 +1,12 @@
 //! Sessions: whose they are, when they end, and that the store is the truth.
 
+use shared::mcp::resources::Resource;
+use tokio::sync::Semaphore;
+
 use super::*;
 use crate::{
     clock::UnixMillis,
-    mcp::{Header, SessionId, sessions::Sessions},
+    mcp::{Header, Parts, ResourceDefinition, ResourceTemplate, SessionId, Variables, sessions::Sessions},
     store::SessionHash,
 };
 
@@ -199,6 +202,49 @@ async fn streams_end_with_their_session_and_with_the_server() {
     let mut stream = stage.engine.open_stream(exchange("customer", Some(&other)), None).await.unwrap();
     stage.stop.cancel();
     assert!(stream.next().await.is_none());
+}
+
+/// A family whose members nobody can tell before there is a permit.
+struct Late(Arc<Semaphore>);
+
+impl ResourceTemplate for Late {
+    const DEFINITION: ResourceDefinition = ResourceDefinition {
+        uri: "test://late/{number}",
+        name: "late",
+        title: None,
+        description: "Has no members",
+        mime_type: None,
+        permission: Permission::BalanceRead,
+    };
+
+    async fn read(&self, _context: RequestContext, _named: Variables) -> Result<Option<Parts>, ToolError> {
+        Ok(None)
+    }
+
+    async fn members(&self, _principal: &Principal) -> Result<Vec<Resource>, ToolError> {
+        self.0.acquire().await.map_err(|error| ToolError::Failed(Box::new(error)))?.forget();
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_stream_waits_on_when_the_client_goes_away_before_it_has_one() {
+    for last_event_id in [None, Some(&b"00000000-s-1-1"[..])] {
+        let permits = Arc::new(Semaphore::new(0));
+        let late = Late(Arc::clone(&permits));
+        let stage = stage_with(Arc::default(), SessionSettings::default(), |builder| builder.template(late));
+        let session = stage.open("customer", "2025-11-25").await;
+        let principal = Principal::for_test("customer");
+        let activity = stage.engine.sessions.find(session.as_bytes(), &principal).await.unwrap();
+        activity.session().streams().notify(b"told".to_vec());
+        let open = || stage.engine.open_stream(exchange("customer", Some(&session)), last_event_id);
+        assert!(open().now_or_never().is_none(), "it has a stream already");
+        permits.add_permits(1);
+        let mut stream = open().await.unwrap();
+        assert!(stream.next().await.is_some(), "its own id");
+        let told = stream.next().now_or_never().flatten().unwrap_or_default();
+        assert!(String::from_utf8_lossy(&told).ends_with("data: told\n\n"), "{last_event_id:?}: {told:?}");
+    }
 }
 
 #[tokio::test]
