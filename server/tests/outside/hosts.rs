@@ -39,6 +39,10 @@ async fn only_the_names_of_this_machine_are_hosts_by_default() {
 #[tokio::test]
 async fn a_server_answers_at_the_address_that_it_prints_whichever_of_this_machine_it_is() {
     for host in ["127.0.0.2", "::ffff:127.0.0.1", "::1"] {
+        if host.contains(':') && std::net::TcpListener::bind((host, 0)).is_err() {
+            eprintln!("SKIPPED: {host}, for this machine has no such address");
+            continue;
+        }
         let folder = tempfile::tempdir().unwrap();
         let program = Program::start(folder.path(), &[("HOST", host)]);
         let ask = Ask::post(initialize(NEWEST)).key(BOB);
