@@ -1,6 +1,7 @@
 //! The program itself: what it prints, how it stops, what it survives.
 
 use std::{
+    net::SocketAddr,
     process::Command,
     time::{Duration, Instant},
 };
@@ -10,7 +11,8 @@ use serde_json::json;
 use crate::support::{
     client::{BOB, Client},
     eventually,
-    process::{Program, command, run},
+    postgres::free_port,
+    process::{Program, command, run, wait},
     wire::{Ask, Wire},
 };
 
@@ -124,17 +126,19 @@ fn help_and_version_are_good_enough_to_read() {
     assert!(!folder.path().join("data").exists());
 }
 
-#[test]
-fn output_that_nobody_reads_does_not_stop_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = command(folder.path(), &["serve"], &[]).spawn().unwrap();
+#[tokio::test]
+async fn output_that_nobody_reads_does_not_stop_it() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut child = command(folder.path(), &["serve"], &[("PORT", &port.to_string())]).spawn().unwrap();
     drop((child.stdout.take(), child.stderr.take()));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !folder.path().join("data/payments.db").exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(child.try_wait().unwrap().is_none(), "it stopped because nobody reads its output");
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    eventually("that it is ready", async || {
+        let Ok(stream) = tokio::net::TcpStream::connect(address).await else { return false };
+        drop(stream);
+        Ask::bare("GET").to("/readyz").send(address).await.status == 200
+    })
+    .await;
     let stopped = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
     assert!(stopped.success());
-    child.wait().unwrap();
+    assert_eq!(wait(&mut child).code(), Some(0), "it stopped because nobody reads its output");
 }

@@ -148,7 +148,7 @@ impl Connected {
 }
 
 /// A port that is free and that no connection is given by chance while the server is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let mut random = [0; 2];
         getrandom::fill(&mut random).unwrap();
