@@ -142,9 +142,14 @@ impl Program {
         self.ended()
     }
 
+    /// Waits until it has ended, and no longer: what it wrote is not looked at yet.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
     /// Waits until it has ended.
     pub(crate) fn ended(mut self) -> Ended {
-        let status = wait(&mut self.child);
+        let status = self.wait();
         let (stdout, stderr) = self.written();
         Ended { status, stdout, stderr }
     }
