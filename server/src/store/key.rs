@@ -168,10 +168,10 @@ impl Replacement {
     }
 }
 
-/// By what it shows that keys or sessions are not what they were.
+/// By what it shows that something is not what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
-    /// Grows whenever a key is changed or a session is ended.
+    /// Grows with each change: of keys and what they may pay, or of these and of which sessions are open.
     pub number: i64,
     /// How often the way to the database had been opened by then: one that takes over from another, or comes back, may have
     /// lost its last moments, and comes to the same number by other changes.

@@ -19,11 +19,13 @@ use super::{
     between::{Between, Way},
     changes::KeyChanges as _,
     engines::{Schema, key, people},
-    sessions::session,
+    sessions::{CAPS, session},
 };
 
 /// The longest that a change may go unseen in another process.
 const UNSEEN: Duration = Duration::from_millis(100);
+
+const RENAME: &str = "UPDATE api_keys SET name = 'another'";
 
 async fn in_file(path: &Path) -> SqliteStore {
     SqliteStore::open(&SqliteLocation::File(path.to_owned())).await.unwrap()
@@ -93,6 +95,42 @@ async fn a_change_is_seen_at_once_here_and_soon_at_another_server() {
     schema.drop().await;
 }
 
+/// `rename` gives the key another name without a word to anybody.
+async fn is_not_read_again_because_a_session_ends(store: &dyn Store, rename: impl AsyncFnOnce()) {
+    people(store, 1).await;
+    store.put_key(key("a", 1, 1)).await.unwrap();
+    let before = found(store).await;
+    rename().await;
+    let session = session(1, "a");
+    let hash = session.hash;
+    store.open_session(session, CAPS).await.unwrap();
+    assert!(store.end_session(&hash).await.unwrap());
+    tokio::time::sleep(UNSEEN).await;
+    assert_eq!(found(store).await, before);
+    permit(store, 1).await;
+    assert_ne!(found(store).await.name, before.name);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_no_change_of_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.db");
+    let store = in_file(&path).await;
+    is_not_read_again_because_a_session_ends(&store, async || {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(RENAME).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_no_change_of_a_key_on_postgresql() {
+    let Some(schema) = Schema::create().await else { return };
+    let store = in_schema(&schema.url()).await;
+    is_not_read_again_because_a_session_ends(&store, async || schema.execute(RENAME).await).await;
+    schema.drop().await;
+}
+
 /// A database that takes over from another one, or comes back, may have lost its last moments: then the number of the revision
 /// says nothing.
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +153,7 @@ async fn a_key_is_not_read_again_before_something_changes_or_the_way_to_the_data
         assert!(changed.elapsed() < Duration::from_secs(1));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    execute(&url, "UPDATE api_keys SET permissions = 2; UPDATE revision SET number = number + 1").await;
+    execute(&url, "UPDATE api_keys SET permissions = 2; UPDATE revision SET keys = keys + 1").await;
     tokio::time::sleep(UNSEEN).await;
     assert_eq!(found(&store).await.permissions, 2);
     store.close().await.unwrap();
@@ -171,7 +209,7 @@ async fn all_who_wait_for_a_look_that_finds_a_change_read_their_keys_beside_each
     let ask = || join_all(keys.iter().map(|key| store.key_by_digest(&key.digest)));
     ask().await;
     tokio::time::sleep(UNSEEN).await;
-    schema.execute("UPDATE revision SET number = number + 1").await;
+    schema.execute("UPDATE revision SET keys = keys + 1").await;
     between.becomes(Way::Late(Duration::from_millis(100)));
     let began = Instant::now();
     assert!(ask().await.into_iter().all(|found| found.unwrap().is_some()));

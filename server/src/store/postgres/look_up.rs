@@ -18,7 +18,10 @@ use crate::store::{KeyDigest, Revision, StoreError, StoredKey, known_keys::Knowl
 /// Whoever waited for longer than this for somebody else's look, which failed, does not look as well.
 const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
+/// Of keys and of which sessions are open.
 const REVISION: &str = "SELECT number FROM revision";
+/// Of keys.
+const KEY_REVISION: &str = "SELECT keys FROM revision";
 
 impl PostgresStore {
     /// The key of this digest; as it was a moment ago, where it is known.
@@ -39,7 +42,7 @@ impl PostgresStore {
         let (look, opened) = (self.known_keys.look(), self.opened.count());
         let (number, found) = read!(self, "read a key", |client| {
             let [revision, found] =
-                in_turn(client, [(REVISION, &[]), (BY_DIGEST, &[&digest.0.as_slice()])]).await?;
+                in_turn(client, [(KEY_REVISION, &[]), (BY_DIGEST, &[&digest.0.as_slice()])]).await?;
             let revision = revision.first().ok_or_else(|| corrupt("there is no revision"))?;
             Ok((cell(revision, 0)?, found.first().map(read_key).transpose()?.map(Arc::new)))
         })?;
@@ -52,9 +55,13 @@ impl PostgresStore {
 
     /// By what other servers tell that they changed keys or ended sessions.
     pub(super) async fn read_revision(&self) -> Result<Revision, StoreError> {
+        self.revision_by(REVISION).await
+    }
+
+    async fn revision_by(&self, sql: &'static str) -> Result<Revision, StoreError> {
         // Before it is asked: what is asked on a way that is opened meanwhile is taken for older than it is, and not for newer.
         let opened = self.opened.count();
-        let number = read!(self, "read the revision", |client| value(client, REVISION, &[]).await)?;
+        let number = read!(self, "read the revision", |client| value(client, sql, &[]).await)?;
         Ok(Revision { number, opened })
     }
 
@@ -75,7 +82,7 @@ impl PostgresStore {
         // Also where whoever looks goes away before it is answered.
         let failing = scopeguard::guard(last_failed, |mut last_failed| *last_failed = Some(Instant::now()));
         let look = self.known_keys.look();
-        let revision = self.read_revision().await?;
+        let revision = self.revision_by(KEY_REVISION).await?;
         let look = self.known_keys.confirm(look, revision);
         drop(scopeguard::ScopeGuard::into_inner(failing));
         Ok(self.known_keys.find(digest, look.at()).believed())

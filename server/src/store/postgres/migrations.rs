@@ -9,7 +9,7 @@ use super::{
 use crate::store::{Migration, StoreError};
 
 /// The schema, one step a version; the first step makes version 1.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_audit.sql"),
     include_str!("migrations/0003_payments.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0008_payments_by_status.sql"),
     include_str!("migrations/0009_peppers.sql"),
     include_str!("migrations/0010_confirming_keys.sql"),
+    include_str!("migrations/0011_key_revisions.sql"),
 ];
 
 /// Brings the schema to this program's version.

@@ -36,7 +36,7 @@ pub(super) fn look(
     digest: &KeyDigest,
 ) -> rusqlite::Result<Option<Arc<StoredKey>>> {
     let look = known.look();
-    let look = known.confirm(look, lifecycle::revision(connection)?);
+    let look = known.confirm(look, lifecycle::key_revision(connection)?);
     if let Knowledge::Believed(key) = known.find(digest, look.at()) {
         return Ok(Some(key));
     }

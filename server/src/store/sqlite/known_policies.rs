@@ -33,7 +33,7 @@ impl KnownPolicies {
         connection: &Connection,
         id: &KeyId,
     ) -> rusqlite::Result<Option<Arc<(StoredKey, PaymentPolicy)>>> {
-        let revision = lifecycle::revision(connection)?;
+        let revision = lifecycle::key_revision(connection)?;
         let mut known = self.0.lock();
         if known.revision != Some(revision) {
             known.keys.clear();

@@ -110,10 +110,17 @@ pub(super) fn by_id(connection: &Connection, id: &KeyId) -> Result<Option<Stored
     keys::by_id(connection, id).map_err(unavailable("read a key"))
 }
 
+/// Of keys, what they may pay, and which sessions are open.
 pub(super) fn revision(connection: &Connection) -> rusqlite::Result<Revision> {
-    connection
-        .prepare_cached("SELECT number FROM revision")?
-        .query_row([], |row| row.get(0))
-        .optional()
-        .map(|number| Revision { number: number.unwrap_or_default(), opened: 0 })
+    read_revision(connection, "SELECT number FROM revision")
+}
+
+/// Of keys and what they may pay.
+pub(super) fn key_revision(connection: &Connection) -> rusqlite::Result<Revision> {
+    read_revision(connection, "SELECT keys FROM revision")
+}
+
+fn read_revision(connection: &Connection, sql: &str) -> rusqlite::Result<Revision> {
+    let number = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(Revision { number: number.unwrap_or_default(), opened: 0 })
 }
