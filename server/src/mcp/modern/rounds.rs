@@ -51,7 +51,8 @@ impl Binding {
         if !has_rounds(method) {
             return Self(Vec::new());
         }
-        let arguments = members.arguments.map_or("{}", RawValue::get);
+        let given = members.arguments.map(RawValue::get).filter(|given| *given != "null");
+        let arguments = given.unwrap_or("{}");
         let digest: [u8; 32] = Sha256::digest(canonical(arguments)).into();
         let parts: [&[u8]; 6] = [
             &principal.user().0.to_be_bytes(),
