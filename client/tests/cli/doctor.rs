@@ -131,17 +131,12 @@ fn the_doctor_gets_through_a_proxy_like_every_other_command() {
     assert_eq!(tools.code, 0, "{}", tools.stderr);
     let doctor = run(through("doctor").env("HTTPS_PROXY", &proxy));
     assert_eq!(doctor.code, 0, "{}", doctor.stdout);
-    for part in [&format!("· network    cannot reach {FAR}:443: "), "proxy", "✓ close      session closed"]
-    {
+    for part in ["· network    ", "a proxy may stand between", "✓ close      session closed"] {
         assert!(doctor.stdout.contains(part), "{part}: {}", doctor.stdout);
     }
     assert_eq!(server.opened_and_closed(), (2, 2));
-    // Where there is no proxy, there is no way.
+    // Where there is no proxy, there is no way, be it that nobody knows the host or that nobody answers for it.
     let doctor = run(&mut through("doctor"));
     assert_eq!(doctor.code, 4, "{}", doctor.stdout);
-    assert!(
-        doctor.stdout.contains(&format!("✗ endpoint   cannot reach https://{FAR}/mcp")),
-        "{}",
-        doctor.stdout
-    );
+    assert!(doctor.stdout.contains("✗ endpoint   "), "{}", doctor.stdout);
 }
