@@ -77,8 +77,8 @@ pub enum AgentError {
     /// The model gave no reply, however often it was asked.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The server of the tools refuses the key or every request, or is not there: [`McpError::Unauthorized`],
-    /// [`McpError::Forbidden`] or [`McpError::Unreachable`].
+    /// The server of the tools refuses the key or every request, or is not there, or there is nothing to show it:
+    /// [`McpError::Unauthorized`], [`McpError::Forbidden`], [`McpError::Unreachable`] or [`McpError::NoCredentials`].
     #[error(transparent)]
     Server(McpError),
     /// The person cancelled.

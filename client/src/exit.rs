@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// 3: there is no key, or the server refused it.
     Unauthorized,
+    /// 3 as well: the token cannot be read, so that nothing was sent.
+    NoCredentials,
     /// 3 as well: the server refuses the request, and nothing says that it is for its key.
     Forbidden,
     /// 4: the server cannot be reached, is no MCP server, or broke the protocol.
@@ -35,7 +37,7 @@ impl Exit {
             Self::Answered => 0,
             Self::Failed => 1,
             Self::Usage => 2,
-            Self::Unauthorized | Self::Forbidden => 3,
+            Self::Unauthorized | Self::NoCredentials | Self::Forbidden => 3,
             Self::Server => 4,
             Self::Model => 5,
             Self::StepLimit => 6,
@@ -52,6 +54,7 @@ impl Exit {
             Self::Failed
             | Self::Usage
             | Self::Unauthorized
+            | Self::NoCredentials
             | Self::Forbidden
             | Self::Server
             | Self::Model

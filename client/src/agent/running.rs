@@ -101,7 +101,10 @@ impl<'a> ToolTurn<'a> {
 /// Whether nothing that a model could do would help.
 const fn ends_question(error: &McpError) -> bool {
     match error {
-        McpError::Unauthorized(_) | McpError::Forbidden(_) | McpError::Unreachable { .. } => true,
+        McpError::Unauthorized(_)
+        | McpError::NoCredentials(_)
+        | McpError::Forbidden(_)
+        | McpError::Unreachable { .. } => true,
         McpError::NotMcp { .. }
         | McpError::Protocol(_)
         | McpError::Rpc(_)

@@ -46,7 +46,7 @@ impl Checks<'_> {
 
     /// From the URL to the end of a session.
     async fn server(&self, user: &User) -> Exit {
-        let endpoint = match self.endpoint(user) {
+        let endpoint = match self.endpoint(user).await {
             Ok(endpoint) => endpoint,
             Err(exit) => return exit,
         };
@@ -80,10 +80,15 @@ impl Checks<'_> {
         listed.or(closed)
     }
 
-    /// The URL and the key, before anything is sent.
-    fn endpoint(&self, user: &User) -> Result<Endpoint, Exit> {
+    /// The URL and the key, or the token in its place, before anything is sent.
+    async fn endpoint(&self, user: &User) -> Result<Endpoint, Exit> {
         self.passed("url", &self.run.settings.url_for_people());
         let endpoint = endpoint(self.run, user).map_err(|failure| self.failed("key", &failure))?;
+        if let Some(token) = &self.run.settings.credentials.token {
+            self.run.terminal.working("reading the token");
+            let read = until_stopped(self.run, token.make_ready()).await;
+            read.map_err(|error| self.failed("key", &Failure::of_server(&error, user, &endpoint)))?;
+        }
         let variable = &user.key_variable;
         match user.key {
             Key::Set(_) => self.passed("key", &format!("{variable} is set")),
@@ -123,6 +128,7 @@ impl Checks<'_> {
                 self.passed("endpoint", "a server answers there");
                 return Err(self.failed("accepted", &failure));
             }
+            Err(failure) if failure.exit == Exit::NoCredentials => return Err(self.failed("key", &failure)),
             Err(failure) => return Err(self.failed("endpoint", &failure)),
         };
         self.passed("endpoint", "an MCP server answers there");

@@ -42,6 +42,7 @@ impl Failure {
         let exit = match error {
             McpError::Cancelled => return Self::interrupted(),
             McpError::Unauthorized(_) => Exit::Unauthorized,
+            McpError::NoCredentials(_) => Exit::NoCredentials,
             McpError::Forbidden(_) => Exit::Forbidden,
             McpError::Unreachable { .. }
             | McpError::NotMcp { .. }
@@ -123,6 +124,9 @@ fn what_next(error: &McpError, user: &User, endpoint: &Endpoint) -> String {
             }
             Key::Missing => return user.how_to_set_the_key(),
         },
+        McpError::NoCredentials(_) => {
+            "check what --token-file or --token-command names, or MCP_TOKEN_FILE or MCP_TOKEN_COMMAND"
+        }
         McpError::Forbidden(_) => {
             "check the address in --url or MCP_URL, or have whoever runs the server let such requests in"
         }

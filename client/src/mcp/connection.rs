@@ -88,8 +88,9 @@ impl Connection {
     /// Opens a connection: `initialize`, then `notifications/initialized` (specification, "Lifecycle").
     ///
     /// # Errors
-    /// [`McpError::Unauthorized`], [`McpError::Forbidden`], [`McpError::Unreachable`], [`McpError::NotMcp`] and the
-    /// others that a call has; [`McpError::Protocol`] also when the server speaks no revision that this client speaks.
+    /// [`McpError::Unauthorized`], [`McpError::NoCredentials`], [`McpError::Forbidden`], [`McpError::Unreachable`],
+    /// [`McpError::NotMcp`] and the others that a call has; [`McpError::Protocol`] also when the server speaks no
+    /// revision that this client speaks.
     pub async fn open(endpoint: Endpoint, options: ConnectOptions) -> Result<Self, McpError> {
         let era = options.era;
         let peer = Arc::new(Peer::new(endpoint, options)?);

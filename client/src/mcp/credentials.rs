@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
+use super::McpError;
+
 /// How long before its end a token is replaced.
 const BEFORE_ITS_END: Duration = Duration::from_secs(30);
 
@@ -131,11 +133,26 @@ struct Current {
 #[error("the token cannot be read: {0}")]
 pub(super) struct NoToken(String);
 
+impl From<NoToken> for McpError {
+    fn from(error: NoToken) -> Self {
+        Self::NoCredentials(error.to_string())
+    }
+}
+
 impl TokenSource {
     /// A source; nothing is read yet.
     #[must_use]
     pub fn new(origin: TokenOrigin) -> Self {
         Self { origin, current: Arc::default(), sent: Sent::default() }
+    }
+
+    /// Reads a token where none is at hand: whoever wants to know before anything is sent learns whether there is one.
+    ///
+    /// # Errors
+    /// [`McpError::NoCredentials`].
+    pub async fn make_ready(&self) -> Result<(), McpError> {
+        self.bearer(None).await?;
+        Ok(())
     }
 
     /// The value of `Authorization`, as fresh as it must be. `refused` is the value that the server did not take. A caller

@@ -25,6 +25,9 @@ pub enum McpError {
     /// The server refused the key, or wants one, or another (401, and 403 with `WWW-Authenticate`). Never repeated.
     #[error("unauthorized: {0}")]
     Unauthorized(String),
+    /// What was to be shown to the server instead of a key, a token or a certificate, cannot be read: nothing was sent.
+    #[error("{0}")]
+    NoCredentials(String),
     /// The server refuses the request and says nothing of a key (403): whom it is for or where it comes from may be
     /// why. Never repeated.
     #[error("the server refuses the request: {0}")]
@@ -94,6 +97,7 @@ impl McpError {
             Self::Rpc(error) => !error.code.says_nothing_ran(),
             Self::TimedOut(TimedOut::Connect)
             | Self::Unauthorized(_)
+            | Self::NoCredentials(_)
             | Self::Forbidden(_)
             | Self::Unreachable { .. }
             | Self::NotMcp { .. }
@@ -116,6 +120,7 @@ impl McpError {
             }
             Self::TimedOut(TimedOut::Connect)
             | Self::Unauthorized(_)
+            | Self::NoCredentials(_)
             | Self::Forbidden(_)
             | Self::Unreachable { .. }
             | Self::NotMcp { .. }

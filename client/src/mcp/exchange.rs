@@ -130,8 +130,8 @@ impl Wire {
     /// POSTs one JSON-RPC message, with `more` headers. `session` is `None` for `initialize`.
     ///
     /// # Errors
-    /// [`McpError::Unreachable`], [`McpError::TimedOut`] before an answer began, [`McpError::Broken`] when the
-    /// connection failed after it stood.
+    /// [`McpError::NoCredentials`], [`McpError::Unreachable`], [`McpError::TimedOut`] before an answer began,
+    /// [`McpError::Broken`] when the connection failed after it stood.
     pub(super) async fn post(
         &self,
         session: Option<&SessionHeaders>,
@@ -175,17 +175,15 @@ impl Wire {
         body: Option<String>,
     ) -> Result<Answer<'_>, McpError> {
         let Some(source) = &self.token else { return self.send_once(method, headers, body).await };
-        let bearer = async |refused: Option<&HeaderValue>| {
-            source.bearer(refused).await.map_err(|error| McpError::Unauthorized(error.to_string()))
-        };
-        let token = bearer(None).await?;
+        let token = source.bearer(None).await?;
         headers.insert(AUTHORIZATION, token.clone());
         let answer = self.send_once(method.clone(), headers.clone(), body.clone()).await?;
         if answer.response.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        // It did not run, and there may be a newer token.
-        let newer = bearer(Some(&token)).await?;
+        // It did not run, and there may be a newer token. Without one it is the server that said no.
+        let newer = source.bearer(Some(&token)).await;
+        let newer = newer.map_err(|error| McpError::Unauthorized(error.to_string()))?;
         if newer == token {
             return Ok(answer);
         }

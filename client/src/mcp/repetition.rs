@@ -92,6 +92,7 @@ pub(super) const fn is_worth_repeating(failure: &McpError, is_safe: bool) -> boo
         // It would end as it did, or its time is over.
         McpError::TimedOut(TimedOut::Call)
         | McpError::Unauthorized(_)
+        | McpError::NoCredentials(_)
         | McpError::Forbidden(_)
         | McpError::NotMcp { .. }
         | McpError::Protocol(_)
@@ -168,6 +169,7 @@ mod tests {
             (McpError::TimedOut(TimedOut::Progress), true, false),
             (McpError::TimedOut(TimedOut::Call), false, false),
             (McpError::Unauthorized(String::new()), false, false),
+            (McpError::NoCredentials(String::new()), false, false),
             (McpError::Forbidden(String::new()), false, false),
             (McpError::SessionEnded, false, false),
             (McpError::Cancelled, false, false),

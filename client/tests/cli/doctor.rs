@@ -140,3 +140,50 @@ fn the_doctor_gets_through_a_proxy_like_every_other_command() {
     assert_eq!(doctor.code, 4, "{}", doctor.stdout);
     assert!(doctor.stdout.contains("✗ endpoint   "), "{}", doctor.stdout);
 }
+
+/// What the doctor finds at an address with a token, and with which exit code.
+fn found(url: &str, [flag, value]: [&str; 2]) -> (i32, String) {
+    let ended = run(&mut client(&["doctor", "--url", url, flag, value]));
+    (ended.code, ended.stdout)
+}
+
+#[test]
+fn a_token_that_cannot_be_read_is_no_refusal_and_nothing_is_said_of_the_server() {
+    let url = format!("https://{FAR}/mcp");
+    for (flag, value, why) in [
+        ("--token-file", "/nowhere/token.jwt", "/nowhere/token.jwt: "),
+        ("--token-command", "exit 3", "the command failed (exit status: 3)"),
+    ] {
+        let (code, found) = found(&url, [flag, value]);
+        assert_eq!(code, 3, "{found}");
+        let begins = format!("✓ url        {url}\n✗ key        the token cannot be read: {why}");
+        assert!(found.starts_with(&begins), "{found}");
+        assert!(found.contains("\n             check what --token-file or --token-command names"), "{found}");
+        for step in ["network", "endpoint", "accepted"] {
+            assert!(!found.contains(step), "{step}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_can_be_read_once_tells_of_the_server_what_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let server = Server::start(Script::default());
+    for (payload, tells) in [
+        // Kept until it is refused.
+        ("e30", ["✓ endpoint   a server answers there", "✗ accepted   the server did not take"]),
+        // Has ended, so that nothing is sent with it.
+        ("eyJleHAiOjF9", ["accepts connections", "✗ key        the token cannot be read: "]),
+    ] {
+        std::fs::write(&mark, "").unwrap();
+        let prints = format!("rm {} && printf a.{payload}.c", mark.display());
+        let (code, found) = found(&server.url(), ["--token-command", &prints]);
+        assert_eq!(code, 3, "{found}");
+        assert!(found.contains("✓ key        a token or a certificate stands in its place"), "{found}");
+        for line in tells {
+            assert!(found.contains(line), "{line}: {found}");
+        }
+        assert_eq!(found.contains(" endpoint "), payload == "e30", "{found}");
+    }
+}

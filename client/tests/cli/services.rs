@@ -51,17 +51,20 @@ fn a_token_that_is_not_there_or_not_taken_ends_with_3_and_says_what_to_look_at()
     };
     let (empty, words, other) = (write("empty", ""), write("words", "two words"), write("other", "a.b.c"));
     let server = Server::start(Script::default());
-    for (flags, word) in [
-        (["--token-file", "/nowhere/token.jwt"], "/nowhere/token.jwt"),
-        (["--token-file", &empty], "token"),
-        (["--token-file", &words], "token"),
-        (["--token-file", &other], "token"),
-        (["--token-command", "exit 7"], "command"),
-        (["--token-command", "true"], "token"),
+    for (flags, words) in [
+        (["--token-file", "/nowhere/token.jwt"], "the token cannot be read: /nowhere/token.jwt: "),
+        (["--token-file", &empty], "the token cannot be read: there is something else in its place"),
+        (["--token-file", &words], "the token cannot be read: there is something else in its place"),
+        (["--token-file", &other], "the server did not take the service's token or certificate: "),
+        (["--token-command", "exit 7"], "the token cannot be read: the command failed"),
+        (["--token-command", "true"], "the token cannot be read: there is something else in its place"),
     ] {
         let ended = call(&server, &flags, &[]);
         assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{flags:?}: {ended:?}");
-        assert!(ended.stderr.contains(word) && !ended.stderr.contains("two words"), "{flags:?}: {ended:?}");
+        assert!(ended.stderr.contains(&format!("error: {words}")), "{flags:?}: {ended:?}");
+        assert!(!ended.stderr.contains("two words"), "{flags:?}: {ended:?}");
+        let is_refused = words.starts_with("the server");
+        assert_eq!(ended.stderr.contains("check what --token-file"), !is_refused, "{flags:?}: {ended:?}");
     }
     assert_eq!(server.opened_and_closed(), (0, 0));
 }

@@ -62,6 +62,7 @@ impl Failed {
             | McpError::Broken(_) => Some(planned),
             McpError::Rpc(error) => (error.code == ErrorCode::INTERNAL_ERROR).then_some(planned),
             McpError::Unauthorized(_)
+            | McpError::NoCredentials(_)
             | McpError::Forbidden(_)
             | McpError::NotMcp { .. }
             | McpError::Protocol(_)
@@ -160,7 +161,7 @@ impl Peer {
             // One attempt is one attempt: whoever asks for it counts.
             retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
             era: Era::Stateless,
-            credentials: credentials.map_err(|error| McpError::Unauthorized(error.to_string()))?,
+            credentials: credentials.map_err(|error| McpError::NoCredentials(error.to_string()))?,
             ..ConnectOptions::default()
         };
         let connection = Connection::open(self.settings.endpoint.clone(), options).await?;

@@ -132,6 +132,7 @@ pub(super) const fn is_passing(reason: &McpError) -> bool {
         | McpError::Busy { .. }
         | McpError::ServerFailed { .. } => true,
         McpError::Unauthorized(_)
+        | McpError::NoCredentials(_)
         | McpError::Forbidden(_)
         | McpError::NotMcp { .. }
         | McpError::Protocol(_)

@@ -76,8 +76,8 @@ impl Sessions {
     ///
     /// # Errors
     /// Nothing that was asked has run. [`McpError::SessionEnded`] when there is no new session to be had; what says
-    /// what to do about it ([`McpError::Unauthorized`], [`McpError::Forbidden`], [`McpError::Unreachable`],
-    /// [`McpError::Busy`]) stays as it is.
+    /// what to do about it ([`McpError::Unauthorized`], [`McpError::NoCredentials`], [`McpError::Forbidden`],
+    /// [`McpError::Unreachable`], [`McpError::Busy`]) stays as it is.
     pub(super) async fn reopen(
         &self,
         gone: &Arc<Session>,
@@ -125,6 +125,7 @@ impl Sessions {
 fn as_seen_by_a_call(error: McpError) -> McpError {
     match error {
         McpError::Unauthorized(_)
+        | McpError::NoCredentials(_)
         | McpError::Forbidden(_)
         | McpError::Unreachable { .. }
         | McpError::Busy { .. }

@@ -285,6 +285,7 @@ pub(super) fn verdict(error: &McpError) -> Verdict {
             Verdict::HasSessions
         }
         McpError::Unauthorized(_)
+        | McpError::NoCredentials(_)
         | McpError::Forbidden(_)
         | McpError::Unreachable { .. }
         | McpError::Busy { .. }
