@@ -20,14 +20,14 @@ pub(crate) const QUESTION: &str = concat!(
     "\n\n",
 );
 
-/// Takes 900 ms to say no.
+/// Takes 1.5 s to say no.
 #[derive(Debug)]
 pub(crate) struct Slow;
 
 #[async_trait::async_trait]
 impl Answerer for Slow {
     async fn elicit(&self, _: &ElicitRequestParams) -> ElicitResult {
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
         declined()
     }
 }
@@ -161,7 +161,7 @@ async fn the_time_a_person_takes_is_not_held_against_the_call() {
     server.arm_always("GET", no_stream());
     server.arm("tools/call", asks_then_answers());
     let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
-    options.timeouts.call = Duration::from_millis(600);
+    options.timeouts.call = Duration::from_secs(1);
     let connection = open_with(&server, options).await;
     call(&connection).await.unwrap();
 }

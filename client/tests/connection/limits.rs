@@ -8,6 +8,7 @@ use std::{
 };
 
 use client::mcp::{CallOptions, ConnectOptions, Connection, Era, McpError, TimedOut, Timeouts};
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::{net::TcpSocket, sync::Notify};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,11 @@ use crate::{
     open, open_with, options,
 };
 
+/// A beat of what is timed; nothing has to come within one.
 const SHORT: Duration = Duration::from_millis(150);
+
+/// Whole exchanges fit in, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(1);
 
 fn limited(change: impl FnOnce(&mut Timeouts)) -> ConnectOptions {
     let mut options = options();
@@ -36,29 +41,30 @@ async fn each_limit_ends_the_call_and_the_server_is_told_once() {
     let half_json =
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".to_vec();
     let cases: [(TimedOut, Act, ConnectOptions); 4] = [
-        (TimedOut::FirstByte, steps(vec![Step::Hang]), limited(|limits| limits.first_byte = SHORT)),
-        (TimedOut::Idle, silent_stream(), limited(|limits| limits.idle = SHORT)),
+        (TimedOut::FirstByte, steps(vec![Step::Hang]), limited(|limits| limits.first_byte = LIMIT)),
+        (TimedOut::Idle, silent_stream(), limited(|limits| limits.idle = LIMIT)),
         (
             TimedOut::Idle,
             steps(vec![Step::Send(half_json), Step::Hang]),
-            limited(|limits| limits.idle = SHORT),
+            limited(|limits| limits.idle = LIMIT),
         ),
-        (TimedOut::Call, silent_stream(), limited(|limits| limits.call = SHORT)),
+        (TimedOut::Call, silent_stream(), limited(|limits| limits.call = LIMIT)),
     ];
-    for (limit, act, options) in cases {
+    let ended = cases.map(|(limit, act, options)| async move {
         let server = TestServer::start().await;
         let connection = open_with(&server, options).await;
         server.arm_always("tools/call", act);
         let began = Instant::now();
         let error = call(&connection).await.unwrap_err();
         assert!(matches!(error, McpError::TimedOut(which) if which == limit), "{limit:?}: {error:?}");
-        assert!(error.may_have_run() && began.elapsed() >= SHORT, "{:?}", began.elapsed());
+        assert!(error.may_have_run() && began.elapsed() >= LIMIT, "{:?}", began.elapsed());
         let told = server.first("notifications/cancelled").await;
         assert_eq!(told.body["params"]["requestId"], server.first("tools/call").await.body["id"]);
         assert_eq!(told.body["params"]["reason"], "timed out");
         assert_eq!((server.count("notifications/cancelled"), server.count("tools/call")), (1, 1));
         assert!(connection.ping().await.is_ok(), "the connection lives on");
-    }
+    });
+    join_all(ended).await;
 }
 
 /// A stream that tells of progress so often, `SHORT` apart, and then says no more or ends with the answer.
@@ -183,7 +189,7 @@ async fn a_connection_that_never_comes_about_ran_nothing() {
 async fn opening_and_closing_are_limited_too() {
     let server = TestServer::start().await;
     server.arm("initialize", steps(vec![Step::Hang]));
-    let options = limited(|limits| limits.call = SHORT);
+    let options = limited(|limits| limits.call = LIMIT);
     let error = Connection::open(endpoint(server.url()), options.clone()).await.unwrap_err();
     assert!(matches!(error, McpError::TimedOut(TimedOut::Call)), "{error:?}");
     assert_eq!(server.count("notifications/cancelled"), 0, "`initialize` is never cancelled");
@@ -225,7 +231,7 @@ async fn a_stream_that_never_pauses_ends_at_the_limit_and_when_it_is_cancelled()
     let endless = steps(vec![Step::Send(STREAM_HEAD.to_vec()), flood, Step::Close]);
     let server = TestServer::start().await;
     server.arm_always("tools/call", endless);
-    let connection = open_with(&server, limited(|limits| limits.call = SHORT)).await;
+    let connection = open_with(&server, limited(|limits| limits.call = LIMIT)).await;
     let error = call(&connection).await.unwrap_err();
     assert!(matches!(error, McpError::TimedOut(TimedOut::Call)), "{error:?}");
 
@@ -249,7 +255,7 @@ async fn a_stream_that_never_pauses_ends_at_the_limit_and_when_it_is_cancelled()
 #[tokio::test]
 async fn a_server_that_does_not_listen_to_the_cancellation_holds_nobody_up() {
     let server = TestServer::start().await;
-    let connection = open_with(&server, limited(|limits| limits.first_byte = SHORT)).await;
+    let connection = open_with(&server, limited(|limits| limits.first_byte = LIMIT)).await;
     server.arm_always("tools/call", steps(vec![Step::Hang]));
     server.arm_always("notifications/cancelled", steps(vec![Step::Hang]));
     let began = Instant::now();

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use client::mcp::{ConnectOptions, Connection, McpError, RetryPolicy, TimedOut, Timeouts};
+use futures_util::future::join_all;
 
 use crate::{
     Recorder, call, call_repeatable, endpoint,
@@ -67,12 +68,12 @@ async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run(
         ),
     ];
     for (name, act, expected) in matrix {
-        for (repeatable, (ending, arrivals)) in [true, false].into_iter().zip(expected) {
+        let ended = [true, false].into_iter().zip(expected).map(async |(repeatable, (ending, arrivals))| {
             let server = TestServer::start().await;
-            let first_byte =
-                if name == "timeout" { Duration::from_millis(150) } else { options().timeouts.first_byte };
-            let options =
-                ConnectOptions { timeouts: Timeouts { first_byte, ..options().timeouts }, ..options() };
+            let mut options = options();
+            if name == "timeout" {
+                options.timeouts.first_byte = Duration::from_secs(1);
+            }
             let connection = open_with(&server, options).await;
             server.arm_always("tools/call", act.clone());
             let outcome = call_repeatable(&connection, repeatable).await.map(drop);
@@ -80,7 +81,8 @@ async fn how_often_a_call_reaches_the_server_depends_on_whether_it_may_have_run(
             assert_eq!(server.count("tools/call"), arrivals, "{name}, repeatable: {repeatable}");
             let may_have_run = matches!(ending, "failed" | "no first byte" | "broken");
             assert_eq!(outcome.unwrap_err().may_have_run(), may_have_run, "{name}");
-        }
+        });
+        join_all(ended).await;
     }
 }
 

@@ -6,8 +6,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use client::{
     agent::{McpToolbox, Toolbox},
-    mcp::{Arguments, ConnectOptions, Era, IDEMPOTENCY_KEY, McpError, Timeouts},
+    mcp::{Arguments, ConnectOptions, Era, IDEMPOTENCY_KEY, McpError},
 };
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -80,27 +81,28 @@ async fn a_call_that_may_have_run_is_sent_again_only_if_it_reads_or_carries_a_ke
         ("what is a limit elsewhere", rpc_error(-32005), [1, 1, 1], true),
         ("the same in a stream", stream(LIMITED_IN_STREAM), [1, 1, 1], true),
     ];
-    for era in [Era::Sessions, Era::Stateless] {
-        for (name, act, arrivals, may_have_run) in &matrix {
-            for (tool, expected) in TOOLS.into_iter().zip(arrivals) {
-                let what = format!("{name}, {tool}, {era:?}");
-                let mut options = options();
-                if *name == "timeout" {
-                    options.timeouts =
-                        Timeouts { first_byte: Duration::from_millis(100), ..options.timeouts };
-                }
-                let (server, toolbox) = toolbox(era, options).await;
-                server.arm_always("tools/call", Arc::clone(act));
-                let never = CancellationToken::new();
-                let error = toolbox.call(tool, Arguments::default(), &never).await.unwrap_err();
-                assert_eq!(error.may_have_run(), *may_have_run, "{what}: {error}");
-                let keys = keys(&server);
-                assert_eq!(keys.len(), *expected, "{what}");
-                let different: BTreeSet<String> = keys.iter().map(Value::to_string).collect();
-                assert_eq!(different.len(), 1, "{what}: every repetition has the same key: {keys:?}");
-                assert_eq!(keys.iter().all(Value::is_string), tool == "pay", "{what}: {keys:?}");
+    for (name, act, arrivals, may_have_run) in &matrix {
+        let tools = || TOOLS.into_iter().zip(arrivals);
+        let eras = [Era::Sessions, Era::Stateless].into_iter();
+        let calls = eras.flat_map(|era| tools().map(move |(tool, expected)| (era, tool, expected)));
+        let ended = calls.map(|(era, tool, expected)| async move {
+            let what = format!("{name}, {tool}, {era:?}");
+            let mut options = options();
+            if *name == "timeout" {
+                options.timeouts.first_byte = Duration::from_secs(1);
             }
-        }
+            let (server, toolbox) = toolbox(era, options).await;
+            server.arm_always("tools/call", Arc::clone(act));
+            let never = CancellationToken::new();
+            let error = toolbox.call(tool, Arguments::default(), &never).await.unwrap_err();
+            assert_eq!(error.may_have_run(), *may_have_run, "{what}: {error}");
+            let keys = keys(&server);
+            assert_eq!(keys.len(), *expected, "{what}");
+            let different: BTreeSet<String> = keys.iter().map(Value::to_string).collect();
+            assert_eq!(different.len(), 1, "{what}: every repetition has the same key: {keys:?}");
+            assert_eq!(keys.iter().all(Value::is_string), tool == "pay", "{what}: {keys:?}");
+        });
+        join_all(ended).await;
     }
 }
 

@@ -31,7 +31,7 @@ async fn an_answer_that_did_not_arrive_is_sent_again_and_nobody_is_asked_twice()
         server.arm("tools/call", asks_then_answers());
         server.arm("response", failure);
         let (person, mut options) = with_person();
-        options.timeouts.first_byte = Duration::from_millis(500);
+        options.timeouts.first_byte = Duration::from_secs(1);
         let connection = open_with(&server, options).await;
         call(&connection).await.unwrap();
         let answers = answers(&server);
@@ -102,7 +102,7 @@ async fn no_answer_has_to_begin_while_a_person_is_asked_on_the_stream_of_the_ses
         }),
     );
     let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
-    options.timeouts.first_byte = Duration::from_millis(500);
+    options.timeouts.first_byte = Duration::from_secs(1);
     let connection = open_with(&server, options).await;
     assert_eq!(call(&connection).await.unwrap().text(), "done");
     assert_eq!(server.count("tools/call"), 1);
@@ -122,7 +122,7 @@ async fn an_answer_that_stops_in_the_middle_times_out_once_the_person_was_asked(
         }),
     );
     let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..options() };
-    options.timeouts.idle = Duration::from_millis(500);
+    options.timeouts.idle = Duration::from_secs(1);
     let connection = open_with(&server, options).await;
     let error = call(&connection).await.unwrap_err();
     assert!(matches!(error, McpError::TimedOut(TimedOut::Idle)), "{error:?}");

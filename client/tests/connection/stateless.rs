@@ -140,7 +140,7 @@ async fn the_time_a_person_takes_leaves_room_for_another_attempt() {
     server.arm("tools/call", json_result(asking("s")));
     server.arm("tools/call", status(429, &[("retry-after", "0")], "", ""));
     let mut options = ConnectOptions { answerer: Some(Arc::new(Slow)), ..stateless() };
-    options.timeouts.call = Duration::from_millis(600);
+    options.timeouts.call = Duration::from_secs(1);
     let connection = open_with(&server, options).await;
     call(&connection).await.unwrap();
     assert_eq!(server.count("tools/call"), 3);
