@@ -51,6 +51,12 @@ const BODY_LIMIT: usize = 1024 * 1024;
 const CALLS_END: Duration = Duration::from_secs(7);
 const REFUSALS_ARE_RECORDED: Duration = Duration::from_millis(8_125);
 const STORE_IS_CLOSED: Duration = Duration::from_millis(9_250);
+const _: () = assert!(
+    CALLS_END.as_millis() < REFUSALS_ARE_RECORDED.as_millis()
+        && REFUSALS_ARE_RECORDED.as_millis() < STORE_IS_CLOSED.as_millis()
+        && STORE_IS_CLOSED.as_secs() < 10,
+    "one ends after the other, and all of it takes less than ten seconds"
+);
 
 /// A server that is ready to run: it listens, and its store is open.
 pub struct Application {
