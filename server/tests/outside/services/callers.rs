@@ -67,6 +67,16 @@ async fn is_billing(connection: &Connection) {
 /// That it is not let in, and that no token is told.
 fn is_refused(error: &McpError) {
     assert!(matches!(error, McpError::Unauthorized(_)), "{error}");
+    tells_no_token(error);
+}
+
+/// That there was nothing to send, and that no token is told.
+fn is_unsent(error: &McpError) {
+    assert!(matches!(error, McpError::NoCredentials(_)), "{error}");
+    tells_no_token(error);
+}
+
+fn tells_no_token(error: &McpError) {
     assert!(!format!("{error} {error:?}").contains("eyJ"), "a token is told: {error:?}");
 }
 
@@ -93,10 +103,10 @@ async fn our_client_calls_with_a_token_from_a_file_and_goes_on_when_the_file_has
         is_refused(&open("http", program.address, era, from_file()).await.unwrap_err());
         for nothing in ["", "two words", "\u{fc}"] {
             trust.write("token.jwt", nothing);
-            is_refused(&open("http", program.address, era, from_file()).await.unwrap_err());
+            is_unsent(&open("http", program.address, era, from_file()).await.unwrap_err());
         }
         fs::remove_file(trust.path().join("token.jwt")).unwrap();
-        is_refused(&open("http", program.address, era, from_file()).await.unwrap_err());
+        is_unsent(&open("http", program.address, era, from_file()).await.unwrap_err());
         is_billing(&connection).await;
     }
 }
@@ -125,9 +135,9 @@ async fn our_client_calls_with_a_token_that_a_command_prints_and_runs_it_no_more
         is_billing(&connection).await;
         assert!(runs() > before, "it is read again before it ends");
         for fails in ["false", "echo eyJ; exit 3", "true", "kill $$"] {
-            let refused =
+            let unsent =
                 open("http", program.address, era, token(TokenOrigin::Command(fails.to_owned()))).await;
-            is_refused(&refused.unwrap_err());
+            is_unsent(&unsent.unwrap_err());
         }
     }
 }
