@@ -60,17 +60,16 @@ pub(super) fn named(engine: &Engine, client: &Implementation) -> String {
             (is_odd || (screen.glance)(text)) && (screen.judge)(text).is_some()
         })
     };
-    let mut kept =
-        String::with_capacity(client.name.len().saturating_add(client.version.len()).saturating_add(1));
+    let mut kept = String::new();
     let mut keep = |text: &str| {
         let before = kept.len();
         kept.extend(text.chars().filter(|char| text::is_plain(*char)).take(CLIENT_PART_MAX));
         kept.len().saturating_sub(before) == text.len()
     };
     let is_whole = keep(&client.name) & keep("/") & keep(&client.version);
-    // Where nothing was left out, what is not in both together is in neither.
-    let is_beyond = is_whole && engine.screen.is_some_and(|screen| !(screen.glance)(&kept));
-    if !is_beyond && [&client.name, &client.version, &kept].into_iter().any(|text| is_refused(text)) {
+    // Where nothing was left out, one glance at both together is one at each of them.
+    let is_harmless = is_whole && engine.screen.is_none_or(|screen| !(screen.glance)(&kept));
+    if !is_harmless && [&client.name, &client.version, &kept].into_iter().any(|text| is_refused(text)) {
         return String::new();
     }
     kept
