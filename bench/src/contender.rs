@@ -15,6 +15,8 @@ use crate::{
 pub(crate) enum Server {
     /// axum alone.
     Bare,
+    /// axum, and the payment server's store on SQLite.
+    Stored,
     /// The payment server on SQLite, durable: authentication, authorisation, audit.
     Sqlite,
     /// The same on PostgreSQL.
@@ -31,8 +33,9 @@ pub(crate) enum Server {
 
 impl Server {
     /// Everyone, in the order of tables and plots.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Bare,
+        Self::Stored,
         Self::Sqlite,
         Self::Postgres,
         Self::Rmcp,
@@ -45,6 +48,7 @@ impl Server {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare axum",
+            Self::Stored => "bare axum and our store",
             Self::Sqlite => "payment server, SQLite",
             Self::Postgres => "payment server, PostgreSQL",
             Self::Rmcp => "rmcp, sessions",
@@ -58,6 +62,7 @@ impl Server {
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Stored => "stored",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Rmcp => "rmcp",
@@ -71,9 +76,13 @@ impl Server {
     pub(crate) async fn database(self, setup: &Setup, scratch: &Path) -> anyhow::Result<String> {
         match self {
             Self::Postgres => setup.new_database().await,
-            Self::Bare | Self::Sqlite | Self::Rmcp | Self::RmcpStateless | Self::FastMcp | Self::Sdk2 => {
-                Ok(format!("sqlite://{}", scratch.join("payments.db").display()))
-            }
+            Self::Bare
+            | Self::Stored
+            | Self::Sqlite
+            | Self::Rmcp
+            | Self::RmcpStateless
+            | Self::FastMcp
+            | Self::Sdk2 => Ok(format!("sqlite://{}", scratch.join("payments.db").display())),
         }
     }
 
@@ -81,7 +90,7 @@ impl Server {
     pub(crate) fn warms_for(self, setup: &Setup) -> Duration {
         match self {
             Self::FastMcp | Self::Sdk2 => setup.effort.warm,
-            Self::Bare | Self::Sqlite | Self::Postgres | Self::Rmcp | Self::RmcpStateless => {
+            Self::Bare | Self::Stored | Self::Sqlite | Self::Postgres | Self::Rmcp | Self::RmcpStateless => {
                 setup.effort.warm / 2
             }
         }
@@ -96,6 +105,10 @@ impl Server {
     ) -> anyhow::Result<Process> {
         let program = match self {
             Self::Bare => Program::of(&setup.binaries.join("bench"), &["bare"]),
+            Self::Stored => {
+                let database = scratch.join("payments.db").display().to_string();
+                Program::of(&setup.binaries.join("bench"), &["stored", &database])
+            }
             Self::Rmcp => Program::of(&setup.binaries.join("bench"), &["rmcp", "--sessions"]),
             Self::RmcpStateless => Program::of(&setup.binaries.join("bench"), &["rmcp"]),
             Self::FastMcp => setup.counterpart("fastmcp-server.mjs", "fastmcp")?,
@@ -117,7 +130,9 @@ pub(crate) async fn prepare(
     address: &str,
 ) -> anyhow::Result<Vec<Work>> {
     let session = match era {
-        Era::Sessions if server != Server::Bare => Some(open_session(wire, address).await?),
+        Era::Sessions if !matches!(server, Server::Bare | Server::Stored) => {
+            Some(open_session(wire, address).await?)
+        }
         Era::Sessions | Era::Sessionless | Era::Modern => None,
     };
     let mut works = Vec::new();

@@ -3,7 +3,8 @@
 //! `bench run` starts each contender in turn, several rounds interleaved, drives the same work through 32 kept-alive
 //! connections, checks every answer, and reports the server process's CPU time a call: on a machine with noisy
 //! neighbours that is the steady figure, calls a second is not. `bench bare` is the ceiling: axum and the demo's tools, with a
-//! check of the key, no protocol beyond that, no session, no store; `bench rmcp` the same tools on the official Rust SDK.
+//! check of the key, no protocol beyond that, no session, no store; `bench stored` the same with the payment server's store
+//! behind it; `bench rmcp` the same tools on the official Rust SDK.
 
 mod ask;
 mod compare;
@@ -44,6 +45,11 @@ struct Arguments {
 enum Command {
     /// The ceiling: a bare axum server on a free port of the loopback address, which it prints.
     Bare,
+    /// The same on the payment server's store, with a record of every call.
+    Stored {
+        /// The database, which is made where there is none.
+        database: PathBuf,
+    },
     /// The demo's three tools on the official Rust SDK, likewise.
     Rmcp {
         /// Keep sessions and answer in event streams, instead of neither.
@@ -69,6 +75,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.command {
         Command::Bare => runtime.block_on(peers::bare::serve()),
+        Command::Stored { database } => runtime.block_on(peers::stored::serve(database)),
         Command::Rmcp { sessions } => runtime.block_on(peers::rmcp::serve(sessions)),
         Command::Security { binaries, places } => runtime.block_on(security::run(&binaries, &places)),
         Command::Compare(arguments) => runtime.block_on(compare::run(&arguments)),

@@ -3,6 +3,7 @@
 pub(crate) mod bare;
 mod demo;
 pub(crate) mod rmcp;
+pub(crate) mod stored;
 
 use tokio::net::TcpListener;
 

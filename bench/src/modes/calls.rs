@@ -30,11 +30,13 @@ pub(crate) async fn in_sessions(setup: &Setup) -> anyhow::Result<Findings> {
         "Read calls in open sessions",
         "`getAccountBalance` and `getLatestTransactions` in turn, on 32 connections with a session each (revision \
          2025-11-25; the TypeScript SDK v2 keeps no sessions). Every answer is checked. The ceiling is axum, which \
-         checks the key, reads one JSON body and writes the tool's answer: no protocol beyond that, no session, no store.",
+         checks the key, reads one JSON body and writes the tool's answer: no protocol beyond that, no session, no store. \
+         Below it the same with our store alone: it reads from it, and appends the record of each call.",
         &HEAD,
     );
     let contenders = [
         (Server::Bare, Era::Sessions),
+        (Server::Stored, Era::Sessions),
         (Server::Sqlite, Era::Sessions),
         (Server::Postgres, Era::Sessions),
         (Server::Rmcp, Era::Sessions),
@@ -54,6 +56,7 @@ pub(crate) async fn modern(setup: &Setup) -> anyhow::Result<Findings> {
     );
     let contenders = [
         (Server::Bare, Era::Modern),
+        (Server::Stored, Era::Modern),
         (Server::Sqlite, Era::Modern),
         (Server::Postgres, Era::Modern),
         (Server::RmcpStateless, Era::Modern),

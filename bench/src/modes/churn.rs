@@ -26,7 +26,8 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
         "Session churn",
         "`initialize`, `notifications/initialized` and `DELETE`, on 32 connections. The payment server's sessions are \
          durable: they are committed before the answer is sent, and outlive the server however it ends; on SQLite the \
-         loss of power can take the last of them along.",
+         loss of power can take the last of them along. The bare server answers the three requests and keeps nothing: what it \
+         takes is what they cost as HTTP and JSON.",
         &[
             "server",
             "sessions/s (min-max)",
@@ -37,7 +38,7 @@ pub(crate) async fn run(setup: &Setup) -> anyhow::Result<Findings> {
             "load's own CPU a session, µs",
         ],
     );
-    let servers = [Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp];
+    let servers = [Server::Bare, Server::Sqlite, Server::Postgres, Server::Rmcp, Server::FastMcp];
     let name = |server: Server| server.name().to_owned();
     let run = async |server| round(setup, server).await;
     for (server, rounds) in interleaved(setup, &mut findings, servers, name, run).await {

@@ -26,15 +26,15 @@ pub(super) fn all(name: &str) -> Vec<Transaction> {
 }
 
 /// So many of them, the latest first.
-pub(super) fn latest(name: &str, many: usize) -> Vec<Transaction> {
+pub(super) fn latest(name: &str, many: u32) -> Vec<Transaction> {
     let mut all = all(name);
     all.sort_by_key(|one| std::cmp::Reverse(one.date));
-    all.truncate(many);
+    all.truncate(usize::try_from(many).unwrap_or(usize::MAX));
     all
 }
 
 /// How many `getLatestTransactions` lists where nobody says.
-pub(super) const LATEST: usize = 3;
+pub(super) const LATEST: u32 = 3;
 
 /// What a user has.
 pub(super) fn balance(name: &str) -> i64 {
