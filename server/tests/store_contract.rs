@@ -24,6 +24,8 @@ mod failover;
 mod keys;
 #[path = "store_contract/known_keys.rs"]
 mod known_keys;
+#[path = "store_contract/known_money.rs"]
+mod known_money;
 #[path = "store_contract/ledger.rs"]
 mod ledger;
 #[path = "store_contract/line.rs"]

@@ -15,6 +15,7 @@ mod job;
 mod keeper;
 mod keys;
 mod known_accounts;
+mod known_money;
 mod known_policies;
 mod ledger;
 mod lifecycle;
@@ -59,6 +60,7 @@ use self::{
     job::{Behind, Durability, Job, awaited},
     keeper::Keeper,
     known_accounts::KnownAccounts,
+    known_money::KnownMoney,
     known_policies::KnownPolicies,
     queue::Queue,
     seats::{Seat, Seats, seat},
@@ -92,7 +94,8 @@ pub struct SqliteStore {
     progress: Arc<Progress>,
     known_keys: KnownKeys,
     known_accounts: KnownAccounts,
-    /// The writer's too.
+    /// The writer's too, as is the next.
+    known_money: Arc<KnownMoney>,
     known_policies: Arc<KnownPolicies>,
     is_closed: AtomicBool,
 }
@@ -162,12 +165,14 @@ impl SqliteStore {
             SqliteLocation::File(path) => Some(confirm(path)?),
             SqliteLocation::Memory => None,
         };
+        let known_money = Arc::new(KnownMoney::default());
         let known_policies = Arc::new(KnownPolicies::default());
         let beside = writer::Beside {
             disk: Disk::start(confirm, Arc::clone(&progress), Arc::clone(&queue))?,
             readers: Arc::clone(&readers),
             keeper: Keeper::new(keeper),
             write_back,
+            known_money: Arc::clone(&known_money),
             known_policies: Arc::clone(&known_policies),
         };
         writer::start(Arc::clone(&writing), beside, Arc::clone(&queue))?;
@@ -178,6 +183,7 @@ impl SqliteStore {
             progress,
             known_keys: KnownKeys::new(KEYS_BELIEVED),
             known_accounts: KnownAccounts::default(),
+            known_money,
             known_policies,
             is_closed: AtomicBool::new(false),
         })

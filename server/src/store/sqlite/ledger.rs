@@ -129,6 +129,13 @@ fn by_id(
         .optional()
 }
 
+/// The number of the newest transfer in the order in which they were posted; 0 where there is none.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT COALESCE (MAX (seq), 0) FROM transfers")?
+        .query_row([], |row| row.get(0))
+}
+
 pub(super) fn balance(
     connection: &Connection,
     accounts: &KnownAccounts,

@@ -1,15 +1,19 @@
 //! Payments and the ledger in SQLite: each piece of work is a part of a group that the writer commits, and what is read counts
 //! when the disk has confirmed it.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
     SqliteStore, claims,
-    failure::{refused, unavailable},
+    failure::{closed, refused, unavailable},
     job::{Durability, Records, awaited},
+    known_money::Known,
     ledger, monthly, payments, spending, transaction,
 };
 use crate::{
@@ -105,6 +109,32 @@ impl PaymentStore for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Money as it is known, or else as it is read, and known from then on.
+    async fn known<T: Clone>(
+        &self,
+        find: impl Fn(&Known) -> Option<T>,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+        keep: impl FnOnce(&mut Known, T),
+    ) -> Result<T, StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        if let Some(found) = self.known_money.find(Instant::now(), &find) {
+            return Ok(found);
+        }
+        let look = self.known_money.look();
+        let newest = self.read(ledger::newest)?.map_err(unavailable("read the newest transfer"))?;
+        let look = self.known_money.confirm(look, newest);
+        if let Some(found) = self.known_money.find(Instant::now(), find) {
+            return Ok(found);
+        }
+        let found = self.read_confirmed(read).await??;
+        self.known_money.remember(look, |known| keep(known, found.clone()));
+        Ok(found)
+    }
+}
+
 #[async_trait]
 impl LedgerStore for SqliteStore {
     async fn post(&self, transfer: NewTransfer) -> Result<PostedTransfer, StoreError> {
@@ -112,7 +142,9 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn balance(&self, user: UserId) -> Result<AccountBalance, StoreError> {
-        self.read_confirmed(|connection| ledger::balance(connection, &self.known_accounts, user)).await?
+        let read = |connection: &Connection| ledger::balance(connection, &self.known_accounts, user);
+        self.known(|known| known.balance(user), read, |known, balance| known.keep_balance(user, balance))
+            .await
     }
 
     async fn month(&self, user: UserId, month: Month, limit: u32) -> Result<MonthlyTransfers, StoreError> {
@@ -141,8 +173,11 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn latest_transfers(&self, user: UserId, limit: u32) -> Result<Vec<PostedTransfer>, StoreError> {
-        self.read_confirmed(|connection| ledger::latest(connection, &self.known_accounts, user, limit))
-            .await?
-            .map_err(unavailable("read transfers"))
+        let read = |connection: &Connection| {
+            ledger::latest(connection, &self.known_accounts, user, limit)
+                .map_err(unavailable("read transfers"))
+        };
+        let keep = |known: &mut Known, latest| known.keep_latest(user, limit, latest);
+        self.known(|known| known.latest(user, limit), read, keep).await
     }
 }

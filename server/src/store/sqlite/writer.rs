@@ -19,6 +19,7 @@ use super::{
     failure::{refused, unavailable},
     job::{self, Awaited, Behind, Durability, Job, Undoing},
     keeper::{self, Keeper},
+    known_money::KnownMoney,
     known_policies::KnownPolicies,
     queue::{Health, Queue},
     seats::{Seat, Seats},
@@ -44,6 +45,7 @@ pub(super) struct Beside {
     pub(super) keeper: Keeper,
     pub(super) write_back: WriteBack,
     pub(super) disk: Disk,
+    pub(super) known_money: Arc<KnownMoney>,
     pub(super) known_policies: Arc<KnownPolicies>,
 }
 
@@ -165,6 +167,8 @@ impl Writer {
         if is_a_try {
             return job::note_check(connection, UnixMillis::now());
         }
+        let is_changing = group.iter().any(|step| step.job.is_awaited());
+        let _changing = is_changing.then(|| self.beside.known_money.changing());
         // Unless it is committed, what was read in it may never have been.
         let undone = scopeguard::guard(&self.beside.known_policies, |known| known.forget());
         if !attempt(connection, group, Undoing::Group)? {
