@@ -1,6 +1,6 @@
 //! The ceiling, with what the payment server keeps and how: it reads the balance and the transactions from the payment server's
-//! store, on disk, and has that store record every call. No protocol, no session, no permission, no limit beside that: what
-//! it costs is the least that an audited call can cost on this store.
+//! store, on disk, and has that store record every call. No protocol, no session, no permission, no limit beside that: it
+//! shows how much of a call is the store. It is no bound, for it sends each answer by itself, and its memory is not wiped.
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -118,6 +118,11 @@ impl Stored {
                 let transactions: Vec<_> = transfers.iter().map(Transaction::of).collect();
                 ("getLatestTransactions", "transactions:read", listed(id, &transactions))
             }
+            "getAllTransactions" => {
+                let transfers = self.store.transfers(user, u32::MAX).await?;
+                let transactions: Vec<_> = transfers.iter().map(Transaction::of).collect();
+                ("getAllTransactions", "transactions:read", listed(id, &transactions))
+            }
             other => bail!("no tool {other}"),
         };
         Ok((tool, rule, answer.context("the answer cannot be written")?))
@@ -163,6 +168,7 @@ mod tests {
         for (tool, at, expected) in [
             ("getAccountBalance", "/result/structuredContent/balance", json!(-200)),
             ("getLatestTransactions", "/result/structuredContent/transactions/0/date", json!("2024-03-20")),
+            ("getAllTransactions", "/result/structuredContent/transactions/0/date", json!("2024-03-15")),
         ] {
             let call = format!(
                 r#"{{"jsonrpc":"2.0","method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}},"id":1}}"#
@@ -173,7 +179,7 @@ mod tests {
         }
         stored.store.flush_audit().await.expect("the records");
         let kept = stored.store.audit_page(AuditFilter::default(), None, 10).await.expect("the trail");
-        assert_eq!(kept.len(), 2);
+        assert_eq!(kept.len(), 3);
         assert!(stored.answered("bob", b"{}").await.is_err());
     }
 }

@@ -167,6 +167,7 @@ impl Writer {
         if is_a_try {
             return job::note_check(connection, UnixMillis::now());
         }
+        // Only what nobody waits for is known to be no money.
         let is_changing = group.iter().any(|step| step.job.is_awaited());
         let _changing = is_changing.then(|| self.beside.known_money.changing());
         // Unless it is committed, what was read in it may never have been.
