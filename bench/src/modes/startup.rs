@@ -55,7 +55,7 @@ async fn large(setup: &Setup, left: Option<Database>, findings: &mut Findings) -
         Some(database) => database,
         None => Database::new(setup).await?,
     };
-    database.fill_records(setup.effort.rows)?;
+    database.fill_records(setup.effort.rows).await?;
     database.fill_transfers(setup.effort.rows, setup.effort.rows)?;
     let holds = format!(
         "{rows} transfers and {rows} audit records, {} MiB",

@@ -1,10 +1,11 @@
-//! Transfers by the million, as the server posts them: with both entries, running balances and the sums of months.
+//! Transfers by the million, as the server posts them: with both entries, running balances and the sums of months. They go
+//! straight into the file.
+
+use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::civil::{Date, date};
 use rusqlite::{Connection, params};
-
-use super::Paused;
 
 /// How many days the rows are spread over, and the first of them.
 const DAYS: u64 = 3_000;
@@ -12,7 +13,8 @@ const FIRST_DAY: Date = date(2024, 4, 1);
 
 /// Adds an even number of transfers of 1.00 between Bob and Alice, there and back, so that both have what they had: as many
 /// a day that all of them take `DAYS` days.
-pub(super) fn add(connection: &Connection, rows: u64, most: u64) -> anyhow::Result<()> {
+pub(super) fn add(file: &Path, rows: u64, most: u64) -> anyhow::Result<()> {
+    let connection = &open(file)?;
     let paused = Paused::tables(connection, &["transfers", "entries"])?;
     let [bob, alice] = [account(connection, "bob")?, account(connection, "alice")?];
     let before: i64 = connection.query_row("SELECT max (seq) FROM transfers", [], |row| row.get(0))?;
@@ -95,6 +97,54 @@ fn enter(connection: &Connection, account: Account, odd: i64, before: i64, day: 
         )?
         .execute(params![account.user, day.date, odd * (2 * odds - many), many])?;
     Ok(())
+}
+
+/// Opens the file for writing much at once: nothing waits for the disk, nothing is taken back, and nobody asks whether what
+/// is written is right.
+fn open(file: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;
+         PRAGMA ignore_check_constraints = ON;",
+    )?;
+    Ok(connection)
+}
+
+/// Triggers and indexes that were taken away, to be made again as they were.
+#[derive(Debug)]
+#[must_use]
+struct Paused {
+    made_by: Vec<String>,
+}
+
+impl Paused {
+    /// Takes away those of some tables.
+    fn tables(connection: &Connection, tables: &[&str]) -> anyhow::Result<Self> {
+        let mut made_by = Vec::new();
+        for table in tables {
+            let mut statement = connection.prepare(
+                "SELECT type, name, sql FROM sqlite_schema
+                 WHERE tbl_name = ?1 AND type IN ('index', 'trigger') AND sql IS NOT NULL",
+            )?;
+            let found = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let found: Vec<(String, String, String)> = found.collect::<rusqlite::Result<_>>()?;
+            for (kind, name, sql) in found {
+                connection.execute_batch(&format!("DROP {kind} {name}"))?;
+                made_by.push(sql);
+            }
+        }
+        Ok(Self { made_by })
+    }
+
+    /// Makes them again, and leaves the file as a server expects it.
+    fn resume(self, connection: &Connection) -> anyhow::Result<()> {
+        for sql in self.made_by {
+            connection.execute_batch(&sql)?;
+        }
+        connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -188,6 +188,17 @@ pub struct AuditFilter {
     pub since: Option<UnixMillis>,
 }
 
+impl AuditFilter {
+    /// Whether a record is wanted.
+    pub(in crate::store) fn lets_through(&self, record: &AuditRecord) -> bool {
+        self.username.as_ref().is_none_or(|name| *name == record.username)
+            && self.key.as_ref().is_none_or(|key| *key == record.key)
+            && self.tool.as_deref().is_none_or(|tool| tool == &*record.tool)
+            && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && self.since.is_none_or(|since| record.at >= since)
+    }
+}
+
 /// The audit trail.
 #[async_trait]
 pub trait AuditStore: Send + Sync {

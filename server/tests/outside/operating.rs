@@ -101,7 +101,7 @@ async fn a_session_whose_end_cannot_be_recorded_goes_on() {
     let bob = Client::open(program.address, BOB).await;
     let connection = rusqlite::Connection::open(folder.path().join("data/payments.db")).unwrap();
     let refuse =
-        "CREATE TRIGGER no_more BEFORE INSERT ON audit_records BEGIN SELECT RAISE (ABORT, 'no more'); END";
+        "CREATE TRIGGER no_more BEFORE INSERT ON audit_packs BEGIN SELECT RAISE (ABORT, 'no more'); END";
     connection.execute_batch(refuse).unwrap();
     let ended = operate(folder.path(), &["sessions", "end", "--user", "bob"]);
     assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
@@ -170,28 +170,37 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
             std::fs::copy(file.path(), copy.path().join("data").join(file.file_name())).unwrap();
         }
         let connection = rusqlite::Connection::open(copy.path().join("data/payments.db")).unwrap();
-        let without_triggers =
-            "DROP TRIGGER audit_records_are_not_changed; DROP TRIGGER audit_records_are_not_removed;";
-        connection.execute_batch(&format!("{without_triggers}{sql}")).unwrap();
+        connection.execute_batch(&format!("{APART}{sql}")).unwrap();
         drop(connection);
         let ended = operate(copy.path(), &["audit", "verify", "--head", &head]);
         assert_eq!(ended.status.code(), Some(1), "{sql}: {ended:?}");
         assert!(ended.stderr.contains(expected), "{sql}: {}", ended.stderr);
         copy
     };
-    tampered(
-        "UPDATE audit_records SET outcome = 'denied' WHERE seq = 2;",
-        "record 2: it is not what was written",
-    );
-    tampered("UPDATE audit_records SET outcome = 'oj' WHERE seq = 2;", "record 2: it cannot be read");
-    tampered("DELETE FROM audit_records WHERE seq = 3;", "record 3: it is missing");
-    tampered("DELETE FROM audit_records WHERE seq = 4;", "record 4: it was there before and is gone");
-    tampered("UPDATE audit_records SET hash = zeroblob (32) WHERE seq = 1;", "record 1");
+    for (change, alone, together) in [
+        (
+            "UPDATE apart SET words = json_set (words, '$[9]', 'denied') WHERE seq = 2;",
+            NOT_WRITTEN,
+            NOT_WRITTEN,
+        ),
+        ("UPDATE apart SET words = json_set (words, '$[9]', 'oj') WHERE seq = 2;", UNREADABLE, UNREADABLE),
+        ("UPDATE apart SET words = '[]' WHERE seq = 2;", UNREADABLE, UNREADABLE),
+        ("UPDATE apart SET hashes = zeroblob (112) WHERE seq = 1;", NOT_WRITTEN, NOT_WRITTEN),
+        ("DELETE FROM apart WHERE seq = 3;", "record 3: it is missing", "record 1: it is missing"),
+        ("DELETE FROM apart WHERE seq = 4;", GONE, GONE),
+    ] {
+        tampered(&format!("{change}{ALONE}"), alone);
+        tampered(&format!("{change}{TOGETHER}"), together);
+    }
+    let cut = "UPDATE audit_packs SET records = json_remove (records, '$[3]');";
+    tampered(&format!("{TOGETHER}{cut}"), "record 1: it cannot be read");
+    let twice = "UPDATE audit_packs SET hashes = CAST (hashes || hashes AS BLOB),
+                     records = json_array (json (records ->> 0), json (records ->> 0)) WHERE last = 4;";
+    tampered(&format!("{ALONE}{twice}"), "record 4: it cannot be read");
     for number in ["0", "-7", "-9223372036854775807 - 1"] {
-        for hash in ["hash", "NULL"] {
+        for hashes in ["hashes", "CAST (substr (hashes, 1, 80) || zeroblob (32) AS BLOB)"] {
             let forged = format!(
-                "CREATE TEMP TABLE forged AS SELECT * FROM audit_records WHERE seq = 1;
-                 UPDATE forged SET seq = {number}, hash = {hash}; INSERT INTO audit_records SELECT * FROM forged;"
+                "{ALONE} INSERT INTO audit_packs SELECT {number}, {hashes}, json_array (json (words)) FROM apart WHERE seq = 1;"
             );
             let number = number.replace("807 - 1", "808");
             let copy = tampered(&forged, &format!("record {number}: it is not what was written"));
@@ -199,12 +208,33 @@ async fn rule_14_the_audit_trail_is_exported_and_a_change_of_it_shows() {
             assert!(exported.starts_with(&format!("{{\"number\":{number},")), "{exported}");
         }
     }
-    tampered(
-        "CREATE TEMP TABLE forged AS SELECT * FROM audit_records WHERE seq = 2; UPDATE forged SET tool = 'whoAmI';
-         INSERT OR REPLACE INTO audit_records SELECT * FROM forged;",
-        "record 2: it is not what was written",
-    );
+    let replaced = "INSERT OR REPLACE INTO audit_packs
+                    SELECT last, hashes, json_set (records, '$[0][7]', 'whoAmI') FROM audit_packs WHERE last = 2;";
+    tampered(&format!("{ALONE}{replaced}"), NOT_WRITTEN);
 }
+
+const NOT_WRITTEN: &str = "record 2: it is not what was written";
+const UNREADABLE: &str = "record 2: it cannot be read";
+const GONE: &str = "record 4: it was there before and is gone";
+
+/// Takes the packs of the trail apart, to be changed and put together anew.
+const APART: &str = "DROP TRIGGER audit_packs_are_not_changed;
+     DROP TRIGGER audit_packs_are_not_removed;
+     CREATE TEMP TABLE apart AS
+     SELECT p.last - json_array_length (p.records) + 1 + r.key AS seq,
+            substr (p.hashes, 112 * r.key + 1, 112) AS hashes, r.value AS words
+     FROM audit_packs p, json_each (p.records) r;
+     DELETE FROM audit_packs;";
+
+/// Each record in a pack of its own.
+const ALONE: &str =
+    "INSERT INTO audit_packs SELECT seq, hashes, json_array (json (words)) FROM apart ORDER BY seq;";
+
+/// All of them in one.
+const TOGETHER: &str = "INSERT INTO audit_packs
+     SELECT max (seq), unhex (group_concat (hex (hashes), '' ORDER BY seq)),
+            '[' || group_concat (words, ',' ORDER BY seq) || ']'
+     FROM apart;";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_record_that_has_no_place_shows_on_postgresql_too() {

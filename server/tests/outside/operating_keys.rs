@@ -110,7 +110,7 @@ async fn undone_without_a_record(set: &[(&str, &str)], refuse: impl AsyncFnOnce(
 async fn rule_05_what_cannot_be_recorded_is_not_done_to_a_key() {
     undone_without_a_record(&[], async |folder| {
         let connection = rusqlite::Connection::open(folder.join("data/payments.db")).unwrap();
-        let refuse = "CREATE TRIGGER no_more BEFORE INSERT ON audit_records
+        let refuse = "CREATE TRIGGER no_more BEFORE INSERT ON audit_packs
                       BEGIN SELECT RAISE (ABORT, 'no more'); END";
         connection.execute_batch(refuse).unwrap();
     })

@@ -1,13 +1,18 @@
 //! Looking audit records up by what they are about, without an index of every record.
 //!
 //! Records are numbered without gaps, and 256 of them are a block. When a block is full, the writer notes once which users,
-//! keys and tools are in it, and how new it is. Whoever looks for records goes through the blocks that have what is looked
-//! for, the newest first, and through the records after the last full block one by one.
+//! keys, tools and outcomes are in it, and how new it is. Whoever looks for records goes through the blocks that have what is
+//! looked for, the newest first, and through the records after the last full block one by one.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params, types::Value};
 
-use super::failure::unavailable;
-use crate::store::{AuditFilter, Outcome, StoreError};
+use super::{
+    audit_packs::{COLUMNS, Pack, Topics},
+    failure::unavailable,
+};
+use crate::store::{AuditFilter, StoreError};
 
 /// How many records a block has; that of number 0 lacks the one of number 0.
 const RECORDS: i64 = 256;
@@ -18,7 +23,7 @@ const FIRST_NOT_NOTED: &str = "SELECT COALESCE (max (block) + 1, 0) FROM audit_f
 /// Notes what is in the blocks that got full. Part of the transaction that filled them.
 pub(super) fn note_full(connection: &Connection) -> Result<(), StoreError> {
     let run = || -> rusqlite::Result<()> {
-        let sql = format!("SELECT ({FIRST_NOT_NOTED}), COALESCE (max (seq), 0) FROM audit_records");
+        let sql = format!("SELECT ({FIRST_NOT_NOTED}), COALESCE (max (last), 0) FROM audit_packs");
         let (first, newest): (i64, i64) =
             connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for block in first..newest.saturating_add(1) / RECORDS {
@@ -30,21 +35,43 @@ pub(super) fn note_full(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn note(connection: &Connection, block: i64) -> rusqlite::Result<()> {
-    let first = block.saturating_mul(RECORDS);
-    let last = first.saturating_add(RECORDS - 1);
-    for about in ABOUT {
-        let (what, column) = (about.what, about.column);
-        let sql = format!(
-            "INSERT INTO audit_blocks (what, value, block)
-             SELECT DISTINCT '{what}', {column}, ?1 FROM audit_records WHERE seq BETWEEN ?2 AND ?3"
-        );
-        connection.prepare_cached(&sql)?.execute([block, first, last])?;
+    let (first, last) = bounds(block);
+    let (mut noted, mut newest_at) = (BTreeSet::new(), None);
+    let sql = format!("SELECT {COLUMNS} FROM audit_packs WHERE last >= ?1 ORDER BY last");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut packs = statement.query([first])?;
+    while let Some(row) = packs.next()? {
+        // A record that cannot be read does not keep others from being written: whoever verifies the trail is told of it.
+        let Ok(pack) = Pack::of(row) else { continue };
+        let (oldest, newest) = pack.numbers().into_inner();
+        if oldest > last {
+            break;
+        }
+        for topics in (oldest.max(first)..=newest.min(last)).filter_map(|seq| pack.topics(seq).ok()) {
+            newest_at = newest_at.max(Some(topics.at.as_millis()));
+            for about in ABOUT {
+                let value = (about.value)(&topics);
+                if !noted.iter().any(|(what, known)| *what == about.what && *known == value) {
+                    noted.insert((about.what, value.to_owned()));
+                }
+            }
+        }
+    }
+    let sql = "INSERT INTO audit_blocks (what, value, block) VALUES (?1, ?2, ?3)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (what, value) in noted {
+        insert.execute(params![what, value, block])?;
     }
     let sql = "INSERT INTO audit_full_blocks (block, newest_at)
-         SELECT ?1, max (max (at), COALESCE ((SELECT newest_at FROM audit_full_blocks WHERE block = ?1 - 1), min (at)))
-         FROM audit_records WHERE seq BETWEEN ?2 AND ?3";
-    connection.prepare_cached(sql)?.execute([block, first, last])?;
+         SELECT ?1, max (?2, COALESCE ((SELECT newest_at FROM audit_full_blocks WHERE block = ?1 - 1), ?2))";
+    connection.prepare_cached(sql)?.execute(params![block, newest_at.unwrap_or_default()])?;
     Ok(())
+}
+
+/// The numbers of the first and of the last record of a block.
+const fn bounds(block: i64) -> (i64, i64) {
+    let first = block.saturating_mul(RECORDS);
+    (first, first.saturating_add(RECORDS - 1))
 }
 
 fn first_not_noted(connection: &Connection) -> rusqlite::Result<i64> {
@@ -54,108 +81,78 @@ fn first_not_noted(connection: &Connection) -> rusqlite::Result<i64> {
 /// One of the things that a record is about.
 struct About {
     what: &'static str,
-    column: &'static str,
+    value: for<'a> fn(&'a Topics<'_>) -> &'a str,
     wanted: fn(&AuditFilter) -> Option<&str>,
 }
 
-const ABOUT: [About; 3] = [
-    About { what: "user", column: "username", wanted: |filter| filter.username.as_deref() },
-    About { what: "key", column: "key_id", wanted: |filter| filter.key.as_ref().map(|key| &*key.0) },
-    About { what: "tool", column: "tool", wanted: |filter| filter.tool.as_deref() },
+const ABOUT: [About; 4] = [
+    About { what: "user", value: |topics| &topics.username, wanted: |filter| filter.username.as_deref() },
+    About {
+        what: "key",
+        value: |topics| &topics.key,
+        wanted: |filter| filter.key.as_ref().map(|key| &*key.0),
+    },
+    About { what: "tool", value: |topics| &topics.tool, wanted: |filter| filter.tool.as_deref() },
+    About {
+        what: "outcome",
+        value: |topics| &topics.outcome,
+        wanted: |filter| filter.outcome.map(|outcome| outcome.as_str()),
+    },
 ];
 
-/// A part of a statement, and the values of its parameters.
-#[derive(Default)]
-struct Terms {
-    conditions: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Terms {
-    /// A condition with one parameter, `?`.
-    fn with(mut self, condition: &str, value: impl Into<Value>) -> Self {
-        self.conditions.push(condition.to_owned());
-        self.values.push(value.into());
-        self
-    }
-
-    fn all(&self) -> String {
-        self.conditions.join(" AND ")
-    }
-}
-
-/// A statement without `SELECT … FROM`, up to the limit, which is its last parameter, and the values of those before it.
-type Rest = (String, Vec<Value>);
-
-/// Where to look for the records that a filter lets through: one statement after the other, each from the newest record to
-/// the oldest, and none of the later ones has a newer record than one before it.
+/// Where to look for the records that a filter lets through: gives `look` the numbers of the first and the last of some of
+/// them after the other, none of them newer than those before, until it says that it has enough.
 pub(super) fn search(
     connection: &Connection,
     filter: &AuditFilter,
     before: Option<i64>,
-) -> rusqlite::Result<Vec<Rest>> {
+    mut look: impl FnMut(i64, i64) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<()> {
     let open_from = first_not_noted(connection)?.saturating_mul(RECORDS);
     let oldest = match filter.since {
         Some(since) => first_since(connection, since.as_millis())?.min(open_from),
-        None => 0,
+        None => i64::MIN,
     };
-    let before = before.unwrap_or(i64::MAX);
-    let has_blocks = ABOUT.iter().any(|about| (about.wanted)(filter).is_some());
-    // What does not end well is rare and has an index of its own.
-    let is_rare = filter.outcome.is_some_and(|outcome| outcome != Outcome::Ok);
-    if !has_blocks || is_rare {
-        return Ok(vec![one_by_one(&records(filter, oldest, before, ""))]);
+    let Some(newest) = before.unwrap_or(i64::MAX).checked_sub(1) else { return Ok(()) };
+    if ABOUT.iter().all(|about| (about.wanted)(filter).is_none()) {
+        return look(oldest, newest).map(drop);
     }
-    let rest = one_by_one(&records(filter, open_from, before, ""));
-    Ok(vec![rest, by_blocks(filter, oldest, before, open_from / RECORDS)])
-}
-
-/// Those of the filter, from one number up to another. With a plus, SQLite does not look for them by their number.
-fn records(filter: &AuditFilter, from: i64, before: i64, plus: &str) -> Terms {
-    let mut terms = Terms::default().with(&format!("{plus}r.seq < ?"), before);
-    terms = terms.with(&format!("{plus}r.seq >= ?"), from);
-    for about in &ABOUT {
-        if let Some(wanted) = (about.wanted)(filter) {
-            terms = terms.with(&format!("r.{} = ?", about.column), wanted.to_owned());
+    if !look(oldest.max(open_from), newest)? {
+        return Ok(());
+    }
+    let (sql, mut values) = blocks(filter);
+    let newest_block = newest.div_euclid(RECORDS).min(open_from / RECORDS - 1);
+    values.extend([newest_block, oldest.div_euclid(RECORDS)].map(Value::from));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(rusqlite::params_from_iter(values))?;
+    while let Some(row) = found.next()? {
+        let (first, last) = bounds(row.get(0)?);
+        if !look(first.max(oldest), last.min(newest))? {
+            break;
         }
     }
-    if let Some(since) = filter.since {
-        terms = terms.with("r.at >= ?", since.as_millis());
-    }
-    terms.conditions.extend(filter.outcome.map(outcome_is));
-    terms
+    Ok(())
 }
 
-/// The same in the blocks that have all of what is wanted: it is the block that bounds the numbers.
-fn by_blocks(filter: &AuditFilter, oldest: i64, before: i64, open_block: i64) -> Rest {
-    let mut blocks = Terms::default();
-    let mut joined = String::new();
+/// The blocks that have all of what is wanted, the newest first: a statement, and the values of its parameters but the last
+/// two, the newest block and the oldest.
+fn blocks(filter: &AuditFilter) -> (String, Vec<Value>) {
+    let (mut joined, mut conditions, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let wanted = ABOUT.iter().filter_map(|about| Some((about, (about.wanted)(filter)?)));
     for (number, (about, value)) in wanted.enumerate() {
-        let condition = format!("b{number}.what = '{}' AND b{number}.value = ?", about.what);
-        blocks = blocks.with(&condition, value.to_owned());
+        joined.push(format!("audit_blocks b{number}"));
+        conditions.push(format!("b{number}.what = '{}' AND b{number}.value = ?", about.what));
+        values.push(Value::from(value.to_owned()));
         if number > 0 {
-            blocks.conditions.push(format!("b{number}.block = b0.block"));
+            conditions.push(format!("b{number}.block = b0.block"));
         }
-        joined.push_str(&format!("audit_blocks b{number} CROSS JOIN "));
     }
-    blocks = blocks.with("b0.block < ?", open_block);
-    blocks = blocks.with("b0.block <= ?", before / RECORDS).with("b0.block >= ?", oldest / RECORDS);
-    let within = records(filter, oldest, before, "+");
     let sql = format!(
-        "{joined}audit_records r WHERE {} AND r.seq BETWEEN b0.block * {RECORDS} AND b0.block * {RECORDS} + {}
-           AND {} ORDER BY b0.block DESC, r.seq DESC LIMIT ?",
-        blocks.all(),
-        RECORDS - 1,
-        within.all()
+        "SELECT b0.block FROM {} WHERE {} AND b0.block <= ? AND b0.block >= ? ORDER BY b0.block DESC",
+        joined.join(" CROSS JOIN "),
+        conditions.join(" AND ")
     );
-    blocks.values.extend(within.values);
-    (sql, blocks.values)
-}
-
-fn one_by_one(records: &Terms) -> Rest {
-    let sql = format!("audit_records r WHERE {} ORDER BY r.seq DESC LIMIT ?", records.all());
-    (sql, records.values.clone())
+    (sql, values)
 }
 
 /// The number before which no record is as new as `since`, as far as the full blocks tell.
@@ -169,68 +166,171 @@ fn first_since(connection: &Connection, since: i64) -> rusqlite::Result<i64> {
     Ok(block.map_or(i64::MAX, |block| block.saturating_mul(RECORDS)))
 }
 
-/// In the words of the index, which has all but the usual outcome.
-fn outcome_is(outcome: Outcome) -> String {
-    let wanted = outcome.as_str();
-    match outcome {
-        Outcome::Ok => format!("r.outcome = '{wanted}'"),
-        _ => format!("r.outcome = '{wanted}' AND r.outcome <> 'ok'"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use shared::mcp::ProtocolVersion;
+
     use super::*;
-    use crate::store::sqlite::{SqliteLocation, audit, database};
+    use crate::{
+        clock::UnixMillis,
+        store::{
+            AuditRecord, ChainHash, KeyId, Outcome, SessionHash, UserId,
+            sqlite::{SqliteLocation, audit, database},
+        },
+    };
 
-    /// How many steps the schema had before there were blocks.
-    const BEFORE: usize = 13;
+    /// How many steps the schema had before there were blocks, and before there were packs.
+    const BEFORE: [usize; 2] = [13, 18];
 
-    #[test]
-    fn a_trail_of_before_is_found_by_blocks_and_goes_on() {
-        let mut connection = database::open(&SqliteLocation::Memory, Duration::ZERO).unwrap();
-        for step in &database::MIGRATIONS[..BEFORE] {
+    fn record(number: i64) -> AuditRecord {
+        AuditRecord {
+            at: UnixMillis::from_millis(1_000 + number),
+            request_id: "a \0 \"b\"".into(),
+            user: UserId(1),
+            username: format!("user{}", number / 300),
+            key: KeyId("key".to_owned()),
+            session: (number % 3 == 0).then_some(SessionHash([7; 32])),
+            protocol: ProtocolVersion::V2025_11_25,
+            client: "".into(),
+            tool: "tool".into(),
+            arguments_digest: [0; 32],
+            rule: "".into(),
+            outcome: if number == 5 { Outcome::Denied } else { Outcome::Ok },
+            duration_us: number,
+            trace: (number % 2 == 0).then_some([9; 16]),
+        }
+    }
+
+    /// As it was done when a record was a row.
+    fn add_rows(connection: &Connection, count: i64) {
+        let insert = "INSERT INTO audit_records (at, request_id, user_id, username, key_id, protocol, client, tool,
+                          arguments_digest, rule, outcome, duration_us, session_hash, trace_id, hash)
+                      VALUES (?1, ?2, 1, ?3, 'key', '2025-11-25', '', 'tool', zeroblob (32), '', ?4, ?5, ?6, ?7, ?8)";
+        let mut hash = ChainHash::FIRST;
+        for number in 0..count {
+            let one = record(number);
+            hash = one.chained(number + 1, hash);
+            let (session, trace) = (one.session.map(|session| session.0), one.trace);
+            let hash = (number > 0).then_some(hash.0);
+            let at = one.at.as_millis();
+            let of_record = params![
+                at,
+                &*one.request_id,
+                one.username,
+                one.outcome.as_str(),
+                number,
+                session,
+                trace,
+                hash
+            ];
+            connection.execute(insert, of_record).unwrap();
+        }
+    }
+
+    fn append(connection: &Connection, numbers: std::ops::Range<i64>) {
+        let records: Vec<_> = numbers.map(record).collect();
+        audit::append_all(connection, &records.iter().collect::<Vec<_>>()).unwrap();
+    }
+
+    fn before(steps: usize) -> Connection {
+        let connection = database::open(&SqliteLocation::Memory, Duration::ZERO).unwrap();
+        for step in &database::MIGRATIONS[..steps] {
             connection.execute_batch(step).unwrap();
         }
         connection.pragma_update(None, "application_id", 0x4d43_5050).unwrap();
-        connection.pragma_update(None, "user_version", i64::try_from(BEFORE).unwrap()).unwrap();
-        let add = |connection: &Connection, count: i64| {
-            let insert = "INSERT INTO audit_records (at, request_id, user_id, username, key_id, protocol, client, tool,
-                              arguments_digest, rule, outcome, duration_us)
-                          VALUES (1000 + ?1, '', 1, 'user' || (?1 / 300), 'key', '2025-11-25', '', 'tool', zeroblob (32),
-                              '', 'ok', 0)";
-            for number in 0..count {
-                connection.execute(insert, [number]).unwrap();
-            }
-        };
-        add(&connection, 900);
-        database::migrate(&mut connection).unwrap();
-        assert_eq!(first_not_noted(&connection).unwrap(), 3, "of 900 records three blocks are full");
-        let table = |sql: &str| -> Vec<(Value, Value)> {
-            let mut statement = connection.prepare(sql).unwrap();
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-            rows.collect::<rusqlite::Result<_>>().unwrap()
-        };
-        let noted = ["SELECT what || value, block FROM audit_blocks", "SELECT * FROM audit_full_blocks"];
-        let migrated = noted.map(table);
-        connection.execute_batch("DELETE FROM audit_blocks; DELETE FROM audit_full_blocks;").unwrap();
-        note_full(&connection).unwrap();
-        assert_eq!(noted.map(table), migrated, "the migration and the writer note the same");
+        connection.pragma_update(None, "user_version", i64::try_from(steps).unwrap()).unwrap();
+        connection
+    }
 
-        add(&connection, 400);
-        note_full(&connection).unwrap();
-        assert_eq!(first_not_noted(&connection).unwrap(), 5);
-        let count = |username: &str, since: Option<i64>| {
-            let filter = AuditFilter {
-                username: Some(username.to_owned()),
-                since: since.map(crate::clock::UnixMillis::from_millis),
-                ..AuditFilter::default()
+    fn table(connection: &Connection, sql: &str) -> Vec<(Value, Value)> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn a_trail_of_before_is_found_by_blocks_and_goes_on() {
+        for steps in BEFORE {
+            let mut connection = before(steps);
+            add_rows(&connection, 900);
+            database::migrate(&mut connection).unwrap();
+            let entries = audit::after(&connection, None, 1_000).unwrap();
+            let kept: Vec<_> = entries.iter().map(|entry| entry.record.clone()).collect();
+            assert_eq!(kept, (0..900).map(record).collect::<Vec<_>>());
+            assert!(entries.iter().map(|entry| entry.seq).eq(1..=900));
+            assert_eq!((entries[0].hash, entries[1].hash.is_some()), (None, true), "the first had no hash");
+
+            note_full(&connection).unwrap();
+            assert_eq!(first_not_noted(&connection).unwrap(), 3, "of 900 records three blocks are full");
+            let noted = ["SELECT what || value, block FROM audit_blocks", "SELECT * FROM audit_full_blocks"];
+            let migrated = noted.map(|sql| table(&connection, sql));
+            connection.execute_batch("DELETE FROM audit_blocks; DELETE FROM audit_full_blocks;").unwrap();
+            note_full(&connection).unwrap();
+            let by_writer = noted.map(|sql| table(&connection, sql));
+            assert_eq!(by_writer, migrated, "the migration of {steps} and the writer note the same");
+
+            append(&connection, 0..400);
+            note_full(&connection).unwrap();
+            assert_eq!(first_not_noted(&connection).unwrap(), 5);
+            let count = |username: Option<&str>, outcome: Option<Outcome>, since: Option<i64>| {
+                let filter = AuditFilter {
+                    username: username.map(str::to_owned),
+                    outcome,
+                    since: since.map(UnixMillis::from_millis),
+                    ..AuditFilter::default()
+                };
+                audit::page(&connection, &filter, None, 10_000).unwrap().len()
             };
-            audit::page(&connection, &filter, None, 10_000).unwrap().len()
-        };
-        assert_eq!((count("user0", None), count("user1", None), count("user2", None)), (600, 400, 300));
-        assert_eq!((count("user2", Some(1_890)), count("user2", Some(1_900))), (10, 0));
+            let of_user = |username, since| count(Some(username), None, since);
+            assert_eq!(
+                (of_user("user0", None), of_user("user1", None), of_user("user2", None)),
+                (600, 400, 300)
+            );
+            assert_eq!((of_user("user2", Some(1_890)), of_user("user2", Some(1_900))), (10, 0));
+            let (denied, failed) = (Some(Outcome::Denied), Some(Outcome::Failed));
+            assert_eq!((count(None, denied, None), count(None, failed, None)), (2, 0));
+            assert_eq!(count(Some("user1"), denied, None), 0);
+        }
+    }
+
+    #[test]
+    fn whoever_has_sql_alone_reads_every_record_as_it_is() {
+        let mut connection = database::open(&SqliteLocation::Memory, Duration::ZERO).unwrap();
+        database::migrate(&mut connection).unwrap();
+        for numbers in [0..1, 1..128, 128..330] {
+            append(&connection, numbers);
+        }
+        let entries = audit::after(&connection, None, 1_000).unwrap();
+        assert_eq!(entries.len(), 330);
+        let all =
+            "SELECT seq, at, request_id, user_id, username, key_id, session_hash, protocol, client, tool,
+                          arguments_digest, rule, outcome, duration_us, trace_id, hash
+                   FROM audit_records ORDER BY seq";
+        let mut statement = connection.prepare(all).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        for entry in entries {
+            let (row, record) = (rows.next().unwrap().unwrap(), &entry.record);
+            assert_eq!((row.get(0), row.get(1)), (Ok(entry.seq), Ok(record.at.as_millis())));
+            let texts: Vec<String> =
+                [2, 4, 5, 7, 8, 9, 11, 12].iter().map(|column| row.get(*column).unwrap()).collect();
+            let expected = [
+                &*record.request_id,
+                &record.username,
+                &record.key.0,
+                record.protocol.as_str(),
+                &record.client,
+                &record.tool,
+                &record.rule,
+                record.outcome.as_str(),
+            ];
+            assert_eq!(texts, expected);
+            assert_eq!((row.get(3), row.get(13)), (Ok(record.user.0), Ok(record.duration_us)));
+            assert_eq!(row.get(6), Ok(record.session.as_ref().map(|session| session.0)));
+            assert_eq!((row.get(10), row.get(14)), (Ok(record.arguments_digest), Ok(record.trace)));
+            assert_eq!(row.get(15), Ok(entry.hash.map(|hash| hash.0)));
+        }
+        assert!(rows.next().unwrap().is_none());
     }
 }

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const APPLICATION_ID: i64 = 0x4d43_5050;
 
 /// The schema, one step a version; the first step makes version 1.
-pub(super) const MIGRATIONS: [&str; 18] = [
+pub(super) const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_abilities.sql"),
     include_str!("migrations/0003_sealing.sql"),
@@ -44,6 +44,7 @@ pub(super) const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/0016_peppers.sql"),
     include_str!("migrations/0017_confirming_keys.sql"),
     include_str!("migrations/0018_key_revisions.sql"),
+    include_str!("migrations/0019_audit_packs.sql"),
 ];
 
 /// Opens a connection, creating the database if it is not there. `patience`: how long it waits for a lock of another

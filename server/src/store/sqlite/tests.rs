@@ -233,7 +233,8 @@ impl Work for Spending {
 #[tokio::test]
 async fn what_cannot_be_on_record_is_not_done_and_its_neighbours_are() {
     let store = store(64).await;
-    let refuse = "CREATE TRIGGER not_this_one BEFORE INSERT ON audit_records WHEN NEW.at = 2
+    let refuse = "CREATE TRIGGER not_this_one BEFORE INSERT ON audit_packs
+                  WHEN EXISTS (SELECT 1 FROM json_each (NEW.records) r WHERE r.value ->> 0 = 2)
                   BEGIN SELECT RAISE (ABORT, 'no record'); END";
     store.read(|connection| connection.execute_batch(refuse)).unwrap().unwrap();
     // Keeps the writer busy until the others have come, so that they are one group.
@@ -273,7 +274,7 @@ async fn a_record_is_not_replaced_on_a_connection_of_ours() {
     let store = store(64).await;
     store.append_audit(record(1)).await.unwrap();
     store.flush_audit().await.unwrap();
-    let replace = "INSERT OR REPLACE INTO audit_records SELECT * FROM audit_records WHERE seq = 1";
+    let replace = "INSERT OR REPLACE INTO audit_packs SELECT * FROM audit_packs WHERE last = 1";
     let refusal = store.read(|connection| connection.execute(replace, [])).unwrap().unwrap_err().to_string();
     assert!(refusal.contains("append-only"), "{refusal}");
     assert_eq!(store.latest_audit(9).await.unwrap().len(), 1);

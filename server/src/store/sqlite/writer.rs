@@ -14,7 +14,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    audit, audit_blocks,
+    audit, audit_blocks, audit_packs,
     disk::Disk,
     failure::{refused, unavailable},
     job::{self, Awaited, Behind, Durability, Job, Undoing},
@@ -246,19 +246,16 @@ impl Step {
         }
     }
 
-    /// Appends the records that come first in one statement, and says how many those were: none where there are too few
+    /// Appends the records that come first as one pack, and says how many those were: none where there are too few
     /// of them, or where one is refused, which is then found out one by one. An error means that the whole transaction
     /// is lost.
     fn append_together(steps: &[Self], transaction: &Transaction<'_>) -> Result<usize, StoreError> {
-        let most = audit::TOGETHER.first().copied().unwrap_or(1);
-        let mut records: Vec<_> = steps.iter().map_while(Self::record).take(most).collect();
-        let count = audit::TOGETHER.into_iter().find(|count| *count <= records.len()).unwrap_or_default();
-        if count <= 1 {
+        let records: Vec<_> = steps.iter().map_while(Self::record).take(audit_packs::MOST).collect();
+        if records.len() <= 1 {
             return Ok(0);
         }
-        records.truncate(count);
         match audit::append(transaction, &records) {
-            Ok(()) => Ok(count),
+            Ok(()) => Ok(records.len()),
             // A full disk makes SQLite roll back everything.
             Err(error) if transaction.is_autocommit() => Err(error),
             Err(_) => Ok(0),

@@ -30,8 +30,10 @@ fn alter(file: &Path, sql: &str) {
 
 /// Lets no record of a success be kept; of anything else there are records as ever.
 fn refuse_records(file: &Path) {
-    let trigger = "CREATE TRIGGER nothing_succeeds BEFORE INSERT ON audit_records WHEN NEW.outcome = 'ok' \
-                   AND NEW.tool LIKE '%Payment%' AND NEW.tool NOT IN ('getPayment', 'listPayments') \
+    let trigger = "CREATE TRIGGER nothing_succeeds BEFORE INSERT ON audit_packs WHEN EXISTS (
+                       SELECT 1 FROM json_each (NEW.records) r
+                       WHERE r.value ->> 9 = 'ok' AND r.value ->> 7 LIKE '%Payment%'
+                         AND r.value ->> 7 NOT IN ('getPayment', 'listPayments'))
                    BEGIN SELECT RAISE (ABORT, 'no record'); END;";
     alter(file, trigger);
 }
