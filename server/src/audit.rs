@@ -1,6 +1,11 @@
 //! What is recorded: one record of every tool call, however it ended, and [`Refusals`] of what came to no tool.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest, Sha256};
 use shared::mcp::ProtocolVersion;
@@ -114,9 +119,10 @@ impl AuditTrail {
     /// # Errors
     /// When it cannot be recorded. The caller must then withhold what the call returned.
     pub async fn record(&self, call: &Call, origin: Origin<'_>, outcome: Outcome) -> Result<(), StoreError> {
-        let appended = self.store.append_audit(call.record(origin, outcome)).await;
+        let took = call.begun.started.elapsed();
+        let appended = self.store.append_audit(call.record_after(took, origin, outcome)).await;
         let told = if appended.is_ok() { outcome } else { Outcome::Failed };
-        self.metrics.observe_tool_call(call.begun.counted, told, call.begun.started.elapsed());
+        self.metrics.observe_tool_call(call.begun.counted, told, took);
         appended
     }
 
@@ -139,6 +145,10 @@ impl Call {
     /// The record of this call, if it ended so now.
     #[must_use]
     pub fn record(&self, origin: Origin<'_>, outcome: Outcome) -> AuditRecord {
+        self.record_after(self.begun.started.elapsed(), origin, outcome)
+    }
+
+    fn record_after(&self, took: Duration, origin: Origin<'_>, outcome: Outcome) -> AuditRecord {
         AuditRecord {
             at: self.begun.at,
             request_id: Arc::clone(origin.request_id),
@@ -152,7 +162,7 @@ impl Call {
             arguments_digest: self.begun.arguments_digest,
             rule: self.needed.map_or("", Permission::as_str).into(),
             outcome,
-            duration_us: i64::try_from(self.begun.started.elapsed().as_micros()).unwrap_or(i64::MAX),
+            duration_us: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
             trace: origin.trace,
         }
     }

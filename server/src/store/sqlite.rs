@@ -6,6 +6,7 @@
 
 mod audit;
 mod audit_blocks;
+mod audit_notes;
 mod audit_packs;
 mod claims;
 mod database;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     SqliteStore,
     audit_blocks::search,
+    audit_notes::Appended,
     audit_packs::{self, COLUMNS, Pack, damaged},
     failure::{refused, unavailable},
     job::{Behind, Durability, Job},
@@ -47,10 +48,27 @@ impl AuditStore for SqliteStore {
     }
 }
 
-/// Appends records as one pack and chains each to the one before. Writers come one after the other: the transaction that this
-/// runs in is the only one that writes. At most [`audit_packs::MOST`]; all of them are appended or none.
+/// Appends records as one pack. At most [`audit_packs::MOST`]; all of them are appended or none.
 pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Result<(), StoreError> {
-    let run = || -> rusqlite::Result<()> {
+    append_pack(connection, records).map(|_| ())
+}
+
+/// Appends however many records of the writer's.
+pub(super) fn append_all(
+    connection: &Connection,
+    records: &[&AuditRecord],
+    appended: &mut Appended,
+) -> Result<(), StoreError> {
+    for records in records.chunks(audit_packs::MOST) {
+        appended.add(records, append_pack(connection, records)?);
+    }
+    Ok(())
+}
+
+/// Appends a pack, each record chained to the one before, and returns the number of the newest. Writers come one after the
+/// other: the transaction that this runs in is the only one that writes.
+fn append_pack(connection: &Connection, records: &[&AuditRecord]) -> Result<i64, StoreError> {
+    let run = || -> rusqlite::Result<i64> {
         let newest = "SELECT last, substr (hashes, -32) FROM audit_packs ORDER BY last DESC LIMIT 1";
         let (last, hash) = connection
             .prepare_cached(newest)?
@@ -60,11 +78,6 @@ pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Resul
         audit_packs::insert(connection, records, last, hash)
     };
     run().map_err(unavailable("append to the audit trail"))
-}
-
-/// Appends however many records.
-pub(super) fn append_all(connection: &Connection, records: &[&AuditRecord]) -> Result<(), StoreError> {
-    records.chunks(audit_packs::MOST).try_for_each(|records| append(connection, records))
 }
 
 /// The newest first.

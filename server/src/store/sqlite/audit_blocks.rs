@@ -1,75 +1,22 @@
 //! Looking audit records up by what they are about, without an index of every record.
 //!
 //! Records are numbered without gaps, and 256 of them are a block. When a block is full, the writer notes once which users,
-//! keys, tools and outcomes are in it, and how new it is. Whoever looks for records goes through the blocks that have what is
+//! keys, tools and outcomes are in it, and how new it is (`audit_notes`). Whoever looks for records goes through the blocks that have what is
 //! looked for, the newest first, and through the records after the last full block one by one.
-
-use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params, types::Value};
 
-use super::{
-    audit_packs::{COLUMNS, Pack, Topics},
-    failure::unavailable,
-};
-use crate::store::{AuditFilter, StoreError};
+use super::audit_packs::Topics;
+use crate::store::AuditFilter;
 
 /// How many records a block has; that of number 0 lacks the one of number 0.
-const RECORDS: i64 = 256;
+pub(super) const RECORDS: i64 = 256;
 
 /// The number of the first block that is not noted.
-const FIRST_NOT_NOTED: &str = "SELECT COALESCE (max (block) + 1, 0) FROM audit_full_blocks";
-
-/// Notes what is in the blocks that got full. Part of the transaction that filled them.
-pub(super) fn note_full(connection: &Connection) -> Result<(), StoreError> {
-    let run = || -> rusqlite::Result<()> {
-        let sql = format!("SELECT ({FIRST_NOT_NOTED}), COALESCE (max (last), 0) FROM audit_packs");
-        let (first, newest): (i64, i64) =
-            connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        for block in first..newest.saturating_add(1) / RECORDS {
-            note(connection, block)?;
-        }
-        Ok(())
-    };
-    run().map_err(unavailable("note what the audit trail is about"))
-}
-
-fn note(connection: &Connection, block: i64) -> rusqlite::Result<()> {
-    let (first, last) = bounds(block);
-    let (mut noted, mut newest_at) = (BTreeSet::new(), None);
-    let sql = format!("SELECT {COLUMNS} FROM audit_packs WHERE last >= ?1 ORDER BY last");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut packs = statement.query([first])?;
-    while let Some(row) = packs.next()? {
-        // A record that cannot be read does not keep others from being written: whoever verifies the trail is told of it.
-        let Ok(pack) = Pack::of(row) else { continue };
-        let (oldest, newest) = pack.numbers().into_inner();
-        if oldest > last {
-            break;
-        }
-        for topics in (oldest.max(first)..=newest.min(last)).filter_map(|seq| pack.topics(seq).ok()) {
-            newest_at = newest_at.max(Some(topics.at.as_millis()));
-            for about in ABOUT {
-                let value = (about.value)(&topics);
-                if !noted.iter().any(|(what, known)| *what == about.what && *known == value) {
-                    noted.insert((about.what, value.to_owned()));
-                }
-            }
-        }
-    }
-    let sql = "INSERT INTO audit_blocks (what, value, block) VALUES (?1, ?2, ?3)";
-    let mut insert = connection.prepare_cached(sql)?;
-    for (what, value) in noted {
-        insert.execute(params![what, value, block])?;
-    }
-    let sql = "INSERT INTO audit_full_blocks (block, newest_at)
-         SELECT ?1, max (?2, COALESCE ((SELECT newest_at FROM audit_full_blocks WHERE block = ?1 - 1), ?2))";
-    connection.prepare_cached(sql)?.execute(params![block, newest_at.unwrap_or_default()])?;
-    Ok(())
-}
+pub(super) const FIRST_NOT_NOTED: &str = "SELECT COALESCE (max (block) + 1, 0) FROM audit_full_blocks";
 
 /// The numbers of the first and of the last record of a block.
-const fn bounds(block: i64) -> (i64, i64) {
+pub(super) const fn bounds(block: i64) -> (i64, i64) {
     let first = block.saturating_mul(RECORDS);
     (first, first.saturating_add(RECORDS - 1))
 }
@@ -79,13 +26,13 @@ fn first_not_noted(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// One of the things that a record is about.
-struct About {
-    what: &'static str,
-    value: for<'a> fn(&'a Topics<'_>) -> &'a str,
+pub(super) struct About {
+    pub(super) what: &'static str,
+    pub(super) value: for<'a> fn(&'a Topics<'_>) -> &'a str,
     wanted: fn(&AuditFilter) -> Option<&str>,
 }
 
-const ABOUT: [About; 4] = [
+pub(super) const ABOUT: [About; 4] = [
     About { what: "user", value: |topics| &topics.username, wanted: |filter| filter.username.as_deref() },
     About {
         what: "key",
@@ -177,7 +124,11 @@ mod tests {
         clock::UnixMillis,
         store::{
             AuditRecord, ChainHash, KeyId, Outcome, SessionHash, UserId,
-            sqlite::{SqliteLocation, audit, database},
+            sqlite::{
+                SqliteLocation, audit,
+                audit_notes::{Appended, note_full},
+                database,
+            },
         },
     };
 
@@ -229,9 +180,9 @@ mod tests {
         }
     }
 
-    fn append(connection: &Connection, numbers: std::ops::Range<i64>) {
+    fn append(connection: &Connection, numbers: std::ops::Range<i64>, appended: &mut Appended) {
         let records: Vec<_> = numbers.map(record).collect();
-        audit::append_all(connection, &records.iter().collect::<Vec<_>>()).unwrap();
+        audit::append_all(connection, &records.iter().collect::<Vec<_>>(), appended).unwrap();
     }
 
     fn before(steps: usize) -> Connection {
@@ -262,17 +213,18 @@ mod tests {
             assert!(entries.iter().map(|entry| entry.seq).eq(1..=900));
             assert_eq!((entries[0].hash, entries[1].hash.is_some()), (None, true), "the first had no hash");
 
-            note_full(&connection).unwrap();
+            let mut appended = Appended::default();
+            note_full(&connection, &mut appended).unwrap();
             assert_eq!(first_not_noted(&connection).unwrap(), 3, "of 900 records three blocks are full");
             let noted = ["SELECT what || value, block FROM audit_blocks", "SELECT * FROM audit_full_blocks"];
             let migrated = noted.map(|sql| table(&connection, sql));
             connection.execute_batch("DELETE FROM audit_blocks; DELETE FROM audit_full_blocks;").unwrap();
-            note_full(&connection).unwrap();
+            note_full(&connection, &mut appended).unwrap();
             let by_writer = noted.map(|sql| table(&connection, sql));
             assert_eq!(by_writer, migrated, "the migration of {steps} and the writer note the same");
 
-            append(&connection, 0..400);
-            note_full(&connection).unwrap();
+            append(&connection, 0..400, &mut appended);
+            note_full(&connection, &mut appended).unwrap();
             assert_eq!(first_not_noted(&connection).unwrap(), 5);
             let count = |username: Option<&str>, outcome: Option<Outcome>, since: Option<i64>| {
                 let filter = AuditFilter {
@@ -296,11 +248,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_noted_is_the_same_whoever_appended_it() {
+        let trail = |others: &[(i64, i64)]| {
+            let mut connection = database::open(&SqliteLocation::Memory, Duration::ZERO).unwrap();
+            database::migrate(&mut connection).unwrap();
+            let (mut appended, mut number) = (Appended::default(), 0);
+            while number < 1_100 {
+                // Now and then another process does, or what was appended is undone.
+                let is_other = others.iter().any(|(first, end)| (*first..*end).contains(&number));
+                let mut of_other = Appended::default();
+                append(
+                    &connection,
+                    number..number + 50,
+                    if is_other { &mut of_other } else { &mut appended },
+                );
+                number += 50;
+                if number == 500 {
+                    appended.forget();
+                }
+                note_full(&connection, &mut appended).unwrap();
+            }
+            let noted = ["SELECT what || value, block FROM audit_blocks", "SELECT * FROM audit_full_blocks"];
+            noted.map(|sql| table(&connection, sql))
+        };
+        let expected = trail(&[(0, 1_100)]);
+        assert_eq!(expected[1].len(), 4);
+        assert_eq!(trail(&[]), expected);
+        assert_eq!(trail(&[(100, 150), (800, 1_000)]), expected);
+    }
+
+    #[test]
     fn whoever_has_sql_alone_reads_every_record_as_it_is() {
         let mut connection = database::open(&SqliteLocation::Memory, Duration::ZERO).unwrap();
         database::migrate(&mut connection).unwrap();
         for numbers in [0..1, 1..128, 128..330] {
-            append(&connection, numbers);
+            append(&connection, numbers, &mut Appended::default());
         }
         let entries = audit::after(&connection, None, 1_000).unwrap();
         assert_eq!(entries.len(), 330);

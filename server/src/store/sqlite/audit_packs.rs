@@ -24,13 +24,13 @@ const HASHES: usize = 32 + 32 + 16 + 32;
 /// The columns of a pack as [`Pack::of`] reads them.
 pub(super) const COLUMNS: &str = "last, hashes, records";
 
-/// Appends records as one pack after the record `last`, whose hash is `hash`.
+/// Appends records as one pack after the record `last`, whose hash is `hash`; returns the number of the newest.
 pub(super) fn insert(
     connection: &Connection,
     records: &[&AuditRecord],
     mut last: i64,
     mut hash: ChainHash,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let mut hashes = Vec::with_capacity(records.len().saturating_mul(HASHES));
     let mut words = Vec::with_capacity(records.len().saturating_mul(192));
     for record in records {
@@ -47,7 +47,7 @@ pub(super) fn insert(
     connection
         .prepare_cached("INSERT INTO audit_packs (last, hashes, records) VALUES (?1, ?2, ?3)")?
         .execute(params![last, hashes, rusqlite::types::ToSqlOutput::Borrowed(ValueRef::Text(&words))])
-        .map(|_| ())
+        .map(|_| last)
 }
 
 /// What a record says in words: time, request id, user's id and name, key's id, protocol, client, tool, rule, outcome,
@@ -188,6 +188,18 @@ pub(super) struct Topics<'a> {
     pub(super) key: Cow<'a, str>,
     pub(super) tool: Cow<'a, str>,
     pub(super) outcome: Cow<'a, str>,
+}
+
+impl<'a> Topics<'a> {
+    pub(super) fn of(record: &'a AuditRecord) -> Self {
+        Self {
+            at: record.at,
+            username: (&*record.username).into(),
+            key: (&*record.key.0).into(),
+            tool: (&*record.tool).into(),
+            outcome: record.outcome.as_str().into(),
+        }
+    }
 }
 
 fn take<const LENGTH: usize>(hashes: &[u8]) -> rusqlite::Result<([u8; LENGTH], &[u8])> {

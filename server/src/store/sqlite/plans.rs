@@ -9,8 +9,11 @@ use rusqlite::{
 };
 
 use super::{
-    SqliteLocation, audit, audit_blocks, database, known_accounts::KnownAccounts, ledger, monthly, payments,
-    spending,
+    SqliteLocation, audit,
+    audit_notes::{self, Appended},
+    database,
+    known_accounts::KnownAccounts,
+    ledger, monthly, payments, spending,
 };
 use crate::{
     clock::UnixMillis,
@@ -222,7 +225,9 @@ fn the_audit_trail_is_read_along_an_index_whatever_is_asked_for() {
     let all = AuditFilter::default();
     page(all.clone());
     goes_along_indexes(&plans(&connection, |connection| audit::after(connection, None, 20).unwrap()));
-    goes_along_indexes(&plans(&connection, |connection| audit_blocks::note_full(connection).unwrap()));
+    goes_along_indexes(&plans(&connection, |connection| {
+        audit_notes::note_full(connection, &mut Appended::default()).unwrap()
+    }));
     let (name, key) = (Some("a".to_owned()), Some(KeyId("a".to_owned())));
     for filter in [
         AuditFilter { username: name.clone(), ..all.clone() },

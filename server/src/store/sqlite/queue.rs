@@ -24,7 +24,7 @@ const GROUP: usize = 1_024;
 
 /// So many writes that nobody waits for need not gather any longer: a commit of more would keep a core from answering for
 /// longer, and hardly cost less for each.
-const ENOUGH: usize = 128;
+const ENOUGH: usize = 256;
 
 /// Writes that somebody waits for are committed when nobody else has come for so long: many commits of a few are dearer than
 /// one of many.

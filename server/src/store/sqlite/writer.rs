@@ -14,7 +14,9 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    audit, audit_blocks, audit_packs,
+    audit,
+    audit_notes::{self, Appended},
+    audit_packs,
     disk::Disk,
     failure::{refused, unavailable},
     job::{self, Awaited, Behind, Durability, Job, Undoing},
@@ -51,7 +53,7 @@ pub(super) struct Beside {
 
 /// Starts the writer's thread. It ends when the queue is closed, and then lets go of every connection.
 pub(super) fn start(seat: Seat, beside: Beside, queue: Arc<Queue>) -> Result<(), StoreError> {
-    let writer = Writer { seat, beside, ending: Ending(queue) };
+    let writer = Writer { seat, beside, appended: Appended::default(), ending: Ending(queue) };
     let spawned = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
     spawned.map(|_| ()).map_err(|error| StoreError::Unavailable {
         reason: "start the writer".to_owned(),
@@ -71,6 +73,7 @@ impl Drop for Ending {
 struct Writer {
     seat: Seat,
     beside: Beside,
+    appended: Appended,
     ending: Ending,
 }
 
@@ -171,14 +174,19 @@ impl Writer {
         let is_changing = group.iter().any(|step| step.job.is_awaited());
         let _changing = is_changing.then(|| self.beside.known_money.changing());
         // Unless it is committed, what was read in it may never have been.
-        let undone = scopeguard::guard(&self.beside.known_policies, |known| known.forget());
-        if !attempt(connection, group, Undoing::Group)? {
+        let known = (&self.beside.known_policies, &mut self.appended);
+        let mut undone = scopeguard::guard(known, |(policies, appended)| {
+            policies.forget();
+            appended.forget();
+        });
+        if !attempt(connection, group, Undoing::Group, undone.1)? {
             tracing::debug!(
                 writes = group.len(),
                 "a group runs again, because one of its writes was refused"
             );
-            undone.forget();
-            attempt(connection, group, Undoing::Write)?;
+            undone.0.forget();
+            undone.1.forget();
+            attempt(connection, group, Undoing::Write, undone.1)?;
         }
         scopeguard::ScopeGuard::into_inner(undone);
         Ok(())
@@ -187,7 +195,12 @@ impl Writer {
 
 /// Runs the group in a transaction and commits it; `false` when it was undone instead, because one of its writes was refused
 /// and could not be undone alone.
-fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Result<bool, StoreError> {
+fn attempt(
+    connection: &Connection,
+    group: &mut [Step],
+    undoing: Undoing,
+    appended: &mut Appended,
+) -> Result<bool, StoreError> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
         .map_err(unavailable("begin a transaction"))?;
     for step in &mut *group {
@@ -195,7 +208,7 @@ fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Res
     }
     let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let together = Step::append_together(rest, &transaction)?;
+        let together = Step::append_together(rest, &transaction, appended)?;
         if let (0, Some(step)) = (together, rest.first_mut())
             && !step.run(&transaction, &mut records, undoing)?
         {
@@ -204,7 +217,7 @@ fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Res
         }
         done = done.saturating_add(together.max(1));
     }
-    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>()) {
+    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended) {
         // A full disk makes SQLite roll back everything.
         if transaction.is_autocommit() {
             return Err(error);
@@ -212,7 +225,7 @@ fn attempt(connection: &Connection, group: &mut [Step], undoing: Undoing) -> Res
         transaction.rollback().map_err(unavailable("undo a group"))?;
         return Ok(false);
     }
-    audit_blocks::note_full(&transaction)?;
+    audit_notes::note_full(&transaction, appended)?;
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
 }
 
@@ -249,12 +262,16 @@ impl Step {
     /// Appends the records that come first as one pack, and says how many those were: none where there are too few
     /// of them, or where one is refused, which is then found out one by one. An error means that the whole transaction
     /// is lost.
-    fn append_together(steps: &[Self], transaction: &Transaction<'_>) -> Result<usize, StoreError> {
+    fn append_together(
+        steps: &[Self],
+        transaction: &Transaction<'_>,
+        appended: &mut Appended,
+    ) -> Result<usize, StoreError> {
         let records: Vec<_> = steps.iter().map_while(Self::record).take(audit_packs::MOST).collect();
         if records.len() <= 1 {
             return Ok(0);
         }
-        match audit::append(transaction, &records) {
+        match audit::append_all(transaction, &records, appended) {
             Ok(()) => Ok(records.len()),
             // A full disk makes SQLite roll back everything.
             Err(error) if transaction.is_autocommit() => Err(error),
