@@ -15,8 +15,8 @@ use crate::{
     store::{AuditEntry, AuditRecord, ChainHash, KeyId, SessionHash, UserId},
 };
 
-/// The most records in a pack: who reads one reads the words of all.
-pub(super) const MOST: usize = 128;
+/// The most records in a pack: who reads one reads the words of all, and the writer steps aside between two.
+pub(super) const MOST: usize = 64;
 
 /// Digest of the arguments, hash of the session, id of the trace, and the hash of the record itself.
 const HASHES: usize = 32 + 32 + 16 + 32;

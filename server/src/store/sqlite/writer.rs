@@ -206,6 +206,7 @@ fn attempt(
     for step in &mut *group {
         (step.refusal, step.is_kept) = (None, false);
     }
+    let is_awaited = group.iter().any(|step| step.job.is_awaited());
     let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let together = Step::append_together(rest, &transaction, appended)?;
@@ -216,6 +217,10 @@ fn attempt(
             return Ok(false);
         }
         done = done.saturating_add(together.max(1));
+        if together > 0 && !is_awaited {
+            // Nobody waits for it: whoever has a request to answer goes first.
+            thread::yield_now();
+        }
     }
     if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended) {
         // A full disk makes SQLite roll back everything.
