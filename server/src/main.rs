@@ -3,6 +3,7 @@
 //! 0 after an orderly shutdown (SIGINT or SIGTERM), 2 when a setting or an argument is wrong, 1 for everything else.
 
 use std::{
+    alloc::System,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
@@ -10,7 +11,6 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use mimalloc::MiMalloc;
 use server::{
     app::{Application, Reloading},
     commands,
@@ -23,10 +23,9 @@ use server::{
 use zeroizing_alloc::ZeroAlloc;
 
 /// Memory is wiped when it is given back: a key that came in a header is gone once its request is, from wherever it was
-/// copied to on the way. A call takes and gives back some forty pieces; below the wiping, mimalloc does so in less time than
-/// the system's own.
+/// copied to on the way.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// An authenticated, stateful MCP server over payment data.
 ///
