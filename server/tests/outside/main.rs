@@ -27,6 +27,7 @@ mod memory;
 mod months;
 mod musts;
 mod operating;
+mod operating_audit;
 mod operating_keys;
 mod operating_payments;
 mod owners;
