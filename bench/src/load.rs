@@ -33,6 +33,23 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// The same costs, with these calls.
+    fn of(self, mut tally: Tally) -> Self {
+        tally.micros.sort_unstable();
+        Self { tally, ..self }
+    }
+
+    /// One of so many equal parts of what it took.
+    fn part(&self, of: u32) -> Self {
+        Self {
+            tally: Tally::default(),
+            elapsed: self.elapsed / of,
+            server_cpu_micros: self.server_cpu_micros / u64::from(of),
+            own_cpu_micros: self.own_cpu_micros / u64::from(of),
+            resident_kib: self.resident_kib,
+        }
+    }
+
     /// How many calls were answered rightly.
     pub(crate) fn calls(&self) -> u64 {
         u64::try_from(self.tally.micros.len()).unwrap_or(u64::MAX)
@@ -104,21 +121,39 @@ pub(crate) async fn measure<Lane>(process: &Process, lanes: Vec<Lane>) -> anyhow
 where
     Lane: Future<Output = anyhow::Result<Tally>> + Send + 'static,
 {
+    let mut tally = Tally::default();
+    let cost = cost(process, lanes, |lane| tally.add(lane)).await?;
+    Ok(cost.of(tally))
+}
+
+/// Runs lanes, gives what each of them tells to `add`, and measures what they cost: a round without calls.
+async fn cost<Lane, Told>(
+    process: &Process,
+    lanes: Vec<Lane>,
+    mut add: impl FnMut(Told),
+) -> anyhow::Result<Round>
+where
+    Lane: Future<Output = anyhow::Result<Told>> + Send + 'static,
+    Told: Send + 'static,
+{
     let (cpu, own, start) = (process.cpu_micros()?, own_cpu_micros()?, Instant::now());
     let mut tasks = tokio::task::JoinSet::new();
     for lane in lanes {
         tasks.spawn(lane);
     }
-    let mut round = Round::default();
+    let mut told = Vec::new();
     while let Some(lane) = tasks.join_next().await {
-        round.tally.add(lane.context("a lane ended early")??);
+        told.push(lane.context("a lane ended early")??);
     }
-    round.elapsed = start.elapsed();
-    round.server_cpu_micros = process.cpu_micros()?.saturating_sub(cpu);
-    round.own_cpu_micros = own_cpu_micros()?.saturating_sub(own);
-    round.resident_kib = process.resident_kib()?;
-    round.tally.micros.sort_unstable();
-    Ok(round)
+    let elapsed = start.elapsed();
+    told.into_iter().for_each(&mut add);
+    Ok(Round {
+        tally: Tally::default(),
+        elapsed,
+        server_cpu_micros: process.cpu_micros()?.saturating_sub(cpu),
+        own_cpu_micros: own_cpu_micros()?.saturating_sub(own),
+        resident_kib: process.resident_kib()?,
+    })
 }
 
 /// Connections that are prepared: each works for itself.
@@ -157,15 +192,27 @@ impl Lanes {
     }
 
     /// Sends `rate` calls a second in all, evenly, whether the answers have come or not: what waits for its connection
-    /// has waited since it was due.
-    pub(crate) async fn pace(self, process: &Process, time: Duration, rate: u64) -> anyhow::Result<Round> {
-        let start = Instant::now();
+    /// has waited since it was due. Each of the `slices` of that time is a round for itself.
+    pub(crate) async fn pace(
+        self,
+        process: &Process,
+        time: Duration,
+        rate: u64,
+        slices: u32,
+    ) -> anyhow::Result<Vec<Round>> {
         let every = Duration::from_nanos(1_000_000_000 / rate.max(1));
+        // By then every lane is there.
+        let start = Instant::now() + Duration::from_millis(10);
         let lanes = self.lanes.into_iter().zip(0_u32..).map(|((wire, works), lane)| {
-            let due = start + every * lane;
-            keep_pace(wire, works, due, every * CONNECTIONS, start + time)
+            let pace =
+                Pace { start, first: start + every * lane, every: every * CONNECTIONS, slice: time / slices };
+            keep_pace(wire, works, pace, slices)
         });
-        measure(process, lanes.collect()).await
+        let mut tallies = vec![Tally::default(); usize::try_from(slices)?];
+        let add =
+            |lane: Vec<Tally>| tallies.iter_mut().zip(lane).for_each(|(tally, of_lane)| tally.add(of_lane));
+        let cost = cost(process, lanes.collect(), add).await?.part(slices);
+        Ok(tallies.into_iter().map(|tally| cost.clone().of(tally)).collect())
     }
 }
 
@@ -187,30 +234,34 @@ async fn keep_busy(mut wire: Wire, works: Vec<Work>, until: Instant) -> anyhow::
     Ok(tally)
 }
 
-/// The prepared requests in turn, each when it is due.
-async fn keep_pace(
-    mut wire: Wire,
-    works: Vec<Work>,
+/// When a connection's calls are due.
+struct Pace {
+    start: Instant,
     first: Instant,
     every: Duration,
-    until: Instant,
-) -> anyhow::Result<Tally> {
-    let mut tally = Tally::default();
+    slice: Duration,
+}
+
+/// The prepared requests in turn, each when it is due; how those of each slice ended.
+async fn keep_pace(mut wire: Wire, works: Vec<Work>, pace: Pace, slices: u32) -> anyhow::Result<Vec<Tally>> {
+    let mut tallies = vec![Tally::default(); usize::try_from(slices)?];
     let mut request = Vec::new();
-    let mut due = first;
-    for (id, work) in IDS.zip(works.iter().cycle()) {
-        if due >= until {
-            break;
+    let mut calls = IDS.zip(works.iter().cycle());
+    let mut due = pace.first;
+    for (tally, slice) in tallies.iter_mut().zip(1..) {
+        while due < pace.start + pace.slice * slice
+            && let Some((id, work)) = calls.next()
+        {
+            // A timer would be late by up to a millisecond; the generator has a core to itself.
+            while Instant::now() < due {
+                tokio::task::yield_now().await;
+            }
+            let ended = work.call(&mut wire, id, &mut request).await;
+            tally.count(&mut wire, due, ended).await?;
+            due += pace.every;
         }
-        // A timer would be late by up to a millisecond; the generator has a core to itself.
-        while Instant::now() < due {
-            tokio::task::yield_now().await;
-        }
-        let ended = work.call(&mut wire, id, &mut request).await;
-        tally.count(&mut wire, due, ended).await?;
-        due += every;
     }
-    Ok(tally)
+    Ok(tallies)
 }
 
 #[cfg(test)]

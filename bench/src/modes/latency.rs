@@ -68,10 +68,7 @@ async fn round(setup: &Setup, server: Server) -> anyhow::Result<Vec<Round>> {
     let open = || Lanes::open(server, Era::Sessions, &process.address);
     open().await?.drive(&process, server.warms_for(setup)).await?;
     let most = open().await?.drive(&process, setup.effort.warm).await?.a_second();
-    let mut slices = Vec::new();
-    for _ in 0..SLICES {
-        slices.push(open().await?.pace(&process, setup.effort.time / SLICES, most / 2).await?);
-    }
+    let slices = open().await?.pace(&process, setup.effort.time, most / 2, SLICES).await;
     process.stop().await?;
-    Ok(slices)
+    slices
 }
