@@ -2,8 +2,9 @@
 //!
 //! Commits go to the write-ahead log (<https://sqlite.org/wal.html>). Once it is long enough, its pages are copied into the
 //! database and the disk confirms both, which takes as long as many commits. A thread with a connection of its own does that,
-//! so that nobody waits for it. In the meantime the log grows, and it begins anew only when all of it was copied: so the
-//! thread goes over it again, each time over less, and the writer copies the little that is left.
+//! so that nobody waits for it, and gives way to whoever answers requests. In the meantime the log grows, and it begins anew
+//! only when all of it was copied: so the thread goes over it again, each time over less, and the writer copies the little that
+//! is left. Where no core has time for the thread, the log gets so long that the writer copies it itself.
 
 use std::{
     cell::Cell,
@@ -20,14 +21,20 @@ use rusqlite::Connection;
 use super::failure::refused;
 use crate::store::StoreError;
 
-/// After so many pages it is worth writing them back: SQLite's own default.
-const ENOUGH: i32 = 1_000;
+/// After so many pages it is worth writing them back: twice SQLite's own default, since what is written again meanwhile is
+/// copied once, and the disk is waited for half as often.
+const ENOUGH: i32 = 2_000;
 
 /// So many pages the writer copies itself.
-const FEW: i32 = 200;
+const FEW: i32 = 32;
 
 /// At so many pages it does not wait for the thread any longer.
 const MOST: i32 = 4_000;
+
+/// The lowest priority there is. With a higher one the thread keeps a core that it shares with whoever answers requests for
+/// milliseconds, until the kernel looks.
+#[cfg(target_os = "linux")]
+const LOWEST: i32 = 19;
 
 /// Stands for how much was copied, while it is being copied.
 const UNDER_WAY: i32 = -1;
@@ -100,10 +107,23 @@ impl WriteBack {
 }
 
 fn write_back_when_asked(connection: &Connection, asked: &Receiver<()>, copied: &AtomicI32) {
+    give_way();
     while asked.recv().is_ok() {
         copied.store(write_back(connection), Ordering::Release);
     }
 }
+
+/// Lets whoever answers requests have the core first. To Linux each thread has a priority of its own, and whoever sets one
+/// without saying whose, sets that of the thread.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+        tracing::debug!(%error, "the log is written back as readily as requests are answered");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn give_way() {}
 
 /// Copies what nobody reads from the log any more; returns how many pages of it are copied by now, none where another process
 /// is at it and SQLite says -1. What is left is for the next time.

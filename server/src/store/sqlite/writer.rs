@@ -218,8 +218,7 @@ fn attempt(
         }
         done = done.saturating_add(together.max(1));
         if together > 0 && !is_awaited {
-            // Nobody waits for it: whoever has a request to answer goes first.
-            thread::yield_now();
+            step_aside();
         }
     }
     if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended) {
@@ -231,7 +230,15 @@ fn attempt(
         return Ok(false);
     }
     audit_notes::note_full(&transaction, appended)?;
+    if !is_awaited {
+        step_aside();
+    }
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
+}
+
+/// Lets whoever has a request to answer go first, where nobody waits for the writer.
+fn step_aside() {
+    thread::yield_now();
 }
 
 /// A job of the group that is being committed.
