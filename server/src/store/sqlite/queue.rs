@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,8 +27,8 @@ const GROUP: usize = 1_024;
 /// longer, and hardly cost less for each.
 const ENOUGH: usize = 256;
 
-/// Writes that somebody waits for are committed when nobody else has come for so long: many commits of a few are dearer than
-/// one of many.
+/// Writes that somebody waits for are committed when nobody else has come for so long, or when as many have come as lately came
+/// together: many commits of a few are dearer than one of many.
 const SILENCE: Duration = Duration::from_micros(100);
 
 /// However many come, so many do not wait for others.
@@ -52,8 +53,10 @@ struct State {
     is_urgent: bool,
     /// When the oldest of the jobs came.
     since: Option<Instant>,
-    /// Whether somebody waited for several writes of the last batch: then they are of several callers, who will come again.
-    has_company: bool,
+    /// For how many of the jobs somebody waits.
+    awaited: usize,
+    /// How many writes of the last batches somebody waited for. Several are of several callers, who will come again.
+    company: usize,
     phase: Phase,
     closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -111,6 +114,7 @@ impl Queue {
             || state.since.is_none()
             || state.jobs.len().saturating_add(1) == ENOUGH;
         state.is_urgent |= job.is_awaited();
+        state.awaited = state.awaited.saturating_add(usize::from(job.is_awaited()));
         state.since.get_or_insert_with(Instant::now);
         state.jobs.push_back(job);
         drop(state);
@@ -158,7 +162,7 @@ impl Queue {
             let wake = [due, until].into_iter().flatten().min();
             let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
             if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= ENOUGH || is_due {
-                if state.has_company && state.is_urgent {
+                if state.company > 1 && state.is_urgent {
                     self.gather(&mut state);
                 }
                 return state.take();
@@ -182,7 +186,12 @@ impl Queue {
             && Instant::now() < until
         {
             count = state.jobs.len();
-            self.ready.wait_for(state, SILENCE);
+            if state.awaited < state.company {
+                self.ready.wait_for(state, SILENCE);
+            } else {
+                // All may have come, or more than lately are about to, on the core that this thread is on.
+                MutexGuard::unlocked(state, thread::yield_now);
+            }
         }
     }
 
@@ -241,7 +250,9 @@ impl State {
         let count = self.jobs.len().min(GROUP);
         let jobs: Vec<_> = self.jobs.drain(..count).collect();
         let is_empty = self.jobs.is_empty();
-        self.has_company = jobs.iter().filter(|job| job.is_awaited()).nth(1).is_some();
+        let awaited = jobs.iter().filter(|job| job.is_awaited()).count();
+        self.awaited = self.awaited.saturating_sub(awaited);
+        self.company = awaited.max(self.company.midpoint(awaited));
         // Whether somebody waits for one of the rest is not worth finding out: they are next in any case.
         self.is_urgent = !is_empty;
         if is_empty {
@@ -276,14 +287,23 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_waits_for_others_only_where_there_are_some() {
-        let queue = Queue::new(64, Duration::from_secs(60));
+        let queue = Queue::new(1_024, Duration::from_secs(60));
         assert_eq!(take(&queue, 1, 3).await.0, 4);
-        assert!(!queue.state.lock().has_company, "one of them waits, and alone");
+        assert_eq!(queue.state.lock().company, 1, "one of them waits, and alone");
         assert_eq!(take(&queue, 2, 0).await.0, 2);
-        assert!(queue.state.lock().has_company);
+        assert_eq!(queue.state.lock().company, 2);
+        let mut again = Vec::new();
+        for _ in 0..20 {
+            again.push(take(&queue, 2, 1).await);
+        }
+        assert!(again.iter().all(|(count, _)| *count == 3));
+        assert!(
+            again.iter().any(|(_, took)| *took < SILENCE),
+            "all have come, and were waited for: {again:?}"
+        );
         let (count, took) = take(&queue, 1, 0).await;
         assert_eq!(count, 1);
         assert!(took >= SILENCE, "nobody else was waited for: {took:?}");
-        assert!(!queue.state.lock().has_company, "and nobody came");
+        assert_eq!(queue.state.lock().company, 1, "and nobody came");
     }
 }
