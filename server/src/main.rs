@@ -3,7 +3,6 @@
 //! 0 after an orderly shutdown (SIGINT or SIGTERM), 2 when a setting or an argument is wrong, 1 for everything else.
 
 use std::{
-    alloc::System,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
@@ -11,6 +10,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use server::{
     app::{Application, Reloading},
     commands,
@@ -23,9 +23,10 @@ use server::{
 use zeroizing_alloc::ZeroAlloc;
 
 /// Memory is wiped when it is given back: a key that came in a header is gone once its request is, from wherever it was
-/// copied to on the way.
+/// copied to on the way. A call takes and gives back some forty pieces; below the wiping, mimalloc does so in less time than
+/// the system's own.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 /// An authenticated, stateful MCP server over payment data.
 ///
