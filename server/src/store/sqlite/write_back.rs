@@ -152,4 +152,37 @@ mod tests {
         assert_eq!(told, UNDER_WAY, "what SQLite says");
         assert_eq!(write_back(&without_log), 0);
     }
+
+    /// How nice the threads of this name are.
+    #[cfg(target_os = "linux")]
+    fn nice(name: &str) -> Vec<i32> {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+        // Other tests' threads come and go.
+        let read = |thread: &std::path::Path, file| std::fs::read_to_string(thread.join(file)).ok();
+        let named = threads.filter(|thread| read(thread, "comm").is_some_and(|comm| comm.trim_end() == name));
+        // The seventeenth field after the name (proc_pid_stat(5)).
+        let of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok();
+        named.filter_map(|thread| read(&thread, "stat").and_then(of)).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn writing_back_gives_way_to_whoever_answers_and_the_writer_does_not() {
+        use crate::store::{
+            Store as _,
+            sqlite::{SqliteLocation, SqliteStore},
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&SqliteLocation::File(folder.path().join("p.db"))).await.unwrap();
+        // A thread's name is kept in fifteen bytes.
+        let begins = async {
+            while !nice("store-write-bac").contains(&LOWEST) {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), begins).await.unwrap();
+        let writers = nice("store-writer");
+        assert!(!writers.is_empty() && !writers.contains(&LOWEST), "{writers:?}");
+        store.close().await.unwrap();
+    }
 }
