@@ -121,17 +121,14 @@ pub(crate) async fn measure<Lane>(process: &Process, lanes: Vec<Lane>) -> anyhow
 where
     Lane: Future<Output = anyhow::Result<Tally>> + Send + 'static,
 {
+    let (cost, told) = cost(process, lanes).await?;
     let mut tally = Tally::default();
-    let cost = cost(process, lanes, |lane| tally.add(lane)).await?;
+    told.into_iter().for_each(|lane| tally.add(lane));
     Ok(cost.of(tally))
 }
 
-/// Runs lanes, gives what each of them tells to `add`, and measures what they cost: a round without calls.
-async fn cost<Lane, Told>(
-    process: &Process,
-    lanes: Vec<Lane>,
-    mut add: impl FnMut(Told),
-) -> anyhow::Result<Round>
+/// Runs lanes and measures what they cost: a round without calls, and what each of them tells.
+async fn cost<Lane, Told>(process: &Process, lanes: Vec<Lane>) -> anyhow::Result<(Round, Vec<Told>)>
 where
     Lane: Future<Output = anyhow::Result<Told>> + Send + 'static,
     Told: Send + 'static,
@@ -146,14 +143,14 @@ where
         told.push(lane.context("a lane ended early")??);
     }
     let elapsed = start.elapsed();
-    told.into_iter().for_each(&mut add);
-    Ok(Round {
+    let cost = Round {
         tally: Tally::default(),
         elapsed,
         server_cpu_micros: process.cpu_micros()?.saturating_sub(cpu),
         own_cpu_micros: own_cpu_micros()?.saturating_sub(own),
         resident_kib: process.resident_kib()?,
-    })
+    };
+    Ok((cost, told))
 }
 
 /// Connections that are prepared: each works for itself.
@@ -208,10 +205,11 @@ impl Lanes {
                 Pace { start, first: start + every * lane, every: every * CONNECTIONS, slice: time / slices };
             keep_pace(wire, works, pace, slices)
         });
-        let mut tallies = vec![Tally::default(); usize::try_from(slices)?];
-        let add =
-            |lane: Vec<Tally>| tallies.iter_mut().zip(lane).for_each(|(tally, of_lane)| tally.add(of_lane));
-        let cost = cost(process, lanes.collect(), add).await?.part(slices);
+        let (cost, told) = cost(process, lanes.collect()).await?;
+        let (cost, mut tallies) = (cost.part(slices), vec![Tally::default(); usize::try_from(slices)?]);
+        for lane in told {
+            tallies.iter_mut().zip(lane).for_each(|(tally, of_lane)| tally.add(of_lane));
+        }
         Ok(tallies.into_iter().map(|tally| cost.clone().of(tally)).collect())
     }
 }

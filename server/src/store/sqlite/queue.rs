@@ -49,8 +49,6 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// Whether somebody waits for one of the jobs.
-    is_urgent: bool,
     /// When the oldest of the jobs came.
     since: Option<Instant>,
     /// For how many of the jobs somebody waits.
@@ -110,10 +108,9 @@ impl Queue {
         if state.phase != Phase::Open {
             return Err(closed());
         }
-        let wakes = (job.is_awaited() && !state.is_urgent)
+        let wakes = (job.is_awaited() && state.awaited == 0)
             || state.since.is_none()
             || state.jobs.len().saturating_add(1) == ENOUGH;
-        state.is_urgent |= job.is_awaited();
         state.awaited = state.awaited.saturating_add(usize::from(job.is_awaited()));
         state.since.get_or_insert_with(Instant::now);
         state.jobs.push_back(job);
@@ -161,8 +158,8 @@ impl Queue {
             let due = state.since.map(|since| since + self.linger);
             let wake = [due, until].into_iter().flatten().min();
             let is_due = wake.is_some_and(|wake| Instant::now() >= wake);
-            if state.phase != Phase::Open || state.is_urgent || state.jobs.len() >= ENOUGH || is_due {
-                if state.company > 1 && state.is_urgent {
+            if state.phase != Phase::Open || state.awaited > 0 || state.jobs.len() >= ENOUGH || is_due {
+                if state.company > 1 && state.awaited > 0 {
                     self.gather(&mut state);
                 }
                 return state.take();
@@ -253,8 +250,6 @@ impl State {
         let awaited = jobs.iter().filter(|job| job.is_awaited()).count();
         self.awaited = self.awaited.saturating_sub(awaited);
         self.company = awaited.max(self.company.midpoint(awaited));
-        // Whether somebody waits for one of the rest is not worth finding out: they are next in any case.
-        self.is_urgent = !is_empty;
         if is_empty {
             self.since = None;
         }

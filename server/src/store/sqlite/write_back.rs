@@ -2,9 +2,8 @@
 //!
 //! Commits go to the write-ahead log (<https://sqlite.org/wal.html>). Once it is long enough, its pages are copied into the
 //! database and the disk confirms both, which takes as long as many commits. A thread with a connection of its own does that,
-//! so that nobody waits for it, and gives way to whoever answers requests. In the meantime the log grows, and it begins anew
-//! only when all of it was copied: so the thread goes over it again, each time over less, and the writer copies the little that
-//! is left. Where no core has time for the thread, the log gets so long that the writer copies it itself.
+//! so that nobody waits for it. In the meantime the log grows, and it begins anew only when all of it was copied: so the
+//! thread goes over it again, each time over less, and the writer copies the little that is left.
 
 use std::{
     cell::Cell,
@@ -30,11 +29,6 @@ const FEW: i32 = 32;
 
 /// At so many pages it does not wait for the thread any longer.
 const MOST: i32 = 4_000;
-
-/// The lowest priority there is. With a higher one the thread keeps a core that it shares with whoever answers requests for
-/// milliseconds, until the kernel looks.
-#[cfg(target_os = "linux")]
-const LOWEST: i32 = 19;
 
 /// Stands for how much was copied, while it is being copied.
 const UNDER_WAY: i32 = -1;
@@ -107,23 +101,10 @@ impl WriteBack {
 }
 
 fn write_back_when_asked(connection: &Connection, asked: &Receiver<()>, copied: &AtomicI32) {
-    give_way();
     while asked.recv().is_ok() {
         copied.store(write_back(connection), Ordering::Release);
     }
 }
-
-/// Lets whoever answers requests have the core first. To Linux each thread has a priority of its own, and whoever sets one
-/// without saying whose, sets that of the thread.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
-        tracing::debug!(%error, "the log is written back as readily as requests are answered");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-const fn give_way() {}
 
 /// Copies what nobody reads from the log any more; returns how many pages of it are copied by now, none where another process
 /// is at it and SQLite says -1. What is left is for the next time.
@@ -151,38 +132,5 @@ mod tests {
             without_log.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).unwrap();
         assert_eq!(told, UNDER_WAY, "what SQLite says");
         assert_eq!(write_back(&without_log), 0);
-    }
-
-    /// How nice the threads of this name are.
-    #[cfg(target_os = "linux")]
-    fn nice(name: &str) -> Vec<i32> {
-        let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
-        // Other tests' threads come and go.
-        let read = |thread: &std::path::Path, file| std::fs::read_to_string(thread.join(file)).ok();
-        let named = threads.filter(|thread| read(thread, "comm").is_some_and(|comm| comm.trim_end() == name));
-        // The seventeenth field after the name (proc_pid_stat(5)).
-        let of = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok();
-        named.filter_map(|thread| read(&thread, "stat").and_then(of)).collect()
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn writing_back_gives_way_to_whoever_answers_and_the_writer_does_not() {
-        use crate::store::{
-            Store as _,
-            sqlite::{SqliteLocation, SqliteStore},
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&SqliteLocation::File(folder.path().join("p.db"))).await.unwrap();
-        // A thread's name is kept in fifteen bytes.
-        let begins = async {
-            while !nice("store-write-bac").contains(&LOWEST) {
-                tokio::task::yield_now().await
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(5), begins).await.unwrap();
-        let writers = nice("store-writer");
-        assert!(!writers.is_empty() && !writers.contains(&LOWEST), "{writers:?}");
-        store.close().await.unwrap();
     }
 }
