@@ -43,6 +43,7 @@ mod event_stream;
 mod field;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod indented;
 mod legacy;
 mod library;
 mod listeners;
@@ -83,6 +84,7 @@ pub use commitment::Recorded;
 pub use context::RequestContext;
 pub use decimal::Decimal;
 pub use event_stream::EventStream;
+pub use indented::Indented;
 pub use prompt::{ArgumentDefinition, Prompt, PromptArguments, PromptDefinition};
 pub use reply::{Refusal, Refused, Reply};
 pub use resource::{Part, Parts, Resource, ResourceDefinition, ResourceTemplate, Typing, Variables};

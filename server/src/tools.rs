@@ -13,7 +13,7 @@ use shared::mcp::tools::ToolAnnotations;
 
 use crate::{
     identity::ApiKey,
-    mcp::{EngineBuilder, Screen, ToolError},
+    mcp::{EngineBuilder, Indented, Screen, ToolError},
     payments::{Ledger, Payments, card},
     store::{PostedTransfer, Store, StoreError},
     text,
@@ -145,8 +145,8 @@ impl Transactions {
         Self { transactions: transfers.into_iter().map(Transaction::from).collect() }
     }
 
-    fn text(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(&self.transactions)
+    fn text(&self) -> serde_json::Result<Indented> {
+        Indented::of(&self.transactions)
     }
 }
 
@@ -183,12 +183,15 @@ mod tests {
 
     #[test]
     fn the_text_is_the_bare_array_as_in_the_original_demo() {
+        let text = |transactions: Transactions| {
+            serde_json::from_str::<String>(transactions.text().unwrap().as_json()).unwrap()
+        };
         assert_eq!(
-            transactions().text().unwrap(),
+            text(transactions()),
             "[\n  {\n    \"id\": 1,\n    \"from\": \"bob\",\n    \"to\": \"alice\",\n    \"amount\": 100,\n    \
              \"date\": \"2024-03-15\"\n  }\n]"
         );
-        assert_eq!(Transactions::of(Vec::new()).text().unwrap(), "[]");
+        assert_eq!(text(Transactions::of(Vec::new())), "[]");
     }
 
     #[test]

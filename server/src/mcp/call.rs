@@ -132,11 +132,12 @@ pub(super) fn answer(context: &RequestContext, end: End<ToolOutput>) -> Answer {
         End::Output(output) => {
             let shows = context.protocol_version() >= ProtocolVersion::V2025_06_18;
             let structured_content = output.structured.as_deref().filter(|_| shows);
-            let content = match &output.content {
-                Content::Text(text) => block(text.as_str()),
-                Content::Blocks(blocks) => Blocks::Any(blocks),
-            };
-            result(CallResult { content, structured_content, is_error: None })
+            match &output.content {
+                Content::Text(text) => reply::of_text(context, text, structured_content),
+                Content::Blocks(blocks) => {
+                    result(CallResult { content: Blocks::Any(blocks), structured_content, is_error: None })
+                }
+            }
         }
         End::Refused(text) | End::Unavailable(text) => {
             result(CallResult { content: block(&text), structured_content: None, is_error: Some(true) })

@@ -15,6 +15,7 @@ use super::{
     context::{Peer, RequestContext},
     dispatch::Answer,
     event_stream::EventStream,
+    indented::Indented,
     session::SessionId,
 };
 use crate::{limits::Limited, store::StoreError};
@@ -177,6 +178,35 @@ pub(super) fn result(context: &RequestContext, lifetime: Lifetime, result: impl 
     }
 }
 
+/// The response that carries what a tool returned, which is JSON already: the same as [`result`] makes of it.
+pub(super) fn of_text(context: &RequestContext, text: &Indented, structured: Option<&RawValue>) -> Answer {
+    let rounds = match context.peer() {
+        Peer::Session(_) => None,
+        Peer::Rounds(rounds) => Some(rounds),
+    };
+    let members = [
+        Some(("content", [r#"[{"type":"text","text":"#, text.as_json(), "}]"])),
+        structured.map(|structured| ("structuredContent", ["", structured.get(), ""])),
+        rounds.map(|_| ("resultType", ["", r#""complete""#, ""])),
+        rounds.map(|rounds| ("_meta", ["", rounds.server_meta.get(), ""])),
+    ];
+    let mut message = Vec::with_capacity(USUAL_BYTES);
+    message.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    if let Err(cause) = serde_json::to_writer(&mut message, context.id()) {
+        return unwritable(&cause);
+    }
+    let mut between = br#","result":{""#.as_slice();
+    for (name, json) in members.into_iter().flatten() {
+        message.extend_from_slice(between);
+        message.extend_from_slice(name.as_bytes());
+        message.extend_from_slice(br#"":"#);
+        json.into_iter().for_each(|piece| message.extend_from_slice(piece.as_bytes()));
+        between = br#",""#;
+    }
+    message.extend_from_slice(b"}}");
+    Answer::Result(message)
+}
+
 /// The error that says which limit was reached, and when there is room again.
 pub(super) fn limited(limited: &Limited) -> ErrorObject {
     let mut error = ErrorObject::new(ErrorCode::LIMITED, limited.to_string());
@@ -219,11 +249,13 @@ fn written(context: &RequestContext, result: impl Serialize) -> Answer {
     let mut message = Vec::with_capacity(USUAL_BYTES);
     match serde_json::to_writer(&mut message, &ResultResponse::new(context.id(), result)) {
         Ok(()) => Answer::Result(message),
-        Err(cause) => {
-            tracing::error!(%cause, "a result cannot be written as JSON");
-            Answer::error(ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")
-        }
+        Err(cause) => unwritable(&cause),
     }
+}
+
+fn unwritable(cause: &serde_json::Error) -> Answer {
+    tracing::error!(%cause, "a result cannot be written as JSON");
+    Answer::error(ErrorCode::INTERNAL_ERROR, "The server failed to write its answer")
 }
 
 /// The response that carries an error. Without an id for what was no request, or for one whose id could not be read.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use shared::mcp::{JsonObject, content::ContentBlock, input::InputRequests, tools::ToolAnnotations};
 
-use super::{asking::AskError, context::RequestContext, schema};
+use super::{asking::AskError, context::RequestContext, indented::Indented, schema};
 use crate::identity::Permission;
 
 /// What a tool says of itself. No member has a default: a tool that names no permission does not compile.
@@ -58,12 +58,12 @@ pub trait Tool: Send + Sync + 'static {
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
 
-    /// The output as text for a model: its JSON, indented by two spaces, unless the tool has a better form.
+    /// The output as text for a model: its JSON, unless the tool shows another value.
     ///
     /// # Errors
     /// When the output cannot be written as JSON.
-    fn text(output: &Self::Output) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(output)
+    fn text(output: &Self::Output) -> serde_json::Result<Indented> {
+        Indented::of(output)
     }
 
     /// The output as blocks of content: the text, unless the tool has more to show.
@@ -79,7 +79,7 @@ pub trait Tool: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// One block of text.
-    Text(String),
+    Text(Indented),
     /// Blocks of any kind.
     Blocks(Vec<ContentBlock>),
 }

@@ -31,7 +31,7 @@ pub(super) struct ToolOutput {
 impl ToolOutput {
     fn is_too_large(&self) -> bool {
         let text = match &self.content {
-            Content::Text(text) => text.len(),
+            Content::Text(text) => text.as_json().len(),
             Content::Blocks(_) => 0,
         };
         text.max(self.structured.as_ref().map_or(0, |structured| structured.get().len())) > RESULT_MAX

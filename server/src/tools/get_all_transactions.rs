@@ -3,7 +3,7 @@
 use super::{NoArguments, READS_ONLY, Transactions};
 use crate::{
     identity::Permission,
-    mcp::{Definition, RequestContext, Tool, ToolError},
+    mcp::{Definition, Indented, RequestContext, Tool, ToolError},
     payments::Ledger,
 };
 
@@ -43,7 +43,7 @@ impl Tool for GetAllTransactions {
         history.map(Transactions::of).ok_or(ToolError::Refused(text))
     }
 
-    fn text(output: &Transactions) -> serde_json::Result<String> {
+    fn text(output: &Transactions) -> serde_json::Result<Indented> {
         output.text()
     }
 }

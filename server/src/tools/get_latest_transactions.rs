@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{READS_ONLY, Transactions};
 use crate::{
     identity::Permission,
-    mcp::{Definition, RequestContext, Tool, ToolError},
+    mcp::{Definition, Indented, RequestContext, Tool, ToolError},
     payments::Ledger,
 };
 
@@ -59,7 +59,7 @@ impl Tool for GetLatestTransactions {
         Ok(Transactions::of(latest))
     }
 
-    fn text(output: &Transactions) -> serde_json::Result<String> {
+    fn text(output: &Transactions) -> serde_json::Result<Indented> {
         output.text()
     }
 }
