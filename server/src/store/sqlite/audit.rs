@@ -8,7 +8,7 @@ use super::{
     SqliteStore,
     audit_blocks::search,
     audit_notes::Appended,
-    audit_packs::{self, COLUMNS, Pack, damaged},
+    audit_packs::{self, COLUMNS, Pack, Packing, damaged},
     failure::{refused, unavailable},
     job::{Behind, Durability, Job},
 };
@@ -48,26 +48,35 @@ impl AuditStore for SqliteStore {
     }
 }
 
+/// So many records take some 15 µs to be chained and written as JSON.
+const BREATH: usize = 32;
+
 /// Appends records as one pack. At most [`audit_packs::MOST`]; all of them are appended or none.
 pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Result<(), StoreError> {
-    append_pack(connection, records).map(|_| ())
+    append_pack(connection, records, &|| ()).map(|_| ())
 }
 
-/// Appends however many records of the writer's.
+/// Appends however many records of the writer's, which takes a `breath` now and then.
 pub(super) fn append_all(
     connection: &Connection,
     records: &[&AuditRecord],
     appended: &mut Appended,
+    breath: &dyn Fn(),
 ) -> Result<(), StoreError> {
     for records in records.chunks(audit_packs::MOST) {
-        appended.add(records, append_pack(connection, records)?);
+        appended.add(records, append_pack(connection, records, breath)?);
+        breath();
     }
     Ok(())
 }
 
 /// Appends a pack, each record chained to the one before, and returns the number of the newest. Writers come one after the
 /// other: the transaction that this runs in is the only one that writes.
-fn append_pack(connection: &Connection, records: &[&AuditRecord]) -> Result<i64, StoreError> {
+fn append_pack(
+    connection: &Connection,
+    records: &[&AuditRecord],
+    breath: &dyn Fn(),
+) -> Result<i64, StoreError> {
     let run = || -> rusqlite::Result<i64> {
         let newest = "SELECT last, substr (hashes, -32) FROM audit_packs ORDER BY last DESC LIMIT 1";
         let (last, hash) = connection
@@ -75,7 +84,12 @@ fn append_pack(connection: &Connection, records: &[&AuditRecord]) -> Result<i64,
             .query_row([], |row| Ok((row.get(0)?, ChainHash(row.get(1)?))))
             .optional()?
             .unwrap_or((0, ChainHash::FIRST));
-        audit_packs::insert(connection, records, last, hash)
+        let mut packing = Packing::after(last, hash, records.len());
+        for records in records.chunks(BREATH) {
+            records.iter().try_for_each(|record| packing.add(record))?;
+            breath();
+        }
+        packing.insert(connection)
     };
     run().map_err(unavailable("append to the audit trail"))
 }

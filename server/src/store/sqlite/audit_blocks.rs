@@ -182,7 +182,7 @@ mod tests {
 
     fn append(connection: &Connection, numbers: std::ops::Range<i64>, appended: &mut Appended) {
         let records: Vec<_> = numbers.map(record).collect();
-        audit::append_all(connection, &records.iter().collect::<Vec<_>>(), appended).unwrap();
+        audit::append_all(connection, &records.iter().collect::<Vec<_>>(), appended, &|| ()).unwrap();
     }
 
     fn before(steps: usize) -> Connection {

@@ -15,7 +15,7 @@ use crate::{
     store::{AuditEntry, AuditRecord, ChainHash, KeyId, SessionHash, UserId},
 };
 
-/// The most records in a pack: who reads one reads the words of all, and the writer steps aside between two.
+/// The most records in a pack: who reads one reads the words of all.
 pub(super) const MOST: usize = 64;
 
 /// Digest of the arguments, hash of the session, id of the trace, and the hash of the record itself.
@@ -24,30 +24,41 @@ const HASHES: usize = 32 + 32 + 16 + 32;
 /// The columns of a pack as [`Pack::of`] reads them.
 pub(super) const COLUMNS: &str = "last, hashes, records";
 
-/// Appends records as one pack after the record `last`, whose hash is `hash`; returns the number of the newest.
-pub(super) fn insert(
-    connection: &Connection,
-    records: &[&AuditRecord],
-    mut last: i64,
-    mut hash: ChainHash,
-) -> rusqlite::Result<i64> {
-    let mut hashes = Vec::with_capacity(records.len().saturating_mul(HASHES));
-    let mut words = Vec::with_capacity(records.len().saturating_mul(192));
-    for record in records {
-        last = last.saturating_add(1);
-        hash = record.chained(last, hash);
-        hashes.extend_from_slice(&record.arguments_digest);
-        hashes.extend_from_slice(&record.session.as_ref().map_or([0; 32], |session| session.0));
-        hashes.extend_from_slice(&record.trace.unwrap_or_default());
-        hashes.extend_from_slice(&hash.0);
-        words.push(if words.is_empty() { b'[' } else { b',' });
-        write(&mut words, record)?;
+/// A pack that is being made.
+pub(super) struct Packing {
+    last: i64,
+    hash: ChainHash,
+    hashes: Vec<u8>,
+    words: Vec<u8>,
+}
+
+impl Packing {
+    /// Begins after the record `last`, whose hash is `hash`, for about so many records.
+    pub(super) fn after(last: i64, hash: ChainHash, records: usize) -> Self {
+        let hashes = Vec::with_capacity(records.saturating_mul(HASHES));
+        Self { last, hash, hashes, words: Vec::with_capacity(records.saturating_mul(192)) }
     }
-    words.push(b']');
-    connection
-        .prepare_cached("INSERT INTO audit_packs (last, hashes, records) VALUES (?1, ?2, ?3)")?
-        .execute(params![last, hashes, rusqlite::types::ToSqlOutput::Borrowed(ValueRef::Text(&words))])
-        .map(|_| last)
+
+    pub(super) fn add(&mut self, record: &AuditRecord) -> rusqlite::Result<()> {
+        self.last = self.last.saturating_add(1);
+        self.hash = record.chained(self.last, self.hash);
+        self.hashes.extend_from_slice(&record.arguments_digest);
+        self.hashes.extend_from_slice(&record.session.as_ref().map_or([0; 32], |session| session.0));
+        self.hashes.extend_from_slice(&record.trace.unwrap_or_default());
+        self.hashes.extend_from_slice(&self.hash.0);
+        self.words.push(if self.words.is_empty() { b'[' } else { b',' });
+        write(&mut self.words, record)
+    }
+
+    /// Appends it, with one record at least; returns the number of the newest.
+    pub(super) fn insert(mut self, connection: &Connection) -> rusqlite::Result<i64> {
+        self.words.push(b']');
+        let words = rusqlite::types::ToSqlOutput::Borrowed(ValueRef::Text(&self.words));
+        connection
+            .prepare_cached("INSERT INTO audit_packs (last, hashes, records) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.last, self.hashes, words])
+            .map(|_| self.last)
+    }
 }
 
 /// What a record says in words: time, request id, user's id and name, key's id, protocol, client, tool, rule, outcome,

@@ -207,9 +207,16 @@ fn attempt(
         (step.refusal, step.is_kept) = (None, false);
     }
     let is_awaited = group.iter().any(|step| step.job.is_awaited());
+    // Lets whoever has a request to answer go first, where nobody waits for the writer.
+    let breath = || {
+        if !is_awaited {
+            thread::yield_now();
+        }
+    };
+    breath();
     let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let together = Step::append_together(rest, &transaction, appended)?;
+        let together = Step::append_together(rest, &transaction, appended, &breath)?;
         if let (0, Some(step)) = (together, rest.first_mut())
             && !step.run(&transaction, &mut records, undoing)?
         {
@@ -217,11 +224,10 @@ fn attempt(
             return Ok(false);
         }
         done = done.saturating_add(together.max(1));
-        if together > 0 && !is_awaited {
-            step_aside();
-        }
     }
-    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended) {
+    if let Err(error) =
+        audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended, &breath)
+    {
         // A full disk makes SQLite roll back everything.
         if transaction.is_autocommit() {
             return Err(error);
@@ -230,15 +236,8 @@ fn attempt(
         return Ok(false);
     }
     audit_notes::note_full(&transaction, appended)?;
-    if !is_awaited {
-        step_aside();
-    }
+    breath();
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
-}
-
-/// Lets whoever has a request to answer go first, where nobody waits for the writer.
-fn step_aside() {
-    thread::yield_now();
 }
 
 /// A job of the group that is being committed.
@@ -278,12 +277,13 @@ impl Step {
         steps: &[Self],
         transaction: &Transaction<'_>,
         appended: &mut Appended,
+        breath: &dyn Fn(),
     ) -> Result<usize, StoreError> {
         let records: Vec<_> = steps.iter().map_while(Self::record).take(audit_packs::MOST).collect();
         if records.len() <= 1 {
             return Ok(0);
         }
-        match audit::append_all(transaction, &records, appended) {
+        match audit::append_all(transaction, &records, appended, breath) {
             Ok(()) => Ok(records.len()),
             // A full disk makes SQLite roll back everything.
             Err(error) if transaction.is_autocommit() => Err(error),
