@@ -20,15 +20,15 @@ use rusqlite::Connection;
 use super::failure::refused;
 use crate::store::StoreError;
 
-/// After so many pages it is worth writing them back: twice SQLite's own default, since what is written again meanwhile is
-/// copied once, and the disk is waited for half as often.
-const ENOUGH: i32 = 2_000;
+/// After so many pages it is worth writing them back: four times SQLite's own default, since what is written again meanwhile is
+/// copied once, and the disk is waited for a quarter as often.
+const ENOUGH: i32 = 4_000;
 
 /// So many pages the writer copies itself.
 const FEW: i32 = 32;
 
 /// At so many pages it does not wait for the thread any longer.
-const MOST: i32 = 4_000;
+const MOST: i32 = 8_000;
 
 /// Stands for how much was copied, while it is being copied.
 const UNDER_WAY: i32 = -1;
