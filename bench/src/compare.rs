@@ -9,7 +9,7 @@ use crate::{
     ask::Era,
     contender::Server,
     figures::{Spread, ratio, thousandths},
-    load::Lanes,
+    load::{Lanes, Round},
     print,
     process::Process,
     setup::{Effort, Places, Setup},
@@ -35,6 +35,9 @@ pub(crate) struct CompareArguments {
 const TURN: Duration = Duration::from_millis(150);
 const WARM: Duration = Duration::from_millis(50);
 
+/// After so long everything is written that was gathered, which is part of what a call costs.
+const AFTERWARDS: Duration = Duration::from_millis(150);
+
 /// Measures read calls on SQLite, and prints what each costs, and how many times what the ceiling does in the same turn.
 pub(crate) async fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
     let mut servers = Vec::new();
@@ -52,11 +55,16 @@ pub(crate) async fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
             let era = if arguments.modern { Era::Modern } else { Era::Sessions };
             let open = || Lanes::open(*server, era, &process.address);
             open().await?.drive(process, WARM).await?;
-            let round = open().await?.drive(process, TURN).await?;
+            let lanes = open().await?;
+            tokio::time::sleep(AFTERWARDS).await;
+            let before = process.cpu_micros()?;
+            let round = lanes.drive(process, TURN).await?;
+            tokio::time::sleep(AFTERWARDS).await;
+            let server_cpu_micros = process.cpu_micros()?.saturating_sub(before);
             if let Some(wrong) = round.tally.wrong {
                 anyhow::bail!("a call went wrong: {wrong}");
             }
-            turns.push(round.cpu_nanos());
+            turns.push(Round { server_cpu_micros, ..round }.cpu_nanos());
         }
     }
     print("| server | CPU a call, µs (min-max) | x bare (min-max) |\n|---|---|---|\n")?;
