@@ -170,23 +170,29 @@ impl Writer {
         if is_a_try {
             return job::note_check(connection, UnixMillis::now());
         }
+        let is_awaited = group.iter().any(|step| step.job.is_awaited());
+        // Lets whoever has a request to answer go first, where nobody waits for the writer.
+        let breath = || {
+            if !is_awaited {
+                thread::yield_now();
+            }
+        };
         // Only what nobody waits for is known to be no money.
-        let is_changing = group.iter().any(|step| step.job.is_awaited());
-        let _changing = is_changing.then(|| self.beside.known_money.changing());
+        let _changing = is_awaited.then(|| self.beside.known_money.changing());
         // Unless it is committed, what was read in it may never have been.
         let known = (&self.beside.known_policies, &mut self.appended);
         let mut undone = scopeguard::guard(known, |(policies, appended)| {
             policies.forget();
             appended.forget();
         });
-        if !attempt(connection, group, Undoing::Group, undone.1)? {
+        if !attempt(connection, group, Undoing::Group, undone.1, &breath)? {
             tracing::debug!(
                 writes = group.len(),
                 "a group runs again, because one of its writes was refused"
             );
             undone.0.forget();
             undone.1.forget();
-            attempt(connection, group, Undoing::Write, undone.1)?;
+            attempt(connection, group, Undoing::Write, undone.1, &breath)?;
         }
         scopeguard::ScopeGuard::into_inner(undone);
         Ok(())
@@ -200,23 +206,17 @@ fn attempt(
     group: &mut [Step],
     undoing: Undoing,
     appended: &mut Appended,
+    breath: &dyn Fn(),
 ) -> Result<bool, StoreError> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
         .map_err(unavailable("begin a transaction"))?;
     for step in &mut *group {
         (step.refusal, step.is_kept) = (None, false);
     }
-    let is_awaited = group.iter().any(|step| step.job.is_awaited());
-    // Lets whoever has a request to answer go first, where nobody waits for the writer.
-    let breath = || {
-        if !is_awaited {
-            thread::yield_now();
-        }
-    };
     breath();
     let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let together = Step::append_together(rest, &transaction, appended, &breath)?;
+        let together = Step::append_together(rest, &transaction, appended, breath)?;
         if let (0, Some(step)) = (together, rest.first_mut())
             && !step.run(&transaction, &mut records, undoing)?
         {
@@ -225,8 +225,7 @@ fn attempt(
         }
         done = done.saturating_add(together.max(1));
     }
-    if let Err(error) =
-        audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended, &breath)
+    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended, breath)
     {
         // A full disk makes SQLite roll back everything.
         if transaction.is_autocommit() {
