@@ -178,7 +178,7 @@ pub(super) fn result(context: &RequestContext, lifetime: Lifetime, result: impl 
     }
 }
 
-/// The response that carries what a tool returned, which is JSON already: the same as [`result`] makes of it.
+/// The response that carries what a tool returned, which is JSON already: with the members that [`result`] gives it.
 pub(super) fn of_text(context: &RequestContext, text: &Indented, structured: Option<&RawValue>) -> Answer {
     let rounds = match context.peer() {
         Peer::Session(_) => None,
