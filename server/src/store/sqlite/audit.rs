@@ -48,24 +48,24 @@ impl AuditStore for SqliteStore {
     }
 }
 
-/// So many records take some 15 µs to be chained and written as JSON.
-const BREATH: usize = 32;
+/// After so many records, which take some 15 µs to be chained and written as JSON, a writer that nobody waits for yields.
+const BETWEEN_YIELDS: usize = 32;
 
 /// Appends records as one pack. At most [`audit_packs::MOST`]; all of them are appended or none.
 pub(super) fn append(connection: &Connection, records: &[&AuditRecord]) -> Result<(), StoreError> {
     append_pack(connection, records, &|| ()).map(|_| ())
 }
 
-/// Appends however many records of the writer's, which takes a `breath` now and then.
+/// Appends however many records of the writer's, with a call of `yield_now` every now and then.
 pub(super) fn append_all(
     connection: &Connection,
     records: &[&AuditRecord],
     appended: &mut Appended,
-    breath: &dyn Fn(),
+    yield_now: &dyn Fn(),
 ) -> Result<(), StoreError> {
     for records in records.chunks(audit_packs::MOST) {
-        appended.add(records, append_pack(connection, records, breath)?);
-        breath();
+        appended.add(records, append_pack(connection, records, yield_now)?);
+        yield_now();
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ pub(super) fn append_all(
 fn append_pack(
     connection: &Connection,
     records: &[&AuditRecord],
-    breath: &dyn Fn(),
+    yield_now: &dyn Fn(),
 ) -> Result<i64, StoreError> {
     let run = || -> rusqlite::Result<i64> {
         let newest = "SELECT last, substr (hashes, -32) FROM audit_packs ORDER BY last DESC LIMIT 1";
@@ -85,9 +85,9 @@ fn append_pack(
             .optional()?
             .unwrap_or((0, ChainHash::FIRST));
         let mut packing = Packing::after(last, hash, records.len());
-        for records in records.chunks(BREATH) {
+        for records in records.chunks(BETWEEN_YIELDS) {
             records.iter().try_for_each(|record| packing.add(record))?;
-            breath();
+            yield_now();
         }
         packing.insert(connection)
     };

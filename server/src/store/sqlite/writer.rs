@@ -172,7 +172,7 @@ impl Writer {
         }
         let is_awaited = group.iter().any(|step| step.job.is_awaited());
         // Lets whoever has a request to answer go first, where nobody waits for the writer.
-        let breath = || {
+        let yield_now = || {
             if !is_awaited {
                 thread::yield_now();
             }
@@ -185,14 +185,14 @@ impl Writer {
             policies.forget();
             appended.forget();
         });
-        if !attempt(connection, group, Undoing::Group, undone.1, &breath)? {
+        if !attempt(connection, group, Undoing::Group, undone.1, &yield_now)? {
             tracing::debug!(
                 writes = group.len(),
                 "a group runs again, because one of its writes was refused"
             );
             undone.0.forget();
             undone.1.forget();
-            attempt(connection, group, Undoing::Write, undone.1, &breath)?;
+            attempt(connection, group, Undoing::Write, undone.1, &yield_now)?;
         }
         scopeguard::ScopeGuard::into_inner(undone);
         Ok(())
@@ -206,17 +206,17 @@ fn attempt(
     group: &mut [Step],
     undoing: Undoing,
     appended: &mut Appended,
-    breath: &dyn Fn(),
+    yield_now: &dyn Fn(),
 ) -> Result<bool, StoreError> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
         .map_err(unavailable("begin a transaction"))?;
     for step in &mut *group {
         (step.refusal, step.is_kept) = (None, false);
     }
-    breath();
+    yield_now();
     let (mut done, mut records) = (0, Vec::new());
     while let Some(rest) = group.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let together = Step::append_together(rest, &transaction, appended, breath)?;
+        let together = Step::append_together(rest, &transaction, appended, yield_now)?;
         if let (0, Some(step)) = (together, rest.first_mut())
             && !step.run(&transaction, &mut records, undoing)?
         {
@@ -225,7 +225,8 @@ fn attempt(
         }
         done = done.saturating_add(together.max(1));
     }
-    if let Err(error) = audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended, breath)
+    if let Err(error) =
+        audit::append_all(&transaction, &records.iter().collect::<Vec<_>>(), appended, yield_now)
     {
         // A full disk makes SQLite roll back everything.
         if transaction.is_autocommit() {
@@ -235,7 +236,7 @@ fn attempt(
         return Ok(false);
     }
     audit_notes::note_full(&transaction, appended)?;
-    breath();
+    yield_now();
     transaction.commit().map(|()| true).map_err(unavailable("commit a transaction"))
 }
 
@@ -276,13 +277,13 @@ impl Step {
         steps: &[Self],
         transaction: &Transaction<'_>,
         appended: &mut Appended,
-        breath: &dyn Fn(),
+        yield_now: &dyn Fn(),
     ) -> Result<usize, StoreError> {
         let records: Vec<_> = steps.iter().map_while(Self::record).take(audit_packs::MOST).collect();
         if records.len() <= 1 {
             return Ok(0);
         }
-        match audit::append_all(transaction, &records, appended, breath) {
+        match audit::append_all(transaction, &records, appended, yield_now) {
             Ok(()) => Ok(records.len()),
             // A full disk makes SQLite roll back everything.
             Err(error) if transaction.is_autocommit() => Err(error),
