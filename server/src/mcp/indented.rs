@@ -142,33 +142,18 @@ impl Formatter for Within {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json, value::to_raw_value};
+    use serde_json::{json, value::to_raw_value};
 
     use super::*;
+    use crate::mcp::tests::any_json;
 
     fn written_twice(value: &impl Serialize) -> String {
         serde_json::to_string(&serde_json::to_string_pretty(value).unwrap()).unwrap()
     }
 
-    fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::hash_map(any::<String>(), inner, 0..4).prop_map(Value::from_iter),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
-        fn it_is_what_writing_it_twice_makes(value in values()) {
+        fn it_is_what_writing_it_twice_makes(value in any_json()) {
             let written = Indented::of(&value).unwrap();
             prop_assert_eq!(written.as_json(), written_twice(&value));
         }
@@ -177,7 +162,7 @@ mod tests {
     #[test]
     fn every_escape_and_what_is_json_already_are_escaped_once_more() {
         let controls: String = (0..=0x7f_u8).map(char::from).collect();
-        for value in [json!(controls), json!({ "\"\\": controls, "": {} }), json!([[], {}])] {
+        for value in [json!(controls), json!({ "\"\\": controls, "": {} }), json!([[], {}, 1.5, null])] {
             assert_eq!(Indented::of(&value).unwrap().as_json(), written_twice(&value));
         }
         for raw in [json!({ "a\"": "\\\n", "b": [""] }), json!("\""), json!("")] {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -219,4 +220,21 @@ fn request(method: &str, params: &Value) -> Value {
 
 fn call(name: &str, arguments: &Value) -> Value {
     request("tools/call", &json!({ "name": name, "arguments": arguments }))
+}
+
+/// JSON of any shape. No numbers with a point: serde does not read each of them as what it wrote.
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    scalar.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
 }

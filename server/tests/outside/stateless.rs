@@ -96,6 +96,8 @@ async fn a_call_needs_no_session_and_leaves_none() {
         let result = answer.json()["result"].clone();
         assert_eq!(result["structuredContent"]["balance"], balance);
         assert_eq!(result["resultType"], "complete");
+        let server = &result["_meta"]["io.modelcontextprotocol/serverInfo"];
+        assert_eq!(server["name"], "payment-server", "every result says who made it");
         assert!(result.get("ttlMs").is_none(), "a call is not kept: {result}");
     }
     assert_eq!(app.traces().await, (0, 2));

@@ -105,6 +105,7 @@ mod tests {
     use serde_json::Value;
 
     use super::canonical;
+    use crate::mcp::tests::any_json;
 
     fn shown(json: &str) -> String {
         String::from_utf8(canonical(json)).unwrap()
@@ -141,22 +142,6 @@ mod tests {
         ] {
             assert_ne!(shown(one), shown(other), "{one} {other}");
         }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let scalar = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        scalar.prop_recursive(5, 40, 6, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::vec((any::<String>(), inner), 0..6)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
     }
 
     proptest! {
